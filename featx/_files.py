@@ -1,0 +1,64 @@
+"""Write a file so that it is there whole or not at all, and say why when it cannot be."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featx.errors import CacheWriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some room (`featx gc`, `featx rm`) and run it again: "
+    "what is done is kept",
+    errno.EDQUOT: "the disk quota is used up; free some room and run it again",
+    errno.EROFS: "the file system is read-only; choose another folder with --cache DIR",
+    errno.EACCES: "permission denied; choose another folder with --cache DIR",
+    errno.EPERM: "not permitted; choose another folder with --cache DIR",
+}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an operating-system error while writing to ``path`` into a `CacheWriteError`."""
+    try:
+        yield
+    except CacheWriteError:
+        raise
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, str(error))
+        raise CacheWriteError(f"cannot write to {path}: {reason}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` that takes its place when the block ends well."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", dir=path.parent)
+        os.close(handle)
+    temporary = Path(name)
+    try:
+        with writing(path):
+            yield temporary
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` to ``path`` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,112 @@
+"""A data set: rows of (path, digest, item) with every column of the user's table.
+
+Which column is the target, the split or the group is chosen when fitting, never here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+import pandas as pd
+
+from featx._types import Array, Bytes16s
+
+NO_DIGEST = bytes(16)
+"""Stands for the digest of a row whose image could not be read."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Rows in the user's order.
+
+    Attributes
+    ----------
+    name
+        Of the data set.
+    source
+        Where it came from, in words that the user would recognise.
+    path
+        (n,) str: as the user wrote it, or relative to the folder; bytes that are no UTF-8 are
+        shown as ``\\xff``.
+    digest
+        (n, 16) uint8: BLAKE2b-128 of the image's bytes; zeros where ``failure`` is set.
+    item
+        (n,) uint16: page, channel or view of that image; 0 as a rule.
+    failure
+        (n,) object: None, or why there were no bytes to read (a missing file, say).
+    frame
+        (n rows): the user's columns, text as text; ``label`` and ``split`` for folders.
+    """
+
+    name: str
+    source: str
+    path: Array
+    digest: Bytes16s
+    item: Array
+    failure: Array
+    frame: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+    @property
+    def hash(self) -> str:
+        """32 hex digits: the identity of the rows, their order and their columns."""
+        h = blake2b(digest_size=16)
+        h.update(np.ascontiguousarray(self.digest).tobytes())
+        h.update(np.ascontiguousarray(self.item, dtype="<u2").tobytes())
+        columns = {"": self.path, "!": self.failure} | {
+            f"={name}": self.frame[name].to_numpy(dtype=object) for name in self.frame
+        }
+        for name, values in columns.items():
+            h.update(f"\x1d{name}".encode("utf-8", "backslashreplace"))
+            for value in values:
+                text = "\x1f" if value is None or value != value else f"\x1e{value}"
+                h.update(text.encode("utf-8", "backslashreplace"))
+        return h.hexdigest()
+
+    def take(self, rows: Array) -> Manifest:
+        """Give the manifest of ``rows`` ((m,) int or bool), in that order."""
+        return Manifest(
+            name=self.name,
+            source=self.source,
+            path=self.path[rows],
+            digest=self.digest[rows],
+            item=self.item[rows],
+            failure=self.failure[rows],
+            frame=self.frame.iloc[np.arange(len(self))[rows]].reset_index(drop=True),
+        )
+
+    def append(self, other: Manifest) -> Manifest:
+        """Give the manifest with the rows of ``other`` that are not in this one put after its own.
+
+        A row is the same when path, digest and item are; its columns then come from ``other``.
+        Columns that only one side has are empty on the other's rows.
+        """
+        seen = {key: i for i, key in enumerate(self._keys())}
+        known = np.array([key in seen for key in other._keys()], dtype=bool)
+        frame = self.frame.copy()
+        for j in np.flatnonzero(known):
+            i = seen[other._keys()[j]]
+            for name in other.frame:
+                if name not in frame:
+                    frame[name] = pd.Series([None] * len(frame), dtype=object)
+                frame.at[i, name] = other.frame.at[j, name]
+        new = other.take(~known)
+        return Manifest(
+            name=self.name,
+            source=other.source,
+            path=np.concatenate([self.path, new.path]),
+            digest=np.concatenate([self.digest, new.digest]),
+            item=np.concatenate([self.item, new.item]),
+            failure=np.concatenate([self.failure, new.failure]),
+            frame=pd.concat([frame, new.frame], ignore_index=True)[
+                list(dict.fromkeys([*frame.columns, *new.frame.columns]))
+            ],
+        )
+
+    def _keys(self) -> list[tuple[str, bytes, int]]:
+        digests = [row.tobytes() for row in self.digest]
+        return list(zip(self.path.tolist(), digests, self.item.tolist(), strict=True))

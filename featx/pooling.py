@@ -1,0 +1,108 @@
+"""What turns a feature map into a vector.
+
+Each pooling maps (n, *map_shape) float32 to (n, d) float32. A feature map is (channels, height,
+width); a token map is (tokens, channels), the class token first where there is one; a vector is
+(channels,). Pooling works in float32 on the values before they are rounded for storage, or on
+the stored values of a flattened store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+import numpy as np
+
+from featx._types import Float32s
+from featx.errors import UsageError, unknown_name
+
+GEM_P = 3.0
+GEM_EPS = 1e-6
+
+
+def _spatial(x: Float32s) -> Float32s:
+    """(n, c, h, w) to (n, c, h*w); (n, t, c) to (n, c, t); (n, c) to (n, c, 1)."""
+    if x.ndim == 4:
+        return x.reshape(x.shape[0], x.shape[1], -1)
+    return x.transpose(0, 2, 1) if x.ndim == 3 else x[:, :, None]
+
+
+def flatten(x: Float32s) -> Float32s:
+    """Every value of the map, in C order, as ``torch.flatten(x, 1)`` gives them."""
+    return x.reshape(x.shape[0], -1)
+
+
+def avg(x: Float32s) -> Float32s:
+    """Mean over positions."""
+    return _spatial(x).mean(axis=2, dtype=np.float32)
+
+
+def maximum(x: Float32s) -> Float32s:
+    """Maximum over positions."""
+    return _spatial(x).max(axis=2)
+
+
+def std(x: Float32s) -> Float32s:
+    """Population standard deviation over positions."""
+    return _spatial(x).std(axis=2, dtype=np.float32)
+
+
+def gem(x: Float32s) -> Float32s:
+    """Generalised mean, ``(mean max(x, 1e-6)^3)^(1/3)`` (Radenovic et al. 2018, eq. 3)."""
+    powers = np.maximum(_spatial(x), np.float32(GEM_EPS)) ** np.float32(GEM_P)
+    return powers.mean(axis=2, dtype=np.float32) ** np.float32(1 / GEM_P)
+
+
+def cls(x: Float32s) -> Float32s:
+    """The first token."""
+    return np.ascontiguousarray(x[:, 0, :])
+
+
+def tokens_avg(x: Float32s) -> Float32s:
+    """Mean over all tokens but the first."""
+    return x[:, 1:, :].mean(axis=1, dtype=np.float32)
+
+
+POOLINGS: dict[str, Callable[[Float32s], Float32s]] = {
+    "flatten": flatten,
+    "avg": avg,
+    "max": maximum,
+    "std": std,
+    "gem": gem,
+    "cls": cls,
+    "tokens-avg": tokens_avg,
+}
+_NEED_TOKENS = frozenset({"cls", "tokens-avg"})
+
+
+def check_pooling(name: str, map_shape: tuple[int, ...]) -> None:
+    """Raise if ``name`` is no pooling, or one that a map of this shape does not allow.
+
+    Raises
+    ------
+    UnknownNameError
+        If no pooling has that name.
+    UsageError
+        If it needs tokens and the layer gives none.
+    """
+    if name not in POOLINGS:
+        raise unknown_name("pooling", name, POOLINGS)
+    if name in _NEED_TOKENS and len(map_shape) != 2:
+        raise UsageError(
+            f"pooling {name!r} needs a layer that gives tokens (tokens, channels); this one gives "
+            f"{map_shape}; use flatten, avg, max, std or gem"
+        )
+
+
+def pooled_dim(name: str, map_shape: tuple[int, ...]) -> int:
+    """Give the length of the vector that pooling ``name`` makes of a map of this shape."""
+    check_pooling(name, map_shape)
+    if name == "flatten":
+        return prod(map_shape)
+    return map_shape[1] if len(map_shape) == 2 else map_shape[0]
+
+
+def pool(x: Float32s, name: str) -> Float32s:
+    """Pool (n, *map_shape) float32 into (n, d) float32, C-contiguous."""
+    check_pooling(name, x.shape[1:])
+    return np.ascontiguousarray(POOLINGS[name](x), dtype=np.float32)
