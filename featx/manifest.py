@@ -19,7 +19,7 @@ NO_DIGEST = bytes(16)
 
 @dataclass(frozen=True)
 class Manifest:
-    """Rows in the user's order.
+    r"""Rows in the user's order.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Manifest:
         Where it came from, in words that the user would recognise.
     path
         (n,) str: as the user wrote it, or relative to the folder; bytes that are no UTF-8 are
-        shown as ``\\xff``.
+        shown as ``\xff``.
     digest
         (n, 16) uint8: BLAKE2b-128 of the image's bytes; zeros where ``failure`` is set.
     item
@@ -80,31 +80,25 @@ class Manifest:
         )
 
     def append(self, other: Manifest) -> Manifest:
-        """Give the manifest with the rows of ``other`` that are not in this one put after its own.
+        """Give the manifest with the rows of ``other`` after its own.
 
-        A row is the same when path, digest and item are; its columns then come from ``other``.
-        Columns that only one side has are empty on the other's rows.
+        A row that both have (same path, digest and item) stays where it is and takes what is not
+        empty in the columns of ``other``. Columns that only one side has are empty in the other's
+        rows.
         """
-        seen = {key: i for i, key in enumerate(self._keys())}
-        known = np.array([key in seen for key in other._keys()], dtype=bool)
-        frame = self.frame.copy()
-        for j in np.flatnonzero(known):
-            i = seen[other._keys()[j]]
-            for name in other.frame:
-                if name not in frame:
-                    frame[name] = pd.Series([None] * len(frame), dtype=object)
-                frame.at[i, name] = other.frame.at[j, name]
-        new = other.take(~known)
+        keys = self._keys() + other._keys()
+        number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+        group = np.array([number[key] for key in keys], dtype=np.int64)
+        first = np.unique(group, return_index=True)[1]
+        frame = pd.concat([self.frame, other.frame], ignore_index=True).astype(object)
         return Manifest(
             name=self.name,
             source=other.source,
-            path=np.concatenate([self.path, new.path]),
-            digest=np.concatenate([self.digest, new.digest]),
-            item=np.concatenate([self.item, new.item]),
-            failure=np.concatenate([self.failure, new.failure]),
-            frame=pd.concat([frame, new.frame], ignore_index=True)[
-                list(dict.fromkeys([*frame.columns, *new.frame.columns]))
-            ],
+            path=np.concatenate([self.path, other.path])[first],
+            digest=np.concatenate([self.digest, other.digest])[first],
+            item=np.concatenate([self.item, other.item])[first],
+            failure=np.concatenate([self.failure, other.failure])[first],
+            frame=frame.groupby(group).last().reset_index(drop=True),
         )
 
     def _keys(self) -> list[tuple[str, bytes, int]]:

@@ -44,7 +44,8 @@ def maximum(x: Float32s) -> Float32s:
 
 def std(x: Float32s) -> Float32s:
     """Population standard deviation over positions."""
-    return _spatial(x).std(axis=2, dtype=np.float32)
+    out: Float32s = _spatial(x).std(axis=2, dtype=np.float32)
+    return out
 
 
 def gem(x: Float32s) -> Float32s:

@@ -1,0 +1,17 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real photographs and weights beside the project; skips where it is missing."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"needs {SHARED}")
+    return SHARED
