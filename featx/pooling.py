@@ -13,58 +13,57 @@ from math import prod
 
 import numpy as np
 
-from featx._types import Float32s
+from featx._types import Array
 from featx.errors import UsageError, unknown_name
 
 GEM_P = 3.0
 GEM_EPS = 1e-6
 
 
-def _spatial(x: Float32s) -> Float32s:
+def _spatial(x: Array) -> Array:
     """(n, c, h, w) to (n, c, h*w); (n, t, c) to (n, c, t); (n, c) to (n, c, 1)."""
     if x.ndim == 4:
         return x.reshape(x.shape[0], x.shape[1], -1)
     return x.transpose(0, 2, 1) if x.ndim == 3 else x[:, :, None]
 
 
-def flatten(x: Float32s) -> Float32s:
+def flatten(x: Array) -> Array:
     """Every value of the map, in C order, as ``torch.flatten(x, 1)`` gives them."""
     return x.reshape(x.shape[0], -1)
 
 
-def avg(x: Float32s) -> Float32s:
+def avg(x: Array) -> Array:
     """Mean over positions."""
     return _spatial(x).mean(axis=2, dtype=np.float32)
 
 
-def maximum(x: Float32s) -> Float32s:
+def maximum(x: Array) -> Array:
     """Maximum over positions."""
     return _spatial(x).max(axis=2)
 
 
-def std(x: Float32s) -> Float32s:
+def std(x: Array) -> Array:
     """Population standard deviation over positions."""
-    out: Float32s = _spatial(x).std(axis=2, dtype=np.float32)
-    return out
+    return _spatial(x).std(axis=2, dtype=np.float32)
 
 
-def gem(x: Float32s) -> Float32s:
+def gem(x: Array) -> Array:
     """Generalised mean, ``(mean max(x, 1e-6)^3)^(1/3)`` (Radenovic et al. 2018, eq. 3)."""
     powers = np.maximum(_spatial(x), np.float32(GEM_EPS)) ** np.float32(GEM_P)
     return powers.mean(axis=2, dtype=np.float32) ** np.float32(1 / GEM_P)
 
 
-def cls(x: Float32s) -> Float32s:
+def cls(x: Array) -> Array:
     """The first token."""
     return np.ascontiguousarray(x[:, 0, :])
 
 
-def tokens_avg(x: Float32s) -> Float32s:
+def tokens_avg(x: Array) -> Array:
     """Mean over all tokens but the first."""
     return x[:, 1:, :].mean(axis=1, dtype=np.float32)
 
 
-POOLINGS: dict[str, Callable[[Float32s], Float32s]] = {
+POOLINGS: dict[str, Callable[[Array], Array]] = {
     "flatten": flatten,
     "avg": avg,
     "max": maximum,
@@ -103,7 +102,7 @@ def pooled_dim(name: str, map_shape: tuple[int, ...]) -> int:
     return map_shape[1] if len(map_shape) == 2 else map_shape[0]
 
 
-def pool(x: Float32s, name: str) -> Float32s:
+def pool(x: Array, name: str) -> Array:
     """Pool (n, *map_shape) float32 into (n, d) float32, C-contiguous."""
     check_pooling(name, x.shape[1:])
     return np.ascontiguousarray(POOLINGS[name](x), dtype=np.float32)
