@@ -34,33 +34,33 @@ def flatten(x: Array) -> Array:
 
 def avg(x: Array) -> Array:
     """Mean over positions."""
-    return _spatial(x).mean(axis=2, dtype=np.float32)
+    return np.asarray(_spatial(x).mean(axis=2, dtype=np.float32))
 
 
 def maximum(x: Array) -> Array:
     """Maximum over positions."""
-    return _spatial(x).max(axis=2)
+    return np.asarray(_spatial(x).max(axis=2))
 
 
 def std(x: Array) -> Array:
     """Population standard deviation over positions."""
-    return _spatial(x).std(axis=2, dtype=np.float32)
+    return np.asarray(_spatial(x).std(axis=2, dtype=np.float32))
 
 
 def gem(x: Array) -> Array:
     """Generalised mean, ``(mean max(x, 1e-6)^3)^(1/3)`` (Radenovic et al. 2018, eq. 3)."""
     powers = np.maximum(_spatial(x), np.float32(GEM_EPS)) ** np.float32(GEM_P)
-    return powers.mean(axis=2, dtype=np.float32) ** np.float32(1 / GEM_P)
+    return np.asarray(powers.mean(axis=2, dtype=np.float32) ** np.float32(1 / GEM_P))
 
 
 def cls(x: Array) -> Array:
     """The first token."""
-    return np.ascontiguousarray(x[:, 0, :])
+    return x[:, 0, :]
 
 
 def tokens_avg(x: Array) -> Array:
     """Mean over all tokens but the first."""
-    return x[:, 1:, :].mean(axis=1, dtype=np.float32)
+    return np.asarray(x[:, 1:, :].mean(axis=1, dtype=np.float32))
 
 
 POOLINGS: dict[str, Callable[[Array], Array]] = {
