@@ -102,6 +102,10 @@ class CorruptStoreError(FeatxError, OSError):
     """Stored bytes that are not what was written."""
 
 
+class ModelFileError(FeatxError, ValueError):
+    """A saved model that is damaged, or that holds what no head of featx holds."""
+
+
 class SchemaVersionError(FeatxError, RuntimeError):
     """A cache written by a newer featx."""
 

@@ -1,0 +1,227 @@
+"""A fitted head on disk: ``head.skops`` with its values, ``model.json`` with what it needs.
+
+Nothing here is a pickle. skops writes an estimator as JSON and ``.npy`` arrays; reading refuses
+every type that neither skops nor `TRUSTED` names, before any of it is built.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import warnings
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeAlias
+from zipfile import BadZipFile
+
+from featx._files import replacing, write_json
+from featx._types import Callable, JsonObject
+from featx.errors import (
+    ModelFileError,
+    NotFoundError,
+    RecipeMismatchError,
+    SchemaVersionError,
+)
+from featx.recipe import Recipe
+
+SCHEMA_VERSION = 1
+HEAD_FILE = "head.skops"
+INFO_FILE = "model.json"
+TRUSTED = frozenset(
+    {
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    }
+)
+"""Types of scikit-learn's own heads that skops does not know: they hold numbers and run nothing."""
+
+Label: TypeAlias = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a head needs so that it can be used on new images.
+
+    Attributes
+    ----------
+    head, task, target, scale
+        As they were given to ``featx fit``.
+    classes
+        In the order of the score columns; empty for a regression.
+    dim
+        Length of the vectors that the head takes.
+    recipe
+        How an image becomes such a vector.
+    source
+        How to rebuild the backbone of the recipe: names and paths, no weights.
+    data, manifest
+        Name and hash of the data set that it was fitted on.
+    versions
+        Of featx, Python, NumPy and scikit-learn when it was fitted.
+    """
+
+    head: str
+    task: str
+    target: str
+    scale: str
+    classes: tuple[Label, ...]
+    dim: int
+    recipe: Recipe
+    source: JsonObject
+    data: str
+    manifest: str
+    versions: dict[str, str]
+
+    def to_json(self) -> JsonObject:
+        """Give it as a JSON object with the schema version."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {
+            "schema": SCHEMA_VERSION,
+            "features": self.recipe.label,
+            **values,
+            "classes": list(self.classes),
+            "recipe": self.recipe.to_json(),
+            "recipe_hash": self.recipe.hash,
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> ModelInfo:
+        """Rebuild what `to_json` gave; unknown entries are left aside."""
+        fields = {f.name: value[f.name] for f in dataclasses.fields(cls)}
+        recipe = Recipe.from_json(fields.pop("recipe"))
+        if recipe.hash != value["recipe_hash"]:
+            raise RecipeMismatchError(
+                f"the recipe in {INFO_FILE} was changed by hand: its hash is {recipe.hash}, "
+                f"{value['recipe_hash']} was written; fit the head again"
+            )
+        return cls(**fields | {"recipe": recipe, "classes": tuple(fields["classes"])})
+
+
+def write_artifact(folder: Path, head: Any, info: ModelInfo) -> None:
+    """Save ``head`` (a fitted scikit-learn estimator) and ``info`` in ``folder``."""
+    from skops import io
+
+    folder.mkdir(parents=True, exist_ok=True)
+    data = io.dumps(head)
+    with replacing(folder / HEAD_FILE) as temporary:
+        temporary.write_bytes(data)
+    write_json(folder / INFO_FILE, info.to_json() | {"head_digest": _digest(data)})
+
+
+def read_info(folder: Path) -> ModelInfo:
+    """Read ``model.json`` alone.
+
+    Raises
+    ------
+    NotFoundError
+        If ``folder`` holds no model.
+    SchemaVersionError
+        If a newer featx wrote it.
+    ModelFileError
+        If it is damaged.
+    """
+    return _parse(folder / INFO_FILE, _read_json(folder))
+
+
+def read_artifact(folder: Path, say: Callable[[str], None]) -> tuple[Any, ModelInfo]:
+    """Read the head and what it needs; ``say`` takes what a user should know.
+
+    Raises
+    ------
+    NotFoundError, SchemaVersionError
+        As `read_info` does.
+    ModelFileError
+        If a file is damaged, or the head holds a type that no head of featx holds.
+    """
+    value = _read_json(folder)
+    info = _parse(folder / INFO_FILE, value)
+    path = folder / HEAD_FILE
+    if not path.is_file():
+        raise NotFoundError(f"no {HEAD_FILE} in {folder.absolute()}; fit the head again")
+    data = path.read_bytes()
+    if _digest(data) != value.get("head_digest"):
+        raise ModelFileError(
+            f"{path} is damaged, or not the head that {INFO_FILE} beside it describes; "
+            "fit the head again"
+        )
+    head = _load_head(data, path)
+    _check_version(info, say)
+    return head, info
+
+
+def _read_json(folder: Path) -> JsonObject:
+    path = folder / INFO_FILE
+    if not path.is_file():
+        raise NotFoundError(
+            f"no model in {folder.absolute()} (no {INFO_FILE}); `featx runs` lists the models"
+        )
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        schema = int(value["schema"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{path} is damaged ({error}); fit the head again") from error
+    if schema > SCHEMA_VERSION:
+        raise SchemaVersionError(
+            f"{path} has schema version {schema}; this featx reads up to {SCHEMA_VERSION}; "
+            "upgrade it: pip install -U featx"
+        )
+    return dict(value)
+
+
+def _parse(path: Path, value: JsonObject) -> ModelInfo:
+    try:
+        return ModelInfo.from_json(value)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"{path} is damaged ({error}); fit the head again") from error
+
+
+def _load_head(data: bytes, path: Path) -> Any:
+    """Build the estimator that ``data`` describes, once every type in it is known to be safe."""
+    from skops import io
+
+    with warnings.catch_warnings():
+        # A scikit-learn of another version warns here; `_check_version` says it in plain words.
+        warnings.simplefilter("ignore")
+        try:
+            unknown = sorted(set(io.get_untrusted_types(data=data)) - TRUSTED)
+        except _DAMAGE as error:
+            raise _damaged(path, error) from error
+        if unknown:
+            raise ModelFileError(
+                f"{path} holds types that no head of featx holds: {', '.join(unknown)}; "
+                "it was not loaded; use only models from people you trust"
+            )
+        try:
+            head = io.loads(data, trusted=sorted(TRUSTED))
+        except _DAMAGE as error:
+            raise _damaged(path, error) from error
+    if not callable(getattr(head, "predict", None)):
+        raise ModelFileError(f"{path} holds a {type(head).__name__}, not a head that predicts")
+    return head
+
+
+# skops reports a malformed file with whatever error its parts raise: there is no narrower set.
+_DAMAGE = (BadZipFile, OSError, LookupError, TypeError, ValueError, AttributeError, EOFError)
+
+
+def _damaged(path: Path, error: BaseException) -> ModelFileError:
+    return ModelFileError(
+        f"{path} is damaged or no skops file ({type(error).__name__}: {error}); fit the head again"
+    )
+
+
+def _check_version(info: ModelInfo, say: Callable[[str], None]) -> None:
+    here, there = importlib.metadata.version("scikit-learn"), info.versions.get("scikit-learn")
+    if there and there != here:
+        say(
+            f"the model was fitted with scikit-learn {there}, this is {here}: "
+            "predictions may differ; fit it again to be sure"
+        )
+
+
+def _digest(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()
