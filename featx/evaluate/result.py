@@ -1,0 +1,224 @@
+"""What a fit is asked for and what it answers, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from featx._types import Array, Float64s, Ints, JsonObject
+from featx.scores import Score
+
+Task: TypeAlias = Literal["classification", "regression"]
+Scale: TypeAlias = Literal["none", "l2", "standard"]
+Params: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything that a fit is asked for, besides the arrays.
+
+    Attributes
+    ----------
+    head
+        A name in `featx.heads.HEADS`.
+    task
+        None: `featx.heads.task_of` decides from the target.
+    grid
+        Candidates for each parameter; None: the head's default grid. Parameters that are in
+        ``fixed`` are not searched.
+    fixed
+        Parameters that are not searched, ``{"C": 1.0}``.
+    search
+        False: no default grid, the head's own defaults and ``fixed`` are used as they are.
+    cv
+        ``"5"`` folds, or ``"random:10:0.2"``: 10 random splits with 20 % test rows.
+    repeats
+        How often the folds are drawn anew.
+    test_size
+        A fraction: one random split instead of folds.
+    train_per_class
+        Training rows of every split are cut down to this many a class.
+    class_weight
+        ``"balanced"`` weights the classes by the inverse of their frequency.
+    scale
+        ``"l2"``: each row to unit length. ``"standard"``: each feature to mean 0 and standard
+        deviation 1 of the training rows of each fold.
+    scoring
+        What chooses among candidates: a metric of `featx.metrics` or a scikit-learn scorer. None:
+        accuracy, or RMSE.
+    """
+
+    head: str = "svm"
+    task: Task | None = None
+    grid: Mapping[str, Sequence[Any]] | None = None
+    fixed: Params = field(default_factory=dict)
+    search: bool = True
+    cv: str = "5"
+    repeats: int = 1
+    test_size: float | None = None
+    train_per_class: int | None = None
+    class_weight: Literal["balanced"] | None = None
+    scale: Scale = "none"
+    scoring: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """One split of the estimate: what was chosen inside it, and how its test rows came out.
+
+    Attributes
+    ----------
+    test
+        (m,) row numbers that were scored.
+    n_train
+        Rows that the scored model was fitted on.
+    params
+        Chosen without looking at the test rows.
+    prediction
+        (m,) label or number.
+    scores
+        (m, k) probability where the head has one, else decision value; None for regression.
+    metrics
+        One number for each metric, NaN where it is undefined.
+    converged
+        Whether the solver met its tolerance before its limit of iterations.
+    """
+
+    test: Ints
+    n_train: int
+    params: Params
+    prediction: Array
+    scores: Float64s | None
+    metrics: Mapping[str, float]
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One row of the search that chose the final parameters.
+
+    ``mean`` and ``std`` are those of the criterion over the splits of the search, in the
+    criterion's own sign and units.
+    """
+
+    params: Params
+    mean: float
+    std: float
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A fitted head and what is known about it.
+
+    Attributes
+    ----------
+    head, task, scale
+        As used.
+    classes
+        (k,) sorted labels as they are in ``y``; None for regression.
+    estimator
+        Ordinary fitted scikit-learn estimator (or Pipeline) of raw features.
+    params
+        Of the final estimator.
+    candidates
+        The search over the splits that chose ``params``; one row where nothing was searched.
+    prediction
+        (n,) out-of-fold label or number; a row tested several times has its scores averaged; None
+        (classification) or NaN where a row was never tested.
+    scores
+        (n, k) out-of-fold scores, averaged likewise, NaN where never tested; None for regression.
+        ``probabilities`` says whether they are probabilities.
+    fold
+        (n,) first split that tested the row, -1 where none did.
+    folds
+        Every split in full.
+    metrics, baseline
+        Name to `Score`, of the head and of the baseline (most frequent class; mean) in the same
+        splits.
+    class_recall
+        Recall of each class over all tested rows, in the order of ``classes``; empty for
+        regression.
+    criterion
+        What chose among candidates, and whether more is better.
+    nested
+        Whether parameters were chosen anew inside each training set.
+    how
+        The sentence that says how the numbers were estimated.
+    notes
+        What a reader should know: a task that was guessed, an optimum at the edge of the grid, a
+        solver that did not converge.
+    seconds
+        By phase: rotate, search, final, score.
+    """
+
+    head: str
+    task: Task
+    scale: Scale
+    classes: Array | None
+    estimator: Any
+    params: Params
+    candidates: tuple[Candidate, ...]
+    prediction: Array
+    scores: Float64s | None
+    probabilities: bool
+    fold: Ints
+    folds: tuple[FoldResult, ...]
+    metrics: Mapping[str, Score]
+    baseline: Mapping[str, Score]
+    class_recall: tuple[float, ...]
+    criterion: str
+    greater_is_better: bool
+    nested: bool
+    converged: bool
+    n_train: int
+    how: str
+    notes: tuple[str, ...]
+    seconds: Mapping[str, float]
+
+    def to_json(self) -> JsonObject:
+        """Give all but the arrays and the estimator as JSON values."""
+        return {
+            "head": self.head,
+            "task": self.task,
+            "scale": self.scale,
+            "classes": None if self.classes is None else self.classes.tolist(),
+            "params": dict(self.params),
+            "metrics": {name: score.to_json() for name, score in self.metrics.items()},
+            "baseline": {name: score.to_json() for name, score in self.baseline.items()},
+            "class_recall": [finite(value) for value in self.class_recall],
+            "criterion": self.criterion,
+            "greater_is_better": self.greater_is_better,
+            "candidates": [
+                {
+                    "params": dict(row.params),
+                    "mean": finite(row.mean),
+                    "std": finite(row.std),
+                    "converged": row.converged,
+                }
+                for row in self.candidates
+            ],
+            "folds": [
+                {
+                    "n_train": row.n_train,
+                    "n_test": len(row.test),
+                    "params": dict(row.params),
+                    "metrics": {name: finite(value) for name, value in row.metrics.items()},
+                    "converged": row.converged,
+                }
+                for row in self.folds
+            ],
+            "nested": self.nested,
+            "converged": self.converged,
+            "n_train": self.n_train,
+            "how": self.how,
+            "notes": list(self.notes),
+            "seconds": dict(self.seconds),
+        }
+
+
+def finite(value: float) -> float | None:
+    """Give ``value``, or None where it is not finite: JSON has no NaN."""
+    return float(value) if abs(value) < float("inf") else None
