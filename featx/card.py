@@ -1,0 +1,146 @@
+"""The readable card of a fitted head, from the values of its ``result.json``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from featx._types import JsonObject
+
+_MARKS = re.compile(r"([\\`*_\[\]|~])")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def escape(text: object) -> str:
+    """Give ``text`` as one line that Markdown and HTML show as it is."""
+    line = "".join(ch if ch.isprintable() else " " for ch in " ".join(str(text).split()))
+    marked = _MARKS.sub(r"\\\1", line)
+    return "".join(_ENTITIES.get(ch, ch) for ch in marked)
+
+
+def render_card(result: JsonObject) -> str:
+    """Give the text of ``card.md``.
+
+    Parameters
+    ----------
+    result
+        What ``result.json`` holds, see `featx.result.describe`.
+    """
+    sections = [
+        f"# {escape(result['name'])}",
+        _summary(result),
+        "## How good it is",
+        _scores(result),
+        escape(result["estimate"]),
+        *_notes(result),
+        "## What it was fitted on",
+        _data(result),
+        "## How images become vectors",
+        _recipe(result),
+        "## The head",
+        _head(result),
+        "## Limits",
+        _limits(result),
+        "## How to use and repeat it",
+        _commands(result),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _summary(result: JsonObject) -> str:
+    return (
+        f"A {escape(result['head'])} head that predicts **{escape(result['target'])}** "
+        f"({escape(result['task'])}) from {escape(result['features']['label'])} features of images."
+    )
+
+
+def _scores(result: JsonObject) -> str:
+    baseline = result["baseline"]
+    rows = [
+        [escape(name), *_score_cells(score), _number(baseline.get(name))]
+        for name, score in result["metrics"].items()
+    ]
+    kind = escape(result["baseline_kind"])
+    header = ["metric", "mean", "std", "interval", f"baseline ({kind})"]
+    return _table(header, rows)
+
+
+def _score_cells(score: JsonObject) -> list[str]:
+    low, high = score.get("low"), score.get("high")
+    interval = "-" if low is None or high is None else f"{_number(low)} to {_number(high)}"
+    return [f"**{_number(score['mean'])}**", _number(score.get("std")), interval]
+
+
+def _notes(result: JsonObject) -> list[str]:
+    return ["\n".join(f"- {escape(note)}" for note in result["notes"])] if result["notes"] else []
+
+
+def _data(result: JsonObject) -> str:
+    data = result["data"]
+    lines = [
+        f"- data set {escape(data['name'])}, from {escape(data['source'])}",
+        f"- {result['n']} rows, manifest `{data['manifest']}`",
+        *(f"- left out: {left['rows']} rows, {escape(left['why'])}" for left in data["left_out"]),
+    ]
+    classes = _table(
+        ["class", "rows"], [[escape(c["class"]), str(c["rows"])] for c in result["classes"]]
+    )
+    return "\n".join(lines) + (f"\n\n{classes}" if result["classes"] else "")
+
+
+def _recipe(result: JsonObject) -> str:
+    features = result["features"]
+    lines = [
+        f"- features {escape(features['label'])}, {result['d']} values an image, "
+        f"stored as {escape(features['dtype'])}",
+        f"- {escape(features['preprocess'])}",
+        f"- recipe `{features['hash']}`, rows `{features['fingerprint']}`",
+    ]
+    if features["random_seed"] is not None:
+        lines.append(f"- **untrained weights** (random, seed {features['random_seed']})")
+    return "\n".join(lines)
+
+
+def _head(result: JsonObject) -> str:
+    params = ", ".join(f"{name}={value}" for name, value in result["best_params"].items())
+    versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
+    lines = [
+        f"- parameters: {escape(params or 'the defaults')}; scale {escape(result['scale'])}",
+        f"- seed {result['seed']}; {escape(versions)}",
+    ]
+    if not result["converged"]:
+        lines.append("- **the solver did not converge**: more iterations may change the scores")
+    return "\n".join(lines)
+
+
+def _limits(result: JsonObject) -> str:
+    lines = [
+        "- The numbers hold for images like these. Other cameras, places or people may differ.",
+        "- The head always answers, also for an image that shows nothing it knows.",
+    ]
+    if result["group"] is None:
+        lines.append(
+            "- No group was named: if several rows show the same person, object or scene, "
+            "the numbers are too high."
+        )
+    return "\n".join(lines)
+
+
+def _commands(result: JsonObject) -> str:
+    return _fenced("\n".join([f"featx predict {result['path']} IMAGES", result["command"]]))
+
+
+def _fenced(text: str) -> str:
+    """Put ``text`` into a code block whose fence is longer than any in it."""
+    ticks = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, ticks + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else f"{float(value):.4g}"

@@ -1,0 +1,133 @@
+"""Folders of results: ``runs/NAME/``, each there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from filelock import FileLock
+
+from featx._files import writing
+from featx._types import JsonObject, PathLike
+from featx.errors import NotFoundError, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RESULT_FILE = "result.json"
+_LOCK_FILE = ".lock"
+
+
+def check_name(out: Path, name: str) -> None:
+    """Raise if a run cannot have that name, before any work is done.
+
+    Raises
+    ------
+    UsageError
+        If ``name`` is no plain folder name, or is taken.
+    """
+    if not re.fullmatch(r"\w[\w.+ -]{0,120}", name) or name.endswith((".", " ")):
+        raise UsageError(
+            f"{name!r} cannot name a run: use up to 120 letters, digits, '-', '_' and '.', "
+            "and begin with a letter or a digit"
+        )
+    if (out / name).exists():
+        raise UsageError(
+            f"the run {name!r} exists already in {out.absolute()}; choose another --name, "
+            f"or delete the folder {out / name}"
+        )
+
+
+@contextmanager
+def new_run(out: Path, name: str | None, stem: str) -> Iterator[tuple[str, Path]]:
+    """Give (name, empty temporary folder); the folder becomes ``out/name`` when the block ends.
+
+    Nothing remains of it when the block fails. Only one process at a time is inside, so that two
+    runs at once never choose the same name.
+
+    Parameters
+    ----------
+    out
+        The folder of all runs; made where it is missing.
+    name
+        As the user wants it; None chooses the first free ``<stem>-1``, ``<stem>-2``, ...
+    stem
+        What an automatic name begins with; characters unfit for a folder name become ``-``.
+    """
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / _LOCK_FILE)
+        lock.acquire()
+    try:
+        final = name or _free_name(out, stem)
+        check_name(out, final)
+        temporary = out / f".{uuid4().hex}"
+        try:
+            with writing(temporary):
+                temporary.mkdir()
+            yield final, temporary
+            with writing(out / final):
+                temporary.rename(out / final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    finally:
+        lock.release()
+
+
+def list_runs(out: PathLike = "runs") -> list[JsonObject]:
+    """Give the results in ``out``, oldest first, each with its ``name`` and ``path``.
+
+    A folder whose result cannot be read is listed with ``error`` in place of its values.
+    """
+    files = [
+        file for file in Path(out).glob(f"*/{RESULT_FILE}") if not file.parent.name.startswith(".")
+    ]
+    rows = [{**_read(file), "name": file.parent.name, "path": str(file.parent)} for file in files]
+    return sorted(rows, key=lambda row: (str(row.get("created", "")), row["name"]))
+
+
+def find_run(model: PathLike, out: PathLike = "runs") -> Path:
+    """Give the folder of a run from its path, the path of a file in it, or its name in ``out``.
+
+    Raises
+    ------
+    UnknownNameError
+        If no run in ``out`` has that name; the nearest names are given.
+    NotFoundError
+        If there are no runs at all.
+    """
+    path = Path(model)
+    if path.is_file():
+        return path.parent
+    for folder in (path, Path(out) / path):
+        if folder.is_dir():
+            return folder
+    names = [row["name"] for row in list_runs(out)]
+    if not names:
+        raise NotFoundError(
+            f"no run {str(model)!r}: neither {path.absolute()} nor {(Path(out) / path).absolute()} "
+            "is there; `featx fit` makes one"
+        )
+    hint = f"looked in {Path(out).absolute()}; `featx runs` lists them"
+    raise unknown_name("run", str(model), names, hint)
+
+
+def _free_name(out: Path, stem: str) -> str:
+    safe = re.sub(r"[^\w.+-]+", "-", stem).strip("-._+")[:100] or "run"
+    number = 1
+    while (out / f"{safe}-{number}").exists():
+        number += 1
+    return f"{safe}-{number}"
+
+
+def _read(file: Path) -> JsonObject:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+        return value if isinstance(value, dict) else {"error": "no JSON object"}
+    except (OSError, ValueError) as error:
+        return {"error": str(error)}
