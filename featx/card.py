@@ -91,8 +91,8 @@ def _data(result: JsonObject) -> str:
 def _recipe(result: JsonObject) -> str:
     features = result["features"]
     lines = [
-        f"- features {escape(features['label'])}, {result['d']} values an image, "
-        f"stored as {escape(features['dtype'])}",
+        f"- features {escape(features['label'])}, stored as {escape(features['dtype'])}",
+        f"- {result['d']} values an image",
         f"- {escape(features['preprocess'])}",
         f"- recipe `{features['hash']}`, rows `{features['fingerprint']}`",
     ]
