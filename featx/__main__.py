@@ -1,0 +1,6 @@
+"""Let ``python -m featx`` be ``featx``."""
+
+from featx.cli import main
+
+if __name__ == "__main__":
+    main()

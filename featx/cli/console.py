@@ -1,0 +1,134 @@
+"""Where a command's words go: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from contextlib import ExitStack, redirect_stdout
+from typing import TYPE_CHECKING, Any, TextIO
+
+from featx.cli.jsonable import dumps
+from featx.cli.progress import PlainProgress
+from featx.cli.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from featx.cli.bars import Bars
+
+
+class Console:
+    """Prints one command's result, as lines for people or as one JSON object for programs.
+
+    While it is open, ``--json`` keeps stdout free of whatever else a library prints, and a
+    warning is one line on stderr.
+
+    Parameters
+    ----------
+    as_json
+        Whether stdout gets one JSON object, and nothing else.
+    quiet
+        Whether stderr gets errors alone: no progress, no notes.
+    """
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+        self._progress: PlainProgress | Bars | None = None
+        self._out: TextIO = sys.stdout
+        self._stack = ExitStack()
+        self._shown = False
+
+    def __enter__(self) -> Console:
+        if self.as_json:
+            self._stack.enter_context(redirect_stdout(sys.stderr))
+        self._stack.enter_context(warnings.catch_warnings())
+        warnings.showwarning = self._warn
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+        self._end_progress()
+
+    @property
+    def progress(self) -> PlainProgress | Bars:
+        """What long work reports to: bars on a terminal, else a line now and then."""
+        if self._progress is None:
+            self._progress = _progress(self.quiet)
+        return self._progress
+
+    @property
+    def plus_minus(self) -> str:
+        """The sign that this terminal can show."""
+        try:
+            "±".encode(self._out.encoding or "ascii")
+        except UnicodeEncodeError:
+            return "+-"
+        return "±"
+
+    def show(self, value: Any, lines: Iterable[str]) -> None:
+        """Print the result: ``value`` as JSON where asked for, else ``lines``."""
+        if self.as_json:
+            self._show_json(value)
+            return
+        for line in lines:
+            self._out.write(one_line(line) + "\n")
+        self._out.flush()
+
+    def note(self, message: str) -> None:
+        """Say one line about a decision or a surprise, on stderr."""
+        if self._progress is not None:
+            self._progress.say(message)
+        elif not self.quiet:
+            _write_error(message)
+
+    def fail(self, message: str, exit_code: int, kind: str) -> None:
+        """Say in one line on stderr what went wrong; ``--json`` gets it as its one object."""
+        self._end_progress()
+        _write_error(f"featx: {message}")
+        if self.as_json and not self._shown:
+            error = {"type": kind, "message": message, "exit_code": exit_code}
+            self._show_json({"error": error})
+
+    def _end_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+
+    def _show_json(self, value: Any) -> None:
+        self._out.write(dumps(value) + "\n")
+        self._out.flush()
+        self._shown = True
+
+    def _warn(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,  # noqa: ARG002
+        lineno: int,  # noqa: ARG002
+        file: TextIO | None = None,  # noqa: ARG002
+        line: str | None = None,  # noqa: ARG002
+    ) -> None:
+        self.note(f"warning ({category.__name__}): {' '.join(str(message).split())}")
+
+
+def _progress(quiet: bool) -> PlainProgress | Bars:
+    if quiet:
+        return PlainProgress(lambda _: None)
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from featx.cli.bars import Bars
+
+        return Bars()
+    return PlainProgress(_write_error)
+
+
+def _write_error(line: str) -> None:
+    sys.stderr.write(one_line(line) + "\n")
+    sys.stderr.flush()

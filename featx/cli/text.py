@@ -1,0 +1,84 @@
+"""Say numbers, names and tables so that they fit a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, line and direction marks, and what stands for bytes that are no UTF-8."""
+
+
+def one_line(text: str) -> str:
+    r"""Escape what could break, hide or reorder a line: ``\n``, ``\x1b``, ``\xff`` for a byte."""
+    return _UNSHOWABLE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def literal(*words: str) -> str:
+    """Give a command line that can be pasted into this system's shell."""
+    if os.name == "nt":
+        from subprocess import list2cmdline
+
+        return list2cmdline(words)
+    return shlex.join(words)
+
+
+def duration(seconds: float) -> str:
+    """Say a time: ``0.8 s``, ``48 s``, ``4 min 17 s``, ``2 h 5 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes_left = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_left} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def size(n_bytes: float) -> str:
+    """Say a size in units of 1024: ``812 B``, ``1.5 KiB``, ``31 GiB``."""
+    value, unit = float(n_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"
+
+
+def rate(per_second: float | None) -> str:
+    """Say a rate: ``0.42``, ``48.6``, ``1240``; ``-`` where there is none."""
+    if per_second is None:
+        return "-"
+    digits = 0 if per_second >= 100 else 1 if per_second >= 1 else 2
+    return f"{per_second:.{digits}f}"
+
+
+def count(n: int, noun: str, plural: str = "") -> str:
+    """Say a number of things: ``1 image``, ``3 images``."""
+    return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[int] = ()
+) -> Iterator[str]:
+    """Lay out rows under a header, two spaces apart; columns ``right`` end at the right."""
+    cells = [[one_line(str(cell)) for cell in row] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(padded).rstrip()
