@@ -31,7 +31,13 @@ def test_what_would_break_a_line_is_escaped(text: str, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0.84, "0.8 s"), (48.2, "48 s"), (257, "4 min 17 s"), (7500, "2 h 5 min"), (59.7, "1 min 0 s")],
+    [
+        (0.84, "0.8 s"),
+        (48.2, "48 s"),
+        (257, "4 min 17 s"),
+        (7500, "2 h 5 min"),
+        (59.7, "1 min 0 s"),
+    ],
 )
 def test_durations(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
@@ -39,7 +45,13 @@ def test_durations(seconds: float, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("n", "shown"),
-    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (31 << 30, "31 GiB"), (5000 << 40, "5000 TiB")],
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1536, "1.5 KiB"),
+        (31 << 30, "31 GiB"),
+        (5000 << 40, "5000 TiB"),
+    ],
 )
 def test_sizes(n: int, shown: str) -> None:
     assert size(n) == shown
@@ -56,8 +68,10 @@ def test_rates_and_counts() -> None:
 
 def test_a_command_line_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert literal("featx", "my photos") in {"featx 'my photos'", 'featx "my photos"'}
-    monkeypatch.setattr("featx.cli.text.os.name", "nt")
-    assert literal("featx", "my photos") == 'featx "my photos"'
+    with monkeypatch.context() as windows:
+        windows.setattr("featx.cli.text.os.name", "nt")
+        shown = literal("featx", "my photos")
+    assert shown == 'featx "my photos"'
 
 
 def test_a_table_is_aligned() -> None:

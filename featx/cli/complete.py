@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import typer
 
 HEADS = ("svm", "svr", "ridge", "logreg", "mlp", "knn")
 POOLINGS = ("flatten", "avg", "max", "std", "gem", "cls", "tokens-avg")

@@ -99,7 +99,7 @@ DataName = Annotated[
     ),
 ]
 Features = Annotated[
-    Words,
+    str | None,
     _Option(
         "--features",
         metavar="ID",

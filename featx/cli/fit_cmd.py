@@ -1,0 +1,242 @@
+"""``featx fit`` and ``featx runs``: fit heads, and list what was fitted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from featx.cli import complete
+from featx.cli import options as o
+from featx.cli.command import command
+from featx.cli.console import Console
+from featx.cli.parsing import names, pairs
+from featx.cli.text import count, duration, literal, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from featx._types import JsonObject
+
+
+@command
+def fit(
+    console: Console,
+    head: Annotated[
+        str,
+        typer.Option(
+            "--head",
+            metavar="NAME",
+            autocompletion=complete.heads,
+            help="svm, svr, ridge, logreg, mlp or knn.",
+        ),
+    ],
+    data: o.DataName = None,
+    features: o.Features = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="COL",
+            help="Column to predict; repeats or takes commas: one head each [default: label].",
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", metavar="COL", help="Rows that share a value stay in one fold."),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", metavar="COL", help="Tune in its train rows, score its test rows once."
+        ),
+    ] = None,
+    test_size: Annotated[
+        float | None,
+        typer.Option("--test-size", metavar="SHARE", help="One random split instead of folds."),
+    ] = None,
+    train_per_class: Annotated[
+        int | None,
+        typer.Option(
+            "--train-per-class", min=1, metavar="N", help="Train on N rows a class; test on all."
+        ),
+    ] = None,
+    cv: Annotated[
+        str, typer.Option("--cv", metavar="K|random:N:SHARE", help="Folds, or random splits.")
+    ] = "5",
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, metavar="N", help="Draw the folds anew N times.")
+    ] = 1,
+    task: Annotated[
+        Literal["classification", "regression"] | None,
+        typer.Option("--task", help="What the target is [default: by its values]."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid",
+            metavar="NAME=VALUES",
+            help="Search C=0.01,0.1,1 or C=1e-6:1:7 (7 values, evenly in the logarithm) "
+            "[default: by the head].",
+        ),
+    ] = None,
+    search: Annotated[
+        bool, typer.Option("--search/--no-search", help="Search the grid, or take it as it is.")
+    ] = True,
+    fixed: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter, not searched: C=1."),
+    ] = None,
+    class_weight: Annotated[
+        Literal["balanced"] | None,
+        typer.Option("--class-weight", help="Weight classes by the inverse of their frequency."),
+    ] = None,
+    scale: Annotated[
+        Literal["none", "standard", "l2"],
+        typer.Option("--scale", help="Scale each feature, or each row to length 1."),
+    ] = "none",
+    scoring: Annotated[
+        str | None,
+        typer.Option(
+            "--scoring", metavar="NAME", help="What chooses: any scikit-learn scorer, plcc, srocc."
+        ),
+    ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option("--missing", metavar="VALUES", help="Targets that mean unknown: NA,-1."),
+    ] = None,
+    seed: o.Seed = 0,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Of the run [default: numbered].")
+    ] = None,
+    out: o.Out = "runs",
+    n_jobs: Annotated[
+        int, typer.Option("--n-jobs", metavar="N", help="Processes; -1 for one a core.")
+    ] = -1,
+    cache: o.Cache = None,
+) -> None:
+    """Fit a head on cached features, and say how good it is.
+
+    A searched grid is scored nested: the rows that score never choose.
+    """
+    grid_texts, fixed_texts = pairs("--grid", grid), pairs("--set", fixed)
+    from featx.fit import fit, fit_targets
+
+    options: dict[str, Any] = {
+        "data": data,
+        "group": group,
+        "split": split,
+        "test_size": test_size,
+        "train_per_class": train_per_class,
+        "cv": cv,
+        "repeats": repeats,
+        "task": task,
+        "grid": grid_texts or None,
+        "set": fixed_texts,
+        "search": search,
+        "class_weight": class_weight,
+        "scale": scale,
+        "scoring": scoring,
+        "missing": names(missing),
+        "seed": seed,
+        "name": name,
+        "out": out,
+        "n_jobs": n_jobs,
+        "cache": cache,
+        "progress": console.progress,
+    }
+    targets = names(target)
+    if len(targets) > 1:
+        fitted = fit_targets(targets, features, head, **options)
+    else:
+        fitted = [fit(features, head, target=targets[0] if targets else None, **options)]
+    records = [result.record for result in fitted]
+    value = records[0] if len(records) == 1 else {"fits": records}
+    console.show(value, lines(records, console.plus_minus))
+
+
+def lines(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
+    """Say what was tuned, how good each head is and by which estimate, and what to do next."""
+    for record in records:
+        yield from _what(record)
+    yield ""
+    yield from _scores(records, plus_minus)
+    yield ""
+    yield from dict.fromkeys(record["how"] for record in records)
+    for note in dict.fromkeys(note for record in records for note in record["notes"]):
+        yield f"note: {note}"
+    for record in records:
+        yield f"results: {record['path']} ({duration(sum(record['seconds'].values()))})"
+    yield f"next: {literal('featx', 'predict', records[0]['path'])} FOLDER"
+
+
+def _what(record: JsonObject) -> Iterator[str]:
+    yield f"{record['head']} for {record['target']} ({record['task']})"
+    yield f"  {record['n']} x {record['d']} {record['features']['label']}"
+    for left in record["data"]["left_out"]:
+        yield f"  left out: {count(left['rows'], 'row')}, {left['why']}"
+    searched = record["candidates"] if len(record["candidates"]) > 1 else []
+    for parameter in record["best_params"] if searched else ():
+        values = dict.fromkeys(_value(row["params"].get(parameter)) for row in searched)
+        if len(values) > 1:
+            yield f"  tuned {parameter} over {', '.join(values)} by {record['criterion']}"
+    chosen = ", ".join(f"{key}={_value(value)}" for key, value in record["best_params"].items())
+    yield f"  {'chosen' if searched else 'parameters'}: {chosen or 'the defaults'}"
+
+
+def _scores(records: list[JsonObject], plus_minus: str) -> Iterator[str]:
+    several = len(records) > 1
+    header = ["target"] if several else []
+    header += ["metric", f"mean {plus_minus} std", "95 % interval", records[0]["baseline_kind"]]
+    rows = []
+    for record in records:
+        for metric, score in record["metrics"].items():
+            baseline = (record["baseline"].get(metric) or {}).get("mean")
+            spread = f" {plus_minus} {number(score['std'])}" if score["std"] is not None else ""
+            cells = [metric, number(score["mean"]) + spread, _interval(score), number(baseline)]
+            rows.append([record["target"], *cells] if several else cells)
+    return table(header, rows, right=range(len(header) - 3, len(header)))
+
+
+def _interval(score: JsonObject) -> str:
+    if score["low"] is None or score["high"] is None:
+        return "-"
+    return f"{number(score['low'])} to {number(score['high'])}"
+
+
+def number(value: float | None) -> str:
+    """Say a score: three decimals, fewer where it is large."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@command
+def runs(console: Console, out: o.Out = "runs") -> None:
+    """List fitted heads, oldest first."""
+    from pathlib import Path
+
+    from featx.runs import list_runs
+
+    rows = list_runs(out)
+    folder = str(Path(out).absolute())
+    console.show({"out": folder, "runs": rows}, _run_lines(rows, folder))
+
+
+def _run_lines(rows: list[JsonObject], folder: str) -> Iterable[str]:
+    if not rows:
+        return [f"no run in {folder}; `featx fit` makes one"]
+    return table(["run", "head", "target", "score", "features"], map(_run_cells, rows))
+
+
+def _run_cells(row: JsonObject) -> list[str]:
+    if "error" in row:
+        return [row["name"], "-", "-", "-", f"cannot be read: {row['error']}"]
+    scores = row["metrics"]
+    metric = row["criterion"] if row["criterion"] in scores else next(iter(scores))
+    score = f"{metric} {number(scores[metric]['mean'])}"
+    return [row["name"], row["head"], row["target"], score, row["features"]["label"]]

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import errno
+import json
+import warnings
+from typing import Any
+
+import pytest
+from helpers_cli import EXTRACTION, Workflow, featx, replace_module
+
+from featx.errors import AmbiguousNameError, SourceNotFoundError, TooManyFailedError
+
+
+def fake_extract(monkeypatch: pytest.MonkeyPatch, answer: Any) -> Workflow:
+    workflow = Workflow(answer)
+    replace_module(monkeypatch, "extract", extract=workflow)
+    return workflow
+
+
+def test_no_command_shows_the_help() -> None:
+    bare, asked = featx(), featx("--help")
+    assert bare.exit_code == asked.exit_code == 0
+    assert bare.stdout.strip() == asked.stdout.strip()
+    assert "extract" in bare.stdout
+
+
+def test_help_fits_80_columns_and_ascii() -> None:
+    for args in ([], ["extract"]):
+        text = featx(*args, "-h").stdout
+        assert text.isascii()
+        assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (["extract"], "missing option '--backbone'"),
+        (["extract", "--backbone"], "requires an argument"),
+        (["extract", "--backbone", "vgg16", "--resize", "cut"], "'cut'"),
+        (["extract", "--backbone", "vgg16", "--limit", "0"], "'--limit'"),
+        (["extract", "--backbon", "vgg16"], "--backbone"),
+        (["extrct"], "did you mean 'extract'"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_a_usage_error_is_one_line_and_exit_code_2(args: list[str], word: str) -> None:
+    result = featx(*args)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("featx: ")
+    assert result.stderr.count("\n") == 1
+    assert word.lower() in result.stderr.lower()
+    assert "--help`" in result.stderr
+
+
+def test_a_usage_error_as_json() -> None:
+    result = featx("extract", "--json")
+    assert json.loads(result.stdout)["error"]["exit_code"] == 2
+    assert result.exit_code == 2
+
+
+def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    extract = fake_extract(monkeypatch, [EXTRACTION])
+    words = "a b --backbone vgg16,resnet50 --backbone googlenet --pool avg,max --mean 0.1,0.2,0.3"
+    more = "--max-failed 3 --image-size weights --cache here --page all --append"
+    result = featx("extract", *words.split(), *more.split())
+    assert result.exit_code == 0, result.stderr
+    assert extract.args == (["a", "b"],)
+    expected = {
+        "backbone": ("vgg16", "resnet50", "googlenet"),
+        "pools": ("avg", "max"),
+        "mean": (0.1, 0.2, 0.3),
+        "std": None,
+        "max_failed": 3,
+        "image_size": "weights",
+        "cache": "here",
+        "page": "all",
+        "append": True,
+        "layers": (),
+    }
+    assert {name: extract.options[name] for name in expected} == expected
+    assert "featx fit --head svm --data photos" in result.stdout
+    assert "--cache here" in result.stdout
+
+
+def test_the_environment_names_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    extract = fake_extract(monkeypatch, [EXTRACTION])
+    assert featx("extract", "--backbone", "vgg16", env={"FEATX_CACHE": "there"}).exit_code == 0
+    assert extract.options["cache"] == "there"
+    assert extract.args == (None,)
+
+
+def test_json_is_one_object_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def noisy(progress: Any, **_: Any) -> list[Any]:
+        print("a library that prints")  # noqa: T201
+        progress.start("embedding", 2)
+        progress.advance(2)
+        progress.say("preprocessing: crop")
+        progress.finish()
+        return [EXTRACTION]
+
+    fake_extract(monkeypatch, noisy)
+    result = featx("extract", "x", "--backbone", "vgg16", "--json")
+    assert json.loads(result.stdout) == EXTRACTION
+    assert result.stdout.count("\n") == 1
+    for line in ("a library that prints", "preprocessing: crop", "embedding: 2 of 2 in"):
+        assert line in result.stderr
+
+
+def test_several_stores_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    second = {**EXTRACTION, "features": "vgg16:features:avg@224", "dim": 512}
+    fake_extract(monkeypatch, [EXTRACTION, second])
+    value = json.loads(featx("extract", "x", "--backbone", "vgg16", "--json").stdout)
+    assert value["dim"] == [25088, 512]
+    assert value["failed"] == [[], []]
+    fake_extract(monkeypatch, [EXTRACTION, second])
+    text = featx("extract", "x", "--backbone", "vgg16").stdout
+    assert "vgg16:features:flatten@224: 40 x 25088" in text
+    assert "computed 38, reused 2, derived 0, failed 0, 1.2 s, 30.4 images/s" in text
+    assert "vgg16:features:avg@224: 40 x 512" in text
+
+
+def test_failed_images_are_named_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = [{"path": f"{i}\n.jpg", "reason": "zero bytes" if i else "cut"} for i in range(9)]
+    fake_extract(monkeypatch, [{**EXTRACTION, "failed": failed, "images_per_second": 0}])
+    text = featx("extract", "x", "--backbone", "vgg16").stdout
+    assert "9 images failed:" in text
+    assert "  0\\n.jpg: cut" in text
+    assert "and 4 more" in text
+    assert "     8 zero bytes" in text
+    assert "images/s" not in text
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (SourceNotFoundError("no folder photos"), 1, "featx: no folder photos\n"),
+        (AmbiguousNameError("vgg16 fits two\nstores"), 2, "featx: vgg16 fits two\\nstores\n"),
+        (TooManyFailedError("12 of 20 failed"), 3, "featx: 12 of 20 failed\n"),
+        (MemoryError(), 1, "out of memory"),
+        (ZeroDivisionError("oops"), 1, "unexpected ZeroDivisionError: oops"),
+        (KeyboardInterrupt(), 130, "to go on: featx extract 'my photos' --backbone vgg16"),
+        (KeyboardInterrupt(15), 143, "to go on: featx extract"),
+    ],
+)
+def test_an_error_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, words: str
+) -> None:
+    fake_extract(monkeypatch, error)
+    result = featx("extract", "my photos", "--backbone", "vgg16")
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("featx: ")
+
+    fake_extract(monkeypatch, error)
+    value = json.loads(featx("extract", "x", "--backbone", "vgg16", "--json").stdout)
+    assert value["error"]["type"] == type(error).__name__
+    assert value["error"]["exit_code"] == code
+
+
+def test_debug_shows_where_before_and_after_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_extract(monkeypatch, ZeroDivisionError("oops"))
+    for args in (["--debug", "extract"], ["extract", "--debug"]):
+        result = featx(*args, "x", "--backbone", "vgg16")
+        assert result.exit_code == 1
+        assert "Traceback" in result.stderr
+        assert "featx: unexpected ZeroDivisionError: oops" in result.stderr
+
+
+def test_a_bad_value_stops_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    extract = fake_extract(monkeypatch, [EXTRACTION])
+    result = featx("extract", "x", "--backbone", "vgg16", "--image-size", "big")
+    assert result.exit_code == 2
+    assert extract.options == {}
+
+
+def test_quiet_leaves_stderr_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(progress: Any, **_: Any) -> list[Any]:
+        progress.start("embedding", None)
+        progress.advance()
+        progress.say("preprocessing: crop")
+        progress.finish()
+        return [EXTRACTION]
+
+    fake_extract(monkeypatch, work)
+    result = featx("extract", "x", "--backbone", "vgg16", "--quiet")
+    assert result.stderr == ""
+    assert "40 x 25088" in result.stdout
+
+
+def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(**_: Any) -> list[Any]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.warn("did not\nconverge", RuntimeWarning, stacklevel=1)
+        return [EXTRACTION]
+
+    fake_extract(monkeypatch, work)
+    result = featx("extract", "x", "--backbone", "vgg16")
+    assert result.stderr == "warning (RuntimeWarning): did not converge\n"
+
+
+def test_a_reader_that_left_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featx.cli.command._leave_stdout", lambda: None)
+    fake_extract(monkeypatch, BrokenPipeError(errno.EPIPE, "gone"))
+    result = featx("extract", "x", "--backbone", "vgg16")
+    assert (result.exit_code, result.output) == (1, "")

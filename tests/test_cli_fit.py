@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from helpers_cli import Workflow, featx, replace_module
+
+
+def score(mean: float, std: float | None = 0.0121, low: float | None = None) -> dict[str, Any]:
+    high = None if low is None else 0.9
+    return {"mean": mean, "std": std, "low": low, "high": high, "n": 40, "splits": 5, "how": ""}
+
+
+RECORD: dict[str, Any] = {
+    "name": "svm-photos-vgg16-1",
+    "path": "runs/svm-photos-vgg16-1",
+    "head": "svm",
+    "target": "label",
+    "task": "classification",
+    "n": 40,
+    "d": 25088,
+    "features": {"label": "vgg16:features:flatten@224"},
+    "data": {"left_out": [{"rows": 1, "why": "no value in column 'label'"}]},
+    "candidates": [
+        {"params": {"C": c, "tol": 1e-4}, "mean": 0.8, "std": 0.1} for c in (1e-6, 1e-3, 1.0)
+    ],
+    "best_params": {"C": 0.001, "tol": 1e-4},
+    "criterion": "accuracy",
+    "metrics": {"accuracy": score(0.8893, low=0.87), "log_loss": score(123.456, None)},
+    "baseline": {"accuracy": score(0.1733)},
+    "baseline_kind": "most frequent class",
+    "how": "nested 5-fold cross-validation",
+    "notes": ["column 'person' looks like an identity"],
+    "seconds": {"read": 0.2, "search": 1.1},
+}
+
+
+def fake_fit(
+    monkeypatch: pytest.MonkeyPatch, *records: dict[str, Any]
+) -> tuple[Workflow, Workflow]:
+    results = [SimpleNamespace(record=record) for record in records]
+    one, many = Workflow(results[0]), Workflow(results)
+    replace_module(monkeypatch, "fit", fit=one, fit_targets=many)
+    return one, many
+
+
+def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, _ = fake_fit(monkeypatch, RECORD)
+    words = (
+        "fit --head ridge --data photos --features vgg16 --target age --group person --cv 10 "
+        "--repeats 2 --grid alpha=0.1,1 --set tol=1e-3 --no-search --missing NA,-1 --missing ? "
+        "--class-weight balanced --scale l2 --scoring plcc --n-jobs 1 --name best --out there"
+    )
+    result = featx(*words.split())
+    assert result.exit_code == 0, result.output
+    assert fit.args == ("vgg16", "ridge")
+    expected = {
+        "target": "age",
+        "data": "photos",
+        "group": "person",
+        "cv": "10",
+        "repeats": 2,
+        "grid": ("alpha=0.1,1",),
+        "set": ("tol=1e-3",),
+        "search": False,
+        "missing": ("NA", "-1", "?"),
+        "class_weight": "balanced",
+        "scale": "l2",
+        "scoring": "plcc",
+        "n_jobs": 1,
+        "name": "best",
+        "out": "there",
+        "task": None,
+        "split": None,
+    }
+    assert {name: fit.options[name] for name in expected} == expected
+
+
+def test_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_fit(monkeypatch, RECORD)
+    text = featx("fit", "--head", "svm").stdout
+    assert text == (
+        "svm for label (classification)\n"
+        "  40 x 25088 vgg16:features:flatten@224\n"
+        "  left out: 1 row, no value in column 'label'\n"
+        "  tuned C over 1e-06, 0.001, 1 by accuracy\n"
+        "  chosen: C=0.001, tol=0.0001\n"
+        "\n"
+        "metric      mean ± std   95 % interval   most frequent class\n"
+        "accuracy  0.889 ± 0.012  0.870 to 0.900                0.173\n"
+        "log_loss          123.5               -                    -\n"
+        "\n"
+        "nested 5-fold cross-validation\n"
+        "note: column 'person' looks like an identity\n"
+        "results: runs/svm-photos-vgg16-1 (1.3 s)\n"
+        "next: featx predict runs/svm-photos-vgg16-1 FOLDER\n"
+    )
+
+
+def test_json_is_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_fit(monkeypatch, RECORD)
+    assert json.loads(featx("fit", "--head", "svm", "--json").stdout) == RECORD
+
+
+def test_several_targets_are_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = {**RECORD, "candidates": RECORD["candidates"][:1], "best_params": {}, "target": "age"}
+    _, fit_targets = fake_fit(monkeypatch, RECORD, plain)
+    text = featx("fit", "--head", "svm", "--target", "label,age").stdout
+    assert fit_targets.args == (("label", "age"), None, "svm")
+    assert "  parameters: the defaults\n" in text
+    assert "target  metric" in text
+    assert text.count("nested 5-fold") == 1
+    fake_fit(monkeypatch, RECORD, plain)
+    value = json.loads(featx("fit", "--head", "svm", "--target", "label,age", "--json").stdout)
+    assert [one["target"] for one in value["fits"]] == ["label", "age"]
+
+
+def test_a_bad_grid_stops_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, _ = fake_fit(monkeypatch, RECORD)
+    result = featx("fit", "--head", "svm", "--grid", "0.1,1")
+    assert (result.exit_code, result.stdout, fit.options) == (2, "", {})
+    assert "--grid is '0.1,1'; expected NAME=VALUE" in result.stderr
+
+
+def test_runs_are_listed(tmp_path: Path) -> None:
+    empty = featx("runs", "--out", str(tmp_path / "none"))
+    assert "no run in" in empty.stdout
+    for name, text in (("a", json.dumps(RECORD)), ("b", "{")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(text, encoding="utf-8")
+    result = featx("runs", "--out", str(tmp_path))
+    assert "accuracy 0.889  vgg16:features:flatten@224" in result.stdout
+    assert "cannot be read" in result.stdout
+    value = json.loads(featx("runs", "--out", str(tmp_path), "--json").stdout)
+    assert {row["name"] for row in value["runs"]} == {"a", "b"}
