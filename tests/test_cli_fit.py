@@ -89,7 +89,7 @@ def test_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         "  tuned C over 1e-06, 0.001, 1 by accuracy\n"
         "  chosen: C=0.001, tol=0.0001\n"
         "\n"
-        "metric      mean ± std   95 % interval   most frequent class\n"
+        "metric       mean ± std   95 % interval  most frequent class\n"
         "accuracy  0.889 ± 0.012  0.870 to 0.900                0.173\n"
         "log_loss          123.5               -                    -\n"
         "\n"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from featx.cli import command as shared
-from featx.cli import extract_cmd, fit_cmd
+from featx.cli import extract_cmd, fit_cmd, predict_cmd
 
 app = typer.Typer(
     name="featx",
@@ -46,4 +46,5 @@ def root(
 
 app.command("extract")(extract_cmd.extract)
 app.command("fit")(fit_cmd.fit)
+app.command("predict")(predict_cmd.predict)
 app.command("runs")(fit_cmd.runs)

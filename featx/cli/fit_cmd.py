@@ -11,7 +11,7 @@ from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.parsing import names, pairs
-from featx.cli.text import count, duration, literal, table
+from featx.cli.text import count, duration, interval, literal, number, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -193,22 +193,9 @@ def _scores(records: list[JsonObject], plus_minus: str) -> Iterator[str]:
         for metric, score in record["metrics"].items():
             baseline = (record["baseline"].get(metric) or {}).get("mean")
             spread = f" {plus_minus} {number(score['std'])}" if score["std"] is not None else ""
-            cells = [metric, number(score["mean"]) + spread, _interval(score), number(baseline)]
+            cells = [metric, number(score["mean"]) + spread, interval(score), number(baseline)]
             rows.append([record["target"], *cells] if several else cells)
     return table(header, rows, right=range(len(header) - 3, len(header)))
-
-
-def _interval(score: JsonObject) -> str:
-    if score["low"] is None or score["high"] is None:
-        return "-"
-    return f"{number(score['low'])} to {number(score['high'])}"
-
-
-def number(value: float | None) -> str:
-    """Say a score: three decimals, fewer where it is large."""
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
 
 
 def _value(value: Any) -> str:

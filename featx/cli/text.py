@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from featx._types import JsonObject
+
 _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line and direction marks, and what stands for bytes that are no UTF-8."""
 
@@ -68,6 +70,20 @@ def rate(per_second: float | None) -> str:
 def count(n: int, noun: str, plural: str = "") -> str:
     """Say a number of things: ``1 image``, ``3 images``."""
     return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
+def number(value: float | None) -> str:
+    """Say a score: three decimals, fewer where it is large."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+
+
+def interval(score: JsonObject) -> str:
+    """Say the 95 % interval of a score, where it has one."""
+    if score["low"] is None or score["high"] is None:
+        return "-"
+    return f"{number(score['low'])} to {number(score['high'])}"
 
 
 def table(
