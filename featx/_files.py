@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import tempfile
+import shutil
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from featx.errors import CacheWriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some room (`featx gc`, `featx rm`) and run it again: "
@@ -39,18 +39,19 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` that takes its place when the block ends well."""
+    """Give a new path beside ``path``, for a file or a folder, that takes its place in the end."""
+    temporary = path.with_name(f".{path.name[:80]}.{uuid4().hex[:12]}.tmp")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", dir=path.parent)
-        os.close(handle)
-    temporary = Path(name)
     try:
         with writing(path):
             yield temporary
             temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

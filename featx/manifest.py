@@ -62,8 +62,8 @@ class Manifest:
         }
         for name, values in columns.items():
             h.update(f"\x1d{name}".encode("utf-8", "backslashreplace"))
-            for value in values:
-                text = "\x1f" if value is None or value != value else f"\x1e{value}"
+            for value, empty in zip(values, pd.isna(values), strict=True):
+                text = "\x1f" if empty else f"\x1e{value}"
                 h.update(text.encode("utf-8", "backslashreplace"))
         return h.hexdigest()
 

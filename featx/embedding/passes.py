@@ -1,0 +1,228 @@
+"""One pass over a source: the recipes it fills, their stores, the engine, and who may write."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from featx.backbones import load_backbone, resolve
+from featx.embedding import pipeline
+from featx.embedding.sinks import MemorySink, StoreSink
+from featx.embedding.work import Network
+from featx.errors import RecipeMismatchError
+from featx.forward import choose_engine
+from featx.store import FeatureStore, StoreWriter
+from featx.tokens import TokenIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from featx._types import Array, JsonObject, Progress
+    from featx.backbones import Backbone, BackboneRequest, Resolved
+    from featx.embedding.pipeline import Located
+    from featx.embedding.sinks import Sink
+    from featx.recipe import Preprocess, Recipe
+    from featx.sources import Source
+
+
+@dataclass(frozen=True)
+class How:
+    """How to run a pass; none of it changes what a vector is, beyond the certificate's tolerance.
+
+    Attributes
+    ----------
+    write
+        Whether new vectors go into the cache, or into memory alone.
+    rehash
+        Whether files are read again though size, time and inode are unchanged.
+    retry_failed
+        Whether images known as undecodable are tried again.
+    raise_on_error
+        Whether the first bad image ends the run.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
+    write: bool = True
+    rehash: bool = False
+    retry_failed: bool = False
+    raise_on_error: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a pass did.
+
+    Attributes
+    ----------
+    sinks
+        One for each recipe; their stores are those from before the pass.
+    """
+
+    recipes: tuple[Recipe, ...]
+    sinks: Sequence[Sink]
+    located: Located
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def run_pass(
+    source: Source, request: BackboneRequest, cache: Path, how: How, progress: Progress
+) -> Pass:
+    """Bring the vectors of a source under all recipes of a request into stores or memory.
+
+    Raises
+    ------
+    FeatxError
+        From the parts; what was done by then is kept.
+    """
+    start = time.perf_counter()
+    resolved = resolve(request, cache, progress)
+    for note in resolved.notes:
+        progress.say(note)
+    notes = list(resolved.notes)
+    sinks: Sequence[Sink] = [_reading(cache, recipe) for recipe in resolved.recipes]
+    pre = resolved.recipes[0].preprocess
+    with ExitStack() as stack:
+        tokens = stack.enter_context(TokenIndex(cache, progress.say))
+        network, provenance = _network(request, resolved, sinks, how, notes, progress)
+        if how.write and _must_write(source, pre, sinks, tokens, how):
+            sinks = _writing(stack, cache, resolved, sinks, provenance, how, progress)
+        located = pipeline.embed(
+            source.entries,
+            pre,
+            sinks,
+            network,
+            tokens,
+            rehash=how.rehash,
+            raise_on_error=how.raise_on_error,
+            seed=how.seed,
+            progress=progress,
+        )
+    seconds = time.perf_counter() - start
+    return Pass(tuple(resolved.recipes), sinks, located, seconds, tuple(notes))
+
+
+def _existing(cache: Path, recipe: Recipe) -> FeatureStore | None:
+    path = cache / recipe.store_name
+    return FeatureStore.open(path) if path.is_dir() else None
+
+
+def _flat(cache: Path, recipe: Recipe) -> FeatureStore | None:
+    if recipe.pooling == "flatten":
+        return None
+    return _existing(cache, replace(recipe, pooling="flatten"))
+
+
+def _reading(cache: Path, recipe: Recipe) -> MemorySink:
+    return MemorySink(recipe, _existing(cache, recipe), _flat(cache, recipe))
+
+
+def _must_write(
+    source: Source, pre: Preprocess, sinks: Sequence[Sink], tokens: TokenIndex, how: How
+) -> bool:
+    """Whether a lock is worth taking: something is missing, to be read again, or to be repaired."""
+    if how.rehash or how.retry_failed:
+        return True
+    stores = [sink.store for sink in sinks]
+    if any(store is None or store.needs_repair() for store in stores):
+        return True
+    return pipeline.pending(source.entries, pre, sinks, tokens) > 0
+
+
+def _writing(
+    stack: ExitStack,
+    cache: Path,
+    resolved: Resolved,
+    sinks: Sequence[Sink],
+    provenance: JsonObject,
+    how: How,
+    progress: Progress,
+) -> list[Sink]:
+    """Open a writer for each recipe, in one order: two runs cannot block each other for ever."""
+    writers: dict[str, StoreWriter] = {}
+    for recipe, map_shape, dim in sorted(resolved.filled, key=lambda f: f[0].store_name):
+        label = recipe.label
+        writer = StoreWriter(
+            cache,
+            recipe,
+            map_shape,
+            dim,
+            provenance=provenance,
+            on_wait=lambda label=label: progress.say(
+                f"another featx is writing {label}; waiting for it to end"
+            ),
+        )
+        writers[recipe.store_name] = stack.enter_context(writer)
+        if how.retry_failed:
+            writer.forget_failures()
+    return [StoreSink(s.recipe, writers[s.recipe.store_name], s.flat) for s in sinks]
+
+
+def _network(
+    request: BackboneRequest,
+    resolved: Resolved,
+    sinks: Sequence[Sink],
+    how: How,
+    notes: list[str],
+    progress: Progress,
+) -> tuple[Network, JsonObject]:
+    """Say how to make the engine; the provenance is filled in when it is made."""
+    provenance: JsonObject = {"request": request.to_json(), "weights": dict(resolved.provenance)}
+    known = {
+        key: value
+        for sink in sinks
+        if sink.store is not None
+        for run in sink.store.runs
+        for key, value in run["provenance"].get("certificates", {}).items()
+    }
+
+    def make(sample: Callable[[], Array]) -> tuple[Callable[[Array], Sequence[Array]], int]:
+        chosen = _engine(request, resolved, how, sample, known)
+        for note in chosen.notes:
+            progress.say(note)
+        notes.extend(chosen.notes)
+        provenance.update(chosen.engine.provenance)
+        provenance["certificates"] = chosen.certificates
+        return chosen.engine, chosen.engine.batch_size
+
+    layers = list(dict.fromkeys(recipe.layer for recipe in resolved.recipes))
+    return Network(make, [layers.index(recipe.layer) for recipe in resolved.recipes]), provenance
+
+
+_LAST: dict[tuple[object, ...], ChosenEngine] = {}
+"""The last engine, so that one prediction after another stays warm."""
+
+
+def _engine(
+    request: BackboneRequest,
+    resolved: Resolved,
+    how: How,
+    sample: Callable[[], Array],
+    known: JsonObject,
+) -> ChosenEngine:
+    key = (request, tuple(resolved.filled), how.device, how.precision, how.batch_size)
+    if key not in _LAST:
+        _LAST.clear()
+        backbone = load_backbone(request)
+        _refuse_other_weights(resolved, backbone)
+        _LAST[key] = choose_engine(
+            backbone, how.device, how.precision, how.batch_size, sample=sample, known=known
+        )
+    return _LAST[key]
+
+
+def _refuse_other_weights(resolved: Resolved, backbone: Backbone) -> None:
+    """The recipes may come from a memo of an earlier run: the weights must still be those."""
+    for (expected, *_), (loaded, *_) in zip(resolved.filled, backbone.recipes(), strict=True):
+        if expected != loaded:
+            differences = "; ".join(expected.differences(loaded, "expected", "loaded"))
+            raise RecipeMismatchError(
+                f"the backbone that was loaded is not the one resolved before: {differences}; "
+                "if its weights were just changed, run it again"
+            )

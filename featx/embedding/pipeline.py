@@ -1,0 +1,141 @@
+"""From entries to vectors: read and decode in threads, run the network in one place, hand over.
+
+What a store knows is not read again, what a flattened store holds is pooled from it, and the rest
+is computed once, whatever the number of stores that want it. Memory is bounded by the look-ahead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featx import images
+from featx.embedding.reading import Reader, Taken, in_order, workers
+from featx.embedding.work import Network, Work
+from featx.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from featx._types import Array, Progress
+    from featx.embedding.sinks import Sink
+    from featx.recipe import Preprocess
+    from featx.sources import Entry
+    from featx.tokens import TokenIndex
+
+SAMPLE = 32
+AHEAD = 64
+TOKENS_A_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Located:
+    """What became of all entries.
+
+    Attributes
+    ----------
+    taken
+        One for each entry, in order, without its images.
+    computed, derived
+        Numbers of images: computed in this run, pooled from a flattened store.
+    """
+
+    taken: list[Taken]
+    computed: int
+    derived: int
+
+
+def embed(
+    entries: Sequence[Entry],
+    pre: Preprocess,
+    sinks: Sequence[Sink],
+    network: Network,
+    tokens: TokenIndex,
+    *,
+    rehash: bool = False,
+    raise_on_error: bool = False,
+    seed: int = 0,
+    progress: Progress,
+) -> Located:
+    """Bring the vectors of every entry into every sink.
+
+    Raises
+    ------
+    ImageError
+        If ``raise_on_error`` and an image is not there or cannot be decoded.
+    SourceReadError, CacheWriteError, NumericsError, DeviceError
+        From the parts; what was done by then is kept.
+    """
+    asked = [] if rehash else [e.token for e in entries if e.token is not None]
+    reader = Reader(entries, pre, sinks, tokens.get(asked))
+    settled = reader.settle()
+    todo = [i for i, one in enumerate(settled) if one is None]
+    work = Work(sinks, network, lambda: _sample(entries, todo, pre, seed))
+    done = {i: one for i, one in enumerate(settled) if one is not None}
+    progress.start("embedding", len(todo))
+    unsaved: list[Taken] = []
+    for one in in_order(reader.take, todo, workers(), AHEAD):
+        if one.reason is not None and raise_on_error:
+            raise ImageError(f"{entries[one.index].path}: {one.reason}")
+        work.add(one)
+        done[one.index] = replace(one, images=())
+        unsaved.append(done[one.index])
+        if len(unsaved) >= TOKENS_A_BATCH:
+            _save_tokens(tokens, entries, unsaved)
+            unsaved = []
+        progress.advance()
+    work.flush()
+    progress.finish()
+    _save_tokens(tokens, entries, unsaved)
+    taken = _with_twins([done[i] for i in range(len(entries))])
+    if raise_on_error:
+        _raise_missing(entries, taken)
+    return Located(taken, work.computed, work.derived)
+
+
+def pending(
+    entries: Sequence[Entry], pre: Preprocess, sinks: Sequence[Sink], tokens: TokenIndex
+) -> int:
+    """Say how many entries `embed` would have to read."""
+    known = tokens.get([e.token for e in entries if e.token is not None])
+    return sum(one is None for one in Reader(entries, pre, sinks, known).settle())
+
+
+def _save_tokens(tokens: TokenIndex, entries: Sequence[Entry], taken: Sequence[Taken]) -> None:
+    tokens.put(
+        {
+            token: (one.digest, one.items)
+            for one in taken
+            if one.digest is not None
+            and one.items is not None
+            and (token := entries[one.index].token) is not None
+        }
+    )
+
+
+def _with_twins(taken: list[Taken]) -> list[Taken]:
+    """Give entries whose bytes another entry brought what became of that one."""
+    first = {t.digest: t for t in taken if t.items is not None}
+    return [t if t.items is not None else replace(first[t.digest], index=t.index) for t in taken]
+
+
+def _raise_missing(entries: Sequence[Entry], taken: Sequence[Taken]) -> None:
+    for one in taken:
+        if one.failure is not None:
+            raise ImageError(f"{entries[one.index].path}: {one.failure}")
+
+
+def _sample(entries: Sequence[Entry], todo: Sequence[int], pre: Preprocess, seed: int) -> Array:
+    """Give up to 32 seeded images among those to come, (n, H, W, 3); bad ones are passed over."""
+    order = np.random.default_rng(seed).permutation(len(todo))
+    found: list[Array] = []
+    for place in order[: 4 * SAMPLE]:
+        try:
+            found.append(images.load(entries[todo[place]].read(), pre)[0])
+        except ImageError:
+            continue
+        if len(found) == SAMPLE:
+            break
+    return np.stack([image for image in found if image.dtype == found[0].dtype])

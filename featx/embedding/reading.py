@@ -1,0 +1,164 @@
+"""Read, identify and decode images in threads, in order, a bounded number ahead."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from featx import images
+from featx.embedding.sinks import can_derive, has_items
+from featx.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from featx._types import Array
+    from featx.embedding.sinks import Sink
+    from featx.recipe import Preprocess
+    from featx.sources import Entry
+    from featx.tokens import Token
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of one entry.
+
+    Attributes
+    ----------
+    index
+        Of the entry.
+    digest
+        Of its bytes; None if there were none to read.
+    items
+        How many vectors the image has; None while another entry with the same bytes is decoded.
+    failure
+        Why there were no bytes.
+    reason
+        Why the bytes cannot be decoded.
+    images
+        (H, W, 3) each, decoded; empty if nothing is to be computed.
+    derive
+        Whether its vectors are to be pooled from a flattened store.
+    was_read
+        Whether the file was read in this run.
+    """
+
+    index: int
+    digest: bytes | None = None
+    items: int | None = 1
+    failure: str | None = None
+    reason: str | None = None
+    images: Sequence[Array] = ()
+    derive: bool = False
+    was_read: bool = False
+
+
+class Reader:
+    """Turns entries into `Taken`; safe to call from many threads."""
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        pre: Preprocess,
+        sinks: Sequence[Sink],
+        known: Mapping[Token, tuple[bytes, int]],
+    ) -> None:
+        self._entries = entries
+        self._pre = pre
+        self._sinks = sinks
+        self._known = known
+        self._one_item = pre.page != "all" and pre.channels != "each"
+        self._claimed: set[bytes] = set()
+        self._lock = threading.Lock()
+
+    def settle(self) -> list[Taken | None]:
+        """Give what is known of each entry without reading it; None where it must be read."""
+        found = [self._known.get(e.token) if e.token is not None else None for e in self._entries]
+        places = [i for i, f in enumerate(found) if f is not None]
+        digests = [found[i][0] for i in places]  # type: ignore[index]  # places holds no None
+        items = [1 if self._one_item else found[i][1] for i in places]  # type: ignore[index]
+        out: list[Taken | None] = [
+            None if entry.failure is None else Taken(i, failure=entry.failure)
+            for i, entry in enumerate(self._entries)
+        ]
+        for i, digest, n, done in zip(
+            places, digests, items, self._all_complete(digests, items), strict=True
+        ):
+            out[i] = Taken(i, digest, n) if done else None
+        return out
+
+    def take(self, index: int) -> Taken:
+        """Read an entry, and decode it if any sink lacks it.
+
+        Raises
+        ------
+        SourceReadError
+            If the disk or a permission stands in the way.
+        """
+        payload = self._entries[index].read()
+        digest = images.digest(payload)
+        if self._one_item and self._complete(digest, 1):
+            return Taken(index, digest, 1, was_read=True)
+        with self._lock:
+            if digest in self._claimed:
+                return Taken(index, digest, None, was_read=True)
+            self._claimed.add(digest)
+        if self._one_item and self._derivable(digest):
+            return Taken(index, digest, 1, derive=True, was_read=True)
+        try:
+            decoded = images.load(payload, self._pre)
+        except ImageError as error:
+            return Taken(index, digest, 1, reason=str(error), was_read=True)
+        return Taken(index, digest, len(decoded), images=decoded, was_read=True)
+
+    def _complete(self, digest: bytes, items: int) -> bool:
+        return all(has_items(sink.store, digest, items) for sink in self._sinks)
+
+    def _all_complete(self, digests: Sequence[bytes], items: Sequence[int]) -> Sequence[bool]:
+        if not digests:
+            return []
+        if not self._one_item:
+            return [self._complete(d, n) for d, n in zip(digests, items, strict=True)]
+        keys = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
+        zero = np.zeros(len(keys), np.uint16)
+        known = [s.store.rows(keys, zero) >= 0 for s in self._sinks if s.store is not None]
+        if len(known) < len(self._sinks):
+            return [False] * len(keys)
+        return np.logical_and.reduce(known).tolist()  # type: ignore[no-any-return]
+
+    def _derivable(self, digest: bytes) -> bool:
+        return all(
+            has_items(sink.store, digest, 1) or can_derive(sink, digest, 1) for sink in self._sinks
+        )
+
+
+def workers() -> int:
+    """Give the number of threads that decode: one a core, but no more than 16."""
+    return min(16, os.cpu_count() or 1)
+
+
+def in_order(
+    function: Callable[[J], R], jobs: Iterable[J], n_threads: int, ahead: int
+) -> Iterator[R]:
+    """Map in threads, give results in order, hold at most ``ahead`` of them."""
+    pending: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="featx-read") as pool:
+        try:
+            for job in jobs:
+                pending.append(pool.submit(function, job))
+                if len(pending) >= ahead:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

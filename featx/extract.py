@@ -1,0 +1,317 @@
+"""Embed a data set once: from images to the store, and a manifest that says which are whose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from featx import catalog, datasets
+from featx._types import Silent
+from featx.backbones import BackboneRequest
+from featx.embedding import How, manifest_of, run_pass
+from featx.errors import TooManyFailedError, UsageError
+from featx.load import view
+from featx.sources import open_source
+from featx.store import FeatureStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Literal
+
+    from featx._types import JsonObject, PathLike, Progress
+    from featx.embedding import Pass
+    from featx.manifest import Manifest
+    from featx.recipe import Resize, StoredDtype
+    from featx.sources import Source
+
+MAX_FAILED = "10%"
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What one store holds of a data set after an extraction.
+
+    Attributes
+    ----------
+    data, label, store
+        The data set's name, the store's short name and its folder.
+    rows, dim
+        n and d of the view: images that have a vector, and its length.
+    computed, derived, reused
+        Images whose vector was computed now, pooled from a flattened store, or there before.
+    failed
+        (path, reason) of the images that have none.
+    seconds
+        Wall time of the pass over the images, shared by the stores that it filled.
+    notes
+        What was chosen for the user.
+    """
+
+    data: str
+    label: str
+    store: Path
+    rows: int
+    dim: int
+    computed: int
+    derived: int
+    reused: int
+    failed: tuple[tuple[str, str], ...]
+    seconds: float
+    notes: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def images_per_second(self) -> float:
+        """Of the images computed or derived."""
+        return (self.computed + self.derived) / self.seconds if self.seconds else 0.0
+
+    def to_json(self) -> JsonObject:
+        """Give it as a JSON object."""
+        return {
+            "data": self.data,
+            "features": self.label,
+            "store": str(self.store),
+            "rows": self.rows,
+            "dim": self.dim,
+            "computed": self.computed,
+            "derived": self.derived,
+            "reused": self.reused,
+            "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self.images_per_second, 2),
+            "notes": list(self.notes),
+        }
+
+
+def extract(
+    data: Any = None,
+    *,
+    backbone: Any = "vgg16",
+    layers: Sequence[str] = (),
+    pools: Sequence[str] = (),
+    name: str | None = None,
+    append: bool = False,
+    limit: int | None = None,
+    limit_per_class: int | None = None,
+    seed: int = 0,
+    path_column: str | None = None,
+    root: PathLike | None = None,
+    label_column: str | None = None,
+    image_size: int | Literal["weights"] | None = None,
+    resize: Resize | None = None,
+    precision: str = "auto",
+    decoder: str = "auto",
+    device: str = "auto",
+    dtype: StoredDtype = "float16",
+    batch_size: int | None = None,
+    cache: PathLike | None = None,
+    weights: PathLike | None = None,
+    weights_key: str | None = None,
+    strip_prefix: str | None = None,
+    preprocess: str | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    interpolation: str | None = None,
+    intensity: str = "",
+    channels: str = "",
+    page: str = "",
+    reader: str = "",
+    on_error: str = "record",
+    retry_failed: bool = False,
+    rehash: bool = False,
+    max_failed: int | str = MAX_FAILED,
+    progress: Progress | None = None,
+) -> list[Extraction]:
+    """Run frozen backbones once over images and cache the vectors.
+
+    Parameters
+    ----------
+    data
+        A folder, a table, an array file, or several of them; from Python also a DataFrame, paths,
+        Pillow images, bytes or arrays. None for the demo data set.
+    backbone
+        One or several: a torchvision name, ``timm/NAME``, ``module:callable``, or a
+        `torch.nn.Module`.
+    layers, pools
+        Where to cut and what to make of the map; every combination fills its own store.
+    name, append
+        Of the data set; with ``append`` the rows are put after those that it has.
+    limit, limit_per_class, seed
+        Take the first N images, or N of each class chosen with a seed. The seed is also that of
+        ``weights="random"``.
+    path_column, root, label_column
+        Of a table.
+    image_size, resize, preprocess, mean, std, interpolation
+        In place of what the weights ask for.
+    precision, decoder, device, batch_size
+        How to compute: ``precision="fp32", decoder="pil"`` is the reference, in stores of its own.
+    dtype
+        In which the vectors are stored.
+    cache
+        The cache folder; None for ``FEATX_CACHE``, else ``cache``.
+    weights, weights_key, strip_prefix
+        A file, an enum member's name, or ``random``; None for the pretrained ones.
+    intensity, channels, page, reader
+        How to read images of more than 8 bits, other than 1, 3 or 4 channels, or several pages.
+    on_error
+        ``record`` a bad image and go on, or ``raise``.
+    retry_failed, rehash
+        Try images again that are recorded as bad; read files again though they seem unchanged.
+    max_failed
+        A number or a percentage of images, above which it is an error in the end.
+    progress
+        Told of every task and decision.
+
+    Returns
+    -------
+    list of Extraction
+        One for each store.
+
+    Raises
+    ------
+    UsageError
+        If an argument has a value that does not fit.
+    SourceError, SourceNotFoundError, SourceReadError
+        If the data cannot be understood, found or read.
+    WeightsError, WeightsNotFoundError
+        If the weights do not fit or are not there.
+    ImageError
+        If ``on_error="raise"`` and an image is bad.
+    TooManyFailedError
+        If more images failed than ``max_failed``; what is done is kept.
+    NumericsError, DeviceError, CacheWriteError
+        If values, the device or the disk cannot hold it; what is done is kept.
+    """
+    report = progress or Silent()
+    _check_choice("on_error", on_error, ("record", "raise"))
+    _check_choice("decoder", decoder, ("auto", "pil"))
+    folder = catalog.cache_dir(cache)
+    reference = precision == "fp32" and decoder == "pil"
+    how = How(
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        rehash=rehash,
+        retry_failed=retry_failed,
+        raise_on_error=on_error == "raise",
+        seed=seed,
+    )
+    asked = BackboneRequest(
+        name="",
+        layers=tuple(layers),
+        poolings=tuple(pools),
+        image_size=image_size,
+        resize=resize,
+        weights=None if weights is None else str(weights),
+        weights_key=weights_key,
+        strip_prefix=strip_prefix,
+        preprocess=preprocess,
+        mean=None if mean is None else tuple(mean),
+        std=None if std is None else tuple(std),
+        interpolation=interpolation,
+        seed=seed,
+        intensity=intensity,
+        channels=channels,
+        page=page,
+        reader=reader,
+        dtype=dtype,
+        numerics="reference" if reference else "certified",
+    )
+    source = open_source(
+        _or_demo(data, folder, report),
+        name=name,
+        path_column=path_column,
+        root=root,
+        limit=limit,
+        limit_per_class=limit_per_class,
+        label_column=label_column,
+        seed=seed,
+    )
+    report.say(_counted(source))
+    names = list(backbone) if isinstance(backbone, list | tuple) else [backbone]
+    out: list[Extraction] = []
+    for one in names:
+        done = run_pass(source, replace(asked, name=one), folder, how, report)
+        manifest = manifest_of(source, done.located.taken)
+        out += _commit(folder, manifest, done, append=append)
+    last = datasets.Last(out[0].data, tuple(e.store.name for e in out))
+    datasets.remember(folder, last)
+    _refuse_many_failures(out, len(source.entries), max_failed)
+    return out
+
+
+def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{name} is {value!r}; expected {' or '.join(map(repr, allowed))}")
+
+
+def _or_demo(data: Any, cache: Path, progress: Progress) -> Any:
+    if data is not None and not (isinstance(data, list | tuple) and len(data) == 0):
+        return data
+    from featx.demo import demo_table
+
+    progress.say("no DATA given: taking the demo data set (photographs of solar cells)")
+    return demo_table(cache)
+
+
+def _counted(source: Source) -> str:
+    ignored = f", {source.ignored} other files left out" if source.ignored else ""
+    return f"{source.name}: {len(source.entries)} images from {source.description}{ignored}"
+
+
+def _commit(cache: Path, manifest: Manifest, done: Pass, *, append: bool) -> list[Extraction]:
+    """Save the manifest, and say what each store holds of it."""
+    whole = datasets.load(cache, manifest.name).append(manifest) if append else manifest
+    datasets.save(cache, whole)
+    out = []
+    for recipe in done.recipes:
+        found = view(manifest, FeatureStore.open(cache / recipe.store_name))
+        computed, derived = done.located.computed, done.located.derived
+        out.append(
+            Extraction(
+                data=manifest.name,
+                label=recipe.label,
+                store=found.store.path,
+                rows=len(found),
+                dim=found.store.dim,
+                computed=computed,
+                derived=derived,
+                reused=max(0, len(found) - computed - derived),
+                failed=tuple(zip(found.failed["path"], found.failed["reason"], strict=True)),
+                seconds=done.seconds,
+                notes=done.notes,
+            )
+        )
+    return out
+
+
+def _refuse_many_failures(out: Sequence[Extraction], n: int, max_failed: int | str) -> None:
+    worst = max(out, key=lambda e: len(e.failed))
+    allowed = parse_max_failed(max_failed, n)
+    if len(worst.failed) <= allowed:
+        return
+    path, reason = worst.failed[0]
+    raise TooManyFailedError(
+        f"{len(worst.failed)} of {n} images have no vector, more than the {allowed} that "
+        f"--max-failed {max_failed} allows; the first: {path}: {reason}; the others are cached, "
+        "and --max-failed 100% accepts this"
+    )
+
+
+def parse_max_failed(value: int | str, n: int) -> int:
+    """Give the number of ``n`` images that may fail, from a number or a percentage.
+
+    Raises
+    ------
+    UsageError
+        If it is neither.
+    """
+    text = str(value).strip()
+    try:
+        if text.endswith("%"):
+            return int(n * float(text[:-1]) / 100)
+        return int(text)
+    except ValueError:
+        raise UsageError(
+            f"max_failed is {value!r}; expected a number of images such as 20, or 10%"
+        ) from None

@@ -1,0 +1,210 @@
+"""What a cache needs: list it, describe it, check it, tidy it, take from it, remove from it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from featx import catalog, datasets
+from featx._files import writing
+from featx._types import Silent
+from featx.errors import AmbiguousNameError, NotFoundError
+from featx.export import export as write_export
+from featx.load import load
+from featx.store import FeatureStore, compact, list_stores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from featx._types import JsonObject, PathLike, Progress
+
+
+def ls(cache: PathLike | None = None) -> JsonObject:
+    """List a cache: ``stores``, ``data`` sets, and what is ``unreadable``."""
+    folder = catalog.cache_dir(cache)
+    stores, broken = list_stores(folder)
+    return {
+        "cache": str(folder.absolute()),
+        "stores": [
+            {"features": label, "dim": s.dim, **s.counts(), "size_bytes": s.size_bytes()}
+            for label, s in zip(catalog.unique_labels(stores), stores, strict=True)
+        ],
+        "data": [
+            {"data": h.name, "rows": h.rows, "source": h.source}
+            for h in datasets.list_heads(folder)
+        ],
+        "unreadable": [{"store": path.name, "reason": reason} for path, reason in broken],
+    }
+
+
+def info(name: str | None = None, cache: PathLike | None = None) -> JsonObject:
+    """Describe one store or one data set; None for the last extraction's store.
+
+    Raises
+    ------
+    NotFoundError, AmbiguousNameError
+        If the name fits nothing, or several things.
+    """
+    folder = catalog.cache_dir(cache)
+    if name is None:
+        name = datasets.recall(folder).features[0]
+    if name in {h.name for h in datasets.list_heads(folder)}:
+        return _data_info(folder, name)
+    store = catalog.find_store(folder, name)
+    return {
+        "features": store.recipe.label,
+        "path": str(store.path.absolute()),
+        "recipe_hash": store.recipe.hash,
+        "recipe": store.recipe.to_json(),
+        "preprocessing": store.recipe.preprocess.describe(),
+        "map_shape": list(store.map_shape),
+        "dim": store.dim,
+        "block_rows": store.block_rows,
+        **store.counts(),
+        "size_bytes": store.size_bytes(),
+        "provenance": [run["provenance"] for run in store.runs],
+    }
+
+
+def _data_info(cache: Path, name: str) -> JsonObject:
+    manifest = datasets.load(cache, name)
+    columns = {
+        str(c): {"distinct": int(v.astype(str).nunique()), "empty": int(v.isna().sum())}
+        for c, v in manifest.frame.items()
+    }
+    return {
+        "data": name,
+        "source": manifest.source,
+        "rows": len(manifest),
+        "unreadable": sum(f is not None for f in manifest.failure),
+        "manifest": datasets.head(cache, name).manifest,
+        "columns": columns,
+    }
+
+
+def verify(
+    name: str | None = None, cache: PathLike | None = None, progress: Progress | None = None
+) -> JsonObject:
+    """Read every stored byte of one store, or of all, and name each chunk that is damaged.
+
+    What is damaged is marked; the next extraction computes it again.
+
+    Raises
+    ------
+    NotFoundError, AmbiguousNameError
+        If the name fits nothing, or several things.
+    """
+    folder = catalog.cache_dir(cache)
+    report = progress or Silent()
+    if name is None:
+        stores, broken = list_stores(folder)
+    else:
+        stores, broken = [catalog.find_store(folder, name)], []
+    damages = [
+        {
+            "features": store.recipe.label,
+            "array": damage.array,
+            "block": damage.block,
+            "file": str(damage.file),
+            "reason": damage.reason,
+        }
+        for store in stores
+        for damage in store.check(report)
+    ]
+    return {
+        "cache": str(folder.absolute()),
+        "stores": len(stores),
+        "blocks": sum(store.counts()["blocks"] for store in stores),
+        "damages": damages,
+        "unreadable": [{"store": path.name, "reason": reason} for path, reason in broken],
+    }
+
+
+def remove(name: str, cache: PathLike | None = None) -> JsonObject:
+    """Remove one store or one data set (its manifests; vectors stay in their stores).
+
+    Raises
+    ------
+    NotFoundError, AmbiguousNameError
+        If the name fits nothing, or several things.
+    CacheWriteError
+        If it cannot be removed, or is being written.
+    """
+    folder = catalog.cache_dir(cache)
+    path, kind = locate(folder, name)
+    size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+    with writing(path):
+        doomed = path.with_name(f".{path.name}.removed")
+        path.rename(doomed)
+        shutil.rmtree(doomed)
+    return {"removed": str(path.absolute()), "kind": kind, "size_bytes": size}
+
+
+def locate(cache: Path, name: str) -> tuple[Path, str]:
+    """Give the folder of a store or data set, and which of the two it is.
+
+    Raises
+    ------
+    NotFoundError, AmbiguousNameError
+        If the name fits nothing, or both a store and a data set.
+    """
+    data = cache / "datasets" / name if name else cache
+    is_data = name in {h.name for h in datasets.list_heads(cache)}
+    try:
+        store = catalog.find_store(cache, name).path
+    except NotFoundError:
+        if not is_data:
+            raise
+        return data, "data"
+    if is_data:
+        raise AmbiguousNameError(
+            f"{name!r} is a data set and a store ({store.name}); name the store by its folder, or "
+            f"remove the data set by deleting {data.absolute()}"
+        )
+    return store, "store"
+
+
+def collect(cache: PathLike | None = None, progress: Progress | None = None) -> JsonObject:
+    """Tidy every store: join small blocks, drop the bytes of superseded rows.
+
+    Raises
+    ------
+    CorruptStoreError
+        If a block that would be moved is damaged.
+    CacheWriteError
+        If the cache cannot be written.
+    """
+    folder = catalog.cache_dir(cache)
+    stores, broken = list_stores(folder)
+    before = sum(store.size_bytes() for store in stores)
+    for store in stores:
+        compact(folder, store.path, progress or Silent())
+    after = sum(FeatureStore.open(store.path).size_bytes() for store in stores)
+    return {
+        "cache": str(folder.absolute()),
+        "stores": len(stores),
+        "before_bytes": before,
+        "after_bytes": after,
+        "unreadable": [{"store": path.name, "reason": reason} for path, reason in broken],
+    }
+
+
+def export(
+    name: str | None = None,
+    to: str = "npz",
+    output: PathLike | None = None,
+    features: str | None = None,
+    cache: PathLike | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Path:
+    """Write a data set's vectors, paths and columns into one file for people without featx.
+
+    Raises
+    ------
+    FeatxError
+        As `featx.load.load` and `featx.export.export`.
+    """
+    found = load(name, features, cache=cache, say=say)
+    path = Path(output) if output is not None else Path(f"{found.name}.{to}")
+    return write_export(found, to, path)
