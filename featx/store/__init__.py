@@ -1,0 +1,31 @@
+"""The feature store: a content-addressed, append-only table of the vectors of one recipe."""
+
+from __future__ import annotations
+
+from featx.store.chunks import Damage
+from featx.store.compact import Compaction, compact
+from featx.store.layout import (
+    DONE,
+    EMPTY,
+    SCHEMA_VERSION,
+    SUPERSEDED,
+    UNDECODABLE,
+    block_rows,
+)
+from featx.store.reader import FeatureStore, list_stores
+from featx.store.writer import StoreWriter
+
+__all__ = [
+    "DONE",
+    "EMPTY",
+    "SCHEMA_VERSION",
+    "SUPERSEDED",
+    "UNDECODABLE",
+    "Compaction",
+    "Damage",
+    "FeatureStore",
+    "StoreWriter",
+    "block_rows",
+    "compact",
+    "list_stores",
+]

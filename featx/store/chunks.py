@@ -1,0 +1,148 @@
+"""Read and write one chunk file, and leave marks on the damaged ones.
+
+A chunk file is what zarr's codecs make of the values: little-endian bytes, zstd where the array is
+compressed, then the CRC32C (RFC 3720, appendix B.4) of what comes before as four little-endian
+bytes. Reading through these functions never yields a value that was not written: a chunk that is
+missing, empty, cut or flipped is a `Damage`, where zarr's pipelines give the fill value for a
+missing chunk, and zarrs skips the checksum when part of a chunk is asked for.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import google_crc32c
+import numpy as np
+
+from featx._files import replacing
+from featx.errors import CorruptStoreError
+from featx.store.layout import ARRAYS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from featx._types import Array
+    from featx.store.layout import Layout
+
+CRC_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A chunk file whose values are lost."""
+
+    array: str
+    block: int
+    file: Path
+    reason: str
+
+
+def write_chunk(layout: Layout, array: str, block: int, values: Array) -> None:
+    """Write the ``(block_rows, ...)`` values of a block, there whole or not at all.
+
+    Raises
+    ------
+    CacheWriteError
+        If the disk is full, read-only or not permitted.
+    """
+    spec = layout.spec(array)
+    raw = np.ascontiguousarray(values, dtype=spec.dtype)
+    data = _zstd().encode(raw) if spec.compressed else raw.tobytes()
+    with replacing(layout.chunk(array, block)) as temporary, temporary.open("wb") as file:
+        file.write(data)
+        file.write(google_crc32c.value(data).to_bytes(CRC_BYTES, "little"))
+
+
+def read_chunk(layout: Layout, array: str, block: int) -> Array | Damage:
+    """Read the ``(block_rows, ...)`` values of a block, read-only, or say why they are lost."""
+    file = layout.chunk(array, block)
+    data = _bytes(file)
+    if isinstance(data, str):
+        return Damage(array, block, file, data)
+    spec = layout.spec(array)
+    raw = _decompress(data) if spec.compressed else data
+    shape = (layout.block_rows, *spec.tail)
+    size = int(np.prod(shape)) * spec.dtype.itemsize
+    if raw is None or len(raw) != size:
+        got = "something else" if raw is None else f"{len(raw)} bytes"
+        return Damage(array, block, file, f"holds {got}, expected {size} bytes")
+    return np.frombuffer(raw, dtype=spec.dtype).reshape(shape)
+
+
+def _bytes(file: Path) -> bytes | str:
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        if error.errno != errno.EIO:  # a permission, say: nothing that a repair would cure
+            raise
+        return f"cannot be read: {error}"
+    if len(data) <= CRC_BYTES:
+        return f"only {len(data)} bytes long"
+    body = data[:-CRC_BYTES]
+    if google_crc32c.value(body) != int.from_bytes(data[-CRC_BYTES:], "little"):
+        return "its checksum does not fit"
+    return body
+
+
+def _decompress(data: bytes) -> bytes | None:
+    try:
+        return bytes(_zstd().decode(data))
+    except (RuntimeError, ValueError):  # a valid checksum over what is no zstd frame
+        return None
+
+
+@cache
+def _zstd() -> Any:
+    from numcodecs.zstd import Zstd  # 0.2 s to import, and listing the cache needs none
+
+    return Zstd(level=1)
+
+
+def not_finite(layout: Layout, block: int) -> Damage:
+    """Name a block of features with a valid checksum over values that were never accepted."""
+    file = layout.chunk("features", block)
+    return Damage("features", block, file, "holds a value that is not finite")
+
+
+def damaged(layout: Layout, damage: Damage) -> CorruptStoreError:
+    """Mark a damaged chunk for the next writer, and build the error that names it."""
+    mark(layout, damage)
+    return CorruptStoreError(
+        f"{damage.array} block {damage.block} of {layout.recipe.label} is damaged: {damage.file} "
+        f"{damage.reason}; run the same `featx extract` again: it computes the lost rows anew"
+    )
+
+
+def _marks(layout: Layout) -> Path:
+    return layout.path.parent / "damaged" / layout.path.name
+
+
+def mark(layout: Layout, damage: Damage) -> None:
+    """Leave an empty file that tells the next writer to look; a read-only cache gets none."""
+    folder = _marks(layout)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{damage.array}.{damage.block}").touch()
+    except OSError:
+        return
+
+
+def marked_blocks(layout: Layout) -> set[int]:
+    """Give the blocks that someone found damaged."""
+    folder = _marks(layout)
+    names = [path.name.partition(".") for path in folder.iterdir()] if folder.is_dir() else []
+    return {int(block) for array, _, block in names if array in ARRAYS and block.isdigit()}
+
+
+def clear_marks(layout: Layout) -> None:
+    """Forget the marks, after a repair."""
+    folder = _marks(layout)
+    if folder.is_dir():
+        for path in folder.iterdir():
+            path.unlink(missing_ok=True)
+        folder.rmdir()

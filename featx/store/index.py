@@ -1,0 +1,121 @@
+"""What a store holds: the digest, item and state of every row, read block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featx.store.chunks import Damage, read_chunk
+from featx.store.layout import DONE, EMPTY, UNDECODABLE
+
+if TYPE_CHECKING:
+    from featx._types import Array, Bytes16s, Ints, JsonObject
+    from featx.store.layout import Layout
+
+
+@dataclass(frozen=True)
+class Index:
+    """The rows of all committed blocks.
+
+    Attributes
+    ----------
+    state
+        (N,) uint8.
+    digest
+        (N, 16) uint8.
+    item
+        (N,) uint16.
+    """
+
+    state: Array
+    digest: Bytes16s
+    item: Array
+
+    @cached_property
+    def live(self) -> Array:
+        """(N,) bool: rows that answer for their key."""
+        return np.asarray((self.state == DONE) | (self.state == UNDECODABLE))
+
+    @cached_property
+    def _row_of(self) -> dict[bytes, int]:
+        rows = np.flatnonzero(self.live)
+        # dict keeps the last of two equal keys: the newest row wins
+        return dict(zip(keys(self.digest[rows], self.item[rows]), rows.tolist(), strict=True))
+
+    def find(self, digest: Bytes16s, item: Array) -> Ints:
+        """Give the (n,) newest live row of each key, -1 where there is none."""
+        row_of = self._row_of
+        found = [row_of.get(key, -1) for key in keys(digest, item)]
+        return np.array(found, dtype=np.int64)
+
+    def shadowed(self) -> Ints:
+        """Give the live rows that a newer row of the same key stands before."""
+        live: Ints = np.flatnonzero(self.live)
+        newest = self.find(self.digest[live], self.item[live])
+        return np.asarray(live[newest != live])
+
+
+def keys(digest: Bytes16s, item: Array) -> list[bytes]:
+    """Give one hashable value a row: digest and item, 18 bytes."""
+    packed = np.empty((len(digest), 18), dtype=np.uint8)
+    packed[:, :16] = digest
+    packed[:, 16:] = np.asarray(item).astype("<u2").reshape(-1, 1).view(np.uint8)
+    joined = packed.tobytes()
+    return [joined[start : start + 18] for start in range(0, len(joined), 18)]
+
+
+def committed_blocks(layout: Layout, runs: list[JsonObject]) -> int:
+    """Count the blocks that must be there.
+
+    A closed run recorded where it stops. A run that is open, or was killed, has committed what
+    lies before its last state chunk; a block after it was never finished. ``runs`` must have been
+    read before this call, so that a run closed meanwhile does no harm.
+    """
+    stop = max((end for run in runs for _, end in run["blocks"]), default=0)
+    if all(run["closed"] for run in runs):
+        return int(stop)
+    return max(stop, 1 + max(layout.chunk_sizes("state"), default=-1))
+
+
+def load_index(layout: Layout, runs: list[JsonObject]) -> tuple[Index, list[Damage]]:
+    """Read the rows of all committed blocks.
+
+    Returns
+    -------
+    index
+        Rows of a block whose digest, item or state is lost are EMPTY.
+    damages
+        The chunks of digest, item and state that are lost.
+    """
+    n_blocks, size = committed_blocks(layout, runs), layout.block_rows
+    n = n_blocks * size
+    index = Index(
+        state=np.full(n, EMPTY, dtype=np.uint8),
+        digest=np.zeros((n, 16), dtype=np.uint8),
+        item=np.zeros(n, dtype=np.uint16),
+    )
+    damages: list[Damage] = []
+    for block in range(n_blocks):
+        damages += _load_block(layout, block, index)
+    return index, damages
+
+
+def _load_block(layout: Layout, block: int, index: Index) -> list[Damage]:
+    rows = slice(block * layout.block_rows, (block + 1) * layout.block_rows)
+    state = read_chunk(layout, "state", block)
+    if not isinstance(state, Damage) and not has_live(state):
+        index.state[rows] = state  # a dead block may have lost its other chunks
+        return []
+    digest, item = (read_chunk(layout, array, block) for array in ("digest", "item"))
+    if isinstance(state, Damage) or isinstance(digest, Damage) or isinstance(item, Damage):
+        return [part for part in (state, digest, item) if isinstance(part, Damage)]
+    index.state[rows], index.digest[rows], index.item[rows] = state, digest, item
+    return []
+
+
+def has_live(state: Array) -> bool:
+    """Say whether any row of a block answers for its key."""
+    return bool(((state == DONE) | (state == UNDECODABLE)).any())

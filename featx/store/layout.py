@@ -1,0 +1,279 @@
+"""The folder of a feature store: its arrays, its chunk files, its attributes.
+
+A store is a zarr v3 group with four arrays that are cut along their rows into *blocks*; a block
+has one chunk file in each array::
+
+    features (N, d)  float16 or float32, zstd level 1, CRC32C, fill NaN
+    digest   (N, 16) uint8,  CRC32C      BLAKE2b-128 of the image's bytes
+    item     (N,)    uint16, CRC32C      page, channel or view of that image
+    state    (N,)    uint8,  CRC32C      EMPTY, DONE, UNDECODABLE or SUPERSEDED; written last
+
+zarr makes the folder and any zarr library reads it. featx reads and writes the chunk files itself:
+zarr gives the fill value for a missing chunk without a word (see docs/decisions).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featx._files import write_json, writing
+from featx.errors import (
+    CorruptStoreError,
+    NotFoundError,
+    RecipeMismatchError,
+    SchemaVersionError,
+)
+from featx.recipe import Recipe, StoredDtype
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from featx._types import JsonObject
+
+SCHEMA_VERSION = 1
+EMPTY, DONE, UNDECODABLE, SUPERSEDED = 0, 1, 2, 3
+ARRAYS = ("features", "digest", "item", "state")
+MAX_BLOCK_BYTES = 32 * 2**20
+MAX_BLOCK_ROWS = 1024
+
+
+def block_rows(dim: int, dtype: StoredDtype) -> int:
+    """Give the rows of a block: at most 32 MiB of features, at most 1024, at least 1."""
+    return max(1, min(MAX_BLOCK_ROWS, MAX_BLOCK_BYTES // (dim * np.dtype(dtype).itemsize)))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One array: the dtype in its files, the shape after the rows, whether zstd is used."""
+
+    dtype: np.dtype[Any]
+    tail: tuple[int, ...] = ()
+    compressed: bool = False
+    fill: float = 0
+
+    @property
+    def codecs(self) -> list[str]:
+        """The names of its codecs in zarr's metadata, in their order."""
+        return ["bytes", *(["zstd"] if self.compressed else []), "crc32c"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What never changes in a store, and where its files are.
+
+    Attributes
+    ----------
+    path
+        The store's folder.
+    recipe
+        What its vectors are.
+    map_shape
+        The shape of one image's feature map before the pooling.
+    dim
+        Values in a vector.
+    uid
+        32 random hex digits, made with the store: a store made anew is another one.
+    block_rows
+        Rows in a block.
+    """
+
+    path: Path
+    recipe: Recipe
+    map_shape: tuple[int, ...]
+    dim: int
+    uid: str
+    block_rows: int
+
+    def spec(self, array: str) -> Spec:
+        """Describe one of the four arrays."""
+        return _specs(self.dim, self.recipe.dtype)[array]
+
+    def chunk(self, array: str, block: int) -> Path:
+        """Give the chunk file of a block, by zarr's default chunk key."""
+        rest = ("0",) * len(self.spec(array).tail)
+        return self.path.joinpath(array, "c", str(block), *rest)
+
+    def chunk_sizes(self, array: str) -> dict[int, int]:
+        """Give the size in bytes of each chunk file that is there, by block."""
+        folder = self.path / array / "c"
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        paths = {int(name): self.chunk(array, int(name)) for name in names if name.isdigit()}
+        return {block: path.stat().st_size for block, path in paths.items() if path.is_file()}
+
+
+def _specs(dim: int, dtype: StoredDtype) -> dict[str, Spec]:
+    return {
+        "features": Spec(np.dtype(dtype).newbyteorder("<"), (dim,), True, float("nan")),
+        "digest": Spec(np.dtype("u1"), (16,)),
+        "item": Spec(np.dtype("<u2")),
+        "state": Spec(np.dtype("u1")),
+    }
+
+
+def create(path: Path, recipe: Recipe, map_shape: tuple[int, ...], dim: int) -> None:
+    """Make an empty store at ``path``, there whole or not at all.
+
+    Raises
+    ------
+    CacheWriteError
+        If the folder cannot be written.
+    """
+    header = {
+        "schema_version": SCHEMA_VERSION,
+        "recipe": recipe.to_json(),
+        "recipe_hash": recipe.hash,
+        "map_shape": list(map_shape),
+        "dim": dim,
+        "uid": uuid.uuid4().hex,
+        "block_rows": block_rows(dim, recipe.dtype),
+        "runs": [],
+    }
+    temporary = path.with_name(f".{path.name}.new")
+    with writing(path):
+        shutil.rmtree(temporary, ignore_errors=True)  # left by a kill
+        _create_zarr(temporary, header, _specs(dim, recipe.dtype))
+        temporary.rename(path)
+
+
+def _create_zarr(path: Path, header: JsonObject, specs: dict[str, Spec]) -> None:
+    import zarr
+    from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
+
+    group = zarr.create_group(path, attributes={"featx": header})
+    for name, spec in specs.items():
+        group.create_array(
+            name,
+            shape=(0, *spec.tail),
+            chunks=(header["block_rows"], *spec.tail),
+            dtype=spec.dtype.newbyteorder("="),
+            fill_value=spec.fill,
+            serializer=BytesCodec(endian="little" if spec.dtype.itemsize > 1 else None),
+            compressors=[*([ZstdCodec(level=1)] if spec.compressed else []), Crc32cCodec()],
+        )
+
+
+def read_layout(path: Path) -> tuple[Layout, list[JsonObject]]:
+    """Read what a store is, and its runs.
+
+    Returns
+    -------
+    layout
+        What never changes.
+    runs
+        One a writing process: ``{"blocks": [[start, stop]], "provenance": {...}, "closed": bool,
+        "failed": {"<digest hex>:<item>": reason}}``; ``stop`` of a run that is not closed is
+        not known yet.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such folder.
+    SchemaVersionError
+        If a newer featx wrote it.
+    CorruptStoreError
+        If its metadata is not what featx wrote.
+    """
+    if not path.is_dir():
+        raise NotFoundError(f"no feature store at {path.absolute()}; `featx ls` lists them")
+    header = _read_metadata(path)["attributes"].get("featx")
+    try:
+        _check_version(path, header["schema_version"])
+        layout, runs = _layout(path, header), list(header["runs"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unusable(path / "zarr.json", f"its featx attributes lack {error}") from error
+    for array in ARRAYS:
+        _check_array(layout, array)
+    return layout, runs
+
+
+def _check_version(path: Path, version: int) -> None:
+    if version > SCHEMA_VERSION:
+        raise SchemaVersionError(
+            f"{path} has schema version {version}, this featx knows {SCHEMA_VERSION}; a newer "
+            "featx wrote it: upgrade with `pip install -U featx`, or choose another --cache DIR"
+        )
+
+
+def _layout(path: Path, header: JsonObject) -> Layout:
+    try:
+        recipe = Recipe.from_json(header["recipe"])
+    except RecipeMismatchError as error:
+        raise SchemaVersionError(f"{path} holds {error}") from error
+    if recipe.hash != header["recipe_hash"]:
+        raise _unusable(path / "zarr.json", "its recipe does not have the recorded hash")
+    return Layout(
+        path=path,
+        recipe=recipe,
+        map_shape=tuple(header["map_shape"]),
+        dim=header["dim"],
+        uid=header["uid"],
+        block_rows=header["block_rows"],
+    )
+
+
+def _check_array(layout: Layout, array: str) -> None:
+    spec, path = layout.spec(array), layout.path / array
+    meta = _read_metadata(path)
+    try:
+        got = (
+            meta["data_type"],
+            meta["chunk_grid"]["configuration"]["chunk_shape"],
+            [codec["name"] for codec in meta["codecs"]],
+        )
+    except (KeyError, TypeError) as error:
+        raise _unusable(path / "zarr.json", f"it lacks {error}") from error
+    expected = (spec.dtype.name, [layout.block_rows, *spec.tail], spec.codecs)
+    if got != expected:
+        raise _unusable(path / "zarr.json", f"it says {got}, expected {expected}")
+
+
+def _read_metadata(path: Path) -> JsonObject:
+    file = path / "zarr.json"
+    try:
+        meta: Any = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise _unusable(file, "it is missing") from error
+    except ValueError as error:
+        raise _unusable(file, f"it is no JSON: {error}") from error
+    if not isinstance(meta, dict) or not isinstance(meta.get("attributes"), dict):
+        raise _unusable(file, "it is no zarr metadata")
+    return dict(meta)
+
+
+def _unusable(file: Path, reason: str) -> CorruptStoreError:
+    return CorruptStoreError(
+        f"{file} is damaged: {reason}; delete the store with `featx rm` and extract again"
+    )
+
+
+def write_runs(layout: Layout, runs: list[JsonObject]) -> None:
+    """Replace the runs in the store's attributes."""
+    meta = _read_metadata(layout.path)
+    meta["attributes"]["featx"]["runs"] = runs
+    write_json(layout.path / "zarr.json", meta)
+
+
+def grow(layout: Layout, n_blocks: int) -> None:
+    """Set the length of the four arrays to ``n_blocks`` blocks, for other readers of zarr."""
+    for array in ARRAYS:
+        meta = _read_metadata(layout.path / array)
+        meta["shape"][0] = n_blocks * layout.block_rows
+        write_json(layout.path / array / "zarr.json", meta)
+
+
+def size_bytes(path: Path) -> int:
+    """Give the size of all files of a store; a file that a writer just moved counts nothing."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += os.stat(f"{folder}/{name}").st_size  # noqa: PTH116 - twice as fast
+    return total

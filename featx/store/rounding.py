@@ -1,0 +1,63 @@
+"""Say whether the stored dtype can hold a vector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featx.errors import NumericsError
+
+if TYPE_CHECKING:
+    from featx._types import Float32s
+    from featx.recipe import StoredDtype
+
+MAX_LOSS = 1e-3
+"""Of a vector's norm, that rounding may take."""
+_FLOAT16_END = 65520.0
+"""The smallest value that rounds to infinity: half a step above 65504."""
+_SAFE_RMS = 6e-5
+"""Rounding to float16 errs by at most 2^-11 |x_i|, or 2^-25 below 2^-14, so by at most
+2^-11 ||x|| + sqrt(d) 2^-25 in all. With ||x|| >= sqrt(d) 6e-5 that is under 1e-3 ||x||."""
+
+
+def check_vector(x: Float32s, dtype: StoredDtype) -> None:
+    """Refuse a vector that is not finite, or that ``dtype`` would spoil.
+
+    Parameters
+    ----------
+    x : (d,) float32
+    dtype
+        In which it will be stored.
+
+    Raises
+    ------
+    NumericsError
+        If a value is inf or NaN, overflows, or more than 1e-3 of the norm would be lost.
+    """
+    squares = float(np.dot(x, x))
+    if not np.isfinite(squares) and not np.isfinite(x).all():
+        raise NumericsError(
+            f"a vector holds {np.count_nonzero(~np.isfinite(x))} values that are not finite; the "
+            "network overflows on this image: try --precision fp32"
+        )
+    if dtype == "float32":
+        return
+    largest = max(float(x.max()), -float(x.min()))
+    if largest >= _FLOAT16_END:
+        raise NumericsError(
+            f"a vector holds {largest:.4g}, and float16 ends at 65504; use --dtype float32"
+        )
+    if squares < len(x) * _SAFE_RMS**2:
+        _check_loss(x)
+
+
+def _check_loss(x: Float32s) -> None:
+    exact = x.astype(np.float64)
+    lost = float(np.linalg.norm(exact - x.astype(np.float16)))
+    norm = float(np.linalg.norm(exact))
+    if lost > MAX_LOSS * norm:
+        raise NumericsError(
+            f"float16 would lose {lost / norm:.2g} of a vector's norm of {norm:.3g}, at most "
+            f"{MAX_LOSS:g} is allowed: its values are too small; use --dtype float32"
+        )

@@ -1,0 +1,319 @@
+"""The write side of a store: one writer at a time, whole blocks, the state of a block last.
+
+A block is written in this order: features, digest, item, the lengths and runs in the metadata,
+state. A kill at any instant therefore leaves either a whole block or one that is not there.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from featx._files import writing
+from featx.errors import RecipeMismatchError, UsageError
+from featx.store.chunks import write_chunk
+from featx.store.layout import (
+    ARRAYS,
+    DONE,
+    UNDECODABLE,
+    Layout,
+    create,
+    grow,
+    read_layout,
+    write_runs,
+)
+from featx.store.reader import FeatureStore, failure_key
+from featx.store.repair import next_block, repair, supersede
+from featx.store.rounding import check_vector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from featx._types import Array, Float32s, JsonObject
+    from featx.recipe import Recipe
+
+
+@dataclass
+class _Block:
+    """The block being filled; what is not filled stays NaN and EMPTY."""
+
+    arrays: dict[str, Array]
+    begun: float = field(default_factory=time.monotonic)
+    n: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, layout: Layout) -> _Block:
+        specs = {array: layout.spec(array) for array in ARRAYS}
+        return cls(
+            {
+                array: np.full((layout.block_rows, *spec.tail), spec.fill, spec.dtype)
+                for array, spec in specs.items()
+            }
+        )
+
+    def put(self, digest: bytes, item: int, state: int) -> int:
+        row = self.n
+        self.arrays["digest"][row] = np.frombuffer(digest, dtype=np.uint8)
+        self.arrays["item"][row] = item
+        self.arrays["state"][row] = state
+        self.n += 1
+        return row
+
+
+class StoreWriter:
+    """Appends vectors to the store of one recipe; makes the store where there is none.
+
+    Holds the store's lock from construction to `close`; an operating-system lock, so it goes with
+    its process. One process that opens several writers should take them in a fixed order.
+
+    Parameters
+    ----------
+    cache
+        The cache folder.
+    recipe
+        What the vectors are.
+    map_shape
+        The shape of one image's feature map before the pooling.
+    dim
+        Values in a vector.
+    provenance
+        JSON about who computes: engine, device, precision, versions.
+    on_wait
+        Called once if another process holds the lock.
+    max_block_s
+        Seconds after which a block is written although it is not full.
+
+    Attributes
+    ----------
+    store : FeatureStore
+        What was there when the lock was taken, after the repair of what was damaged; what is
+        appended shows after `close`.
+
+    Raises
+    ------
+    CacheWriteError
+        If the cache cannot be written.
+    RecipeMismatchError
+        If the folder holds another recipe, map shape or dimension.
+    SchemaVersionError, CorruptStoreError
+        As `FeatureStore.open`.
+    """
+
+    def __init__(
+        self,
+        cache: Path,
+        recipe: Recipe,
+        map_shape: tuple[int, ...],
+        dim: int,
+        *,
+        provenance: JsonObject,
+        on_wait: Callable[[], None] = lambda: None,
+        max_block_s: float = 20.0,
+    ) -> None:
+        path = Path(cache) / recipe.store_name
+        self._lock = _take_lock(path.parent / "locks" / f"{path.name}.lock", on_wait)
+        try:
+            self.store = _open(path, recipe, tuple(map_shape), dim)
+            self._layout = self.store.layout
+            self._next = next_block(self._layout, self.store.runs)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._runs = list(self.store.runs)
+        self._max_block_s = max_block_s
+        self._block: _Block | None = None
+        self._pool = ThreadPoolExecutor(1, "featx-write")
+        self._pending: Future[None] | None = None
+        self._broken = self._closed = False
+        self._run = self._new_run(provenance)
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()  # what was appended before an error is as right as ever
+
+    def append(self, digest: bytes, item: int, vector: Float32s) -> None:
+        """Add one vector, rounded to the stored dtype.
+
+        Parameters
+        ----------
+        digest
+            16 bytes.
+        item
+            0 to 65535.
+        vector : (dim,) float32
+
+        Raises
+        ------
+        NumericsError
+            If a value is not finite, or the stored dtype cannot hold the vector.
+        CacheWriteError
+            If an earlier block could not be written.
+        """
+        x = np.asarray(vector, dtype=np.float32)
+        if x.shape != (self._layout.dim,):
+            raise UsageError(f"a vector of shape {x.shape}, expected {(self._layout.dim,)}")
+        check_vector(x, self._layout.recipe.dtype)
+        block = self._open_block()
+        block.arrays["features"][block.put(digest, item, DONE)] = x
+        self._hand_over_if_due(block)
+
+    def append_failure(self, digest: bytes, item: int, reason: str) -> None:
+        """Record an image that cannot be decoded, and why."""
+        block = self._open_block()
+        block.put(digest, item, UNDECODABLE)
+        block.failed[failure_key(digest, item)] = reason
+        self._hand_over_if_due(block)
+
+    def forget_failures(self) -> int:
+        """Supersede the UNDECODABLE rows, so that they are tried again; give their number."""
+        self.flush()
+        rows = np.flatnonzero(self.store.index.state == UNDECODABLE)
+        supersede(self._layout, rows)
+        self.store.refresh()
+        return len(rows)
+
+    def start_run(self, provenance: JsonObject) -> None:
+        """Give the blocks from here on another provenance."""
+        self.flush()
+        self._finish_run()
+        self._run = self._new_run(provenance)
+
+    def flush(self) -> None:
+        """Write the open block, wait for it, and let `store` see it."""
+        self._hand_over()
+        self._wait()
+        self.store.refresh()
+
+    def close(self, abort: bool = False) -> None:
+        """Write the open block unless ``abort``, wait, and give the lock back.
+
+        After an error of the writing thread, which was raised once, it only gives the lock back:
+        the next writer finishes what is left.
+
+        Raises
+        ------
+        CacheWriteError
+            If a block could not be written and nothing said so yet.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if not abort:
+                self._hand_over()
+            self._wait()
+            if not self._broken:
+                self._finish_run()
+                self.store.refresh()
+        finally:
+            self._pool.shutdown()
+            self._lock.release()
+
+    def _open_block(self) -> _Block:
+        if self._pending and self._pending.done():
+            self._wait()  # so that an error shows at the next append, not a block later
+        if self._block is None:
+            self._block = _Block.empty(self._layout)
+        return self._block
+
+    def _hand_over_if_due(self, block: _Block) -> None:
+        full = block.n == self._layout.block_rows
+        if full or time.monotonic() - block.begun > self._max_block_s:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Let the writing thread have the open block, once it is done with the one before."""
+        if self._block is None:
+            return
+        self._wait()
+        self._pending = self._pool.submit(self._commit, self._block)
+        self._block = None
+
+    def _wait(self) -> None:
+        """Wait for the writing thread, and raise its error here."""
+        if self._pending is None:
+            return
+        error = self._pending.exception()  # an interrupt passes, and the block stays pending
+        self._pending = None
+        if error is not None:
+            self._broken, self._block = True, None
+            raise error
+
+    def _commit(self, block: _Block) -> None:
+        number = self._next
+        for array in ("features", "digest", "item"):
+            write_chunk(self._layout, array, number, block.arrays[array])
+        grow(self._layout, number + 1)
+        self._record(block.failed)
+        write_chunk(self._layout, "state", number, block.arrays["state"])
+        self._next = number + 1
+
+    def _new_run(self, provenance: JsonObject) -> JsonObject:
+        return {
+            "blocks": [[self._next, self._next]],
+            "provenance": provenance,
+            "closed": False,
+            "failed": {},
+        }
+
+    def _is_recorded(self) -> bool:
+        return any(run is self._run for run in self._runs)
+
+    def _record(self, failed: dict[str, str]) -> None:
+        """Put the run, and the reasons of its failures, into the metadata where they are new."""
+        if self._is_recorded() and not failed:
+            return
+        self._run["failed"].update(failed)
+        if not self._is_recorded():
+            self._runs.append(self._run)
+        write_runs(self._layout, self._runs)
+
+    def _finish_run(self) -> None:
+        if self._is_recorded():
+            self._run["blocks"][-1][1] = self._next
+            self._run["closed"] = True
+            write_runs(self._layout, self._runs)
+
+
+def _take_lock(path: Path, on_wait: Callable[[], None]) -> FileLock:
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire()
+    return lock
+
+
+def _open(path: Path, recipe: Recipe, map_shape: tuple[int, ...], dim: int) -> FeatureStore:
+    """Open the store under its lock: made where missing, repaired where damaged."""
+    if not path.exists():
+        create(path, recipe, map_shape, dim)
+    layout, runs = read_layout(path)
+    differences = recipe.differences(layout.recipe, "here", "in the store")
+    if (map_shape, dim) != (layout.map_shape, layout.dim):
+        differences.append(
+            f"map shape {map_shape} and dimension {dim} here, {layout.map_shape} and "
+            f"{layout.dim} in the store"
+        )
+    if differences:
+        raise RecipeMismatchError(f"{path} holds another recipe: {'; '.join(differences)}")
+    repair(layout, runs)
+    return FeatureStore(layout, runs)
