@@ -102,11 +102,22 @@ class ModelInfo:
 
 
 def write_artifact(folder: Path, head: Any, info: ModelInfo) -> None:
-    """Save ``head`` (a fitted scikit-learn estimator) and ``info`` in ``folder``."""
+    """Save ``head`` (a fitted scikit-learn estimator) and ``info`` in ``folder``.
+
+    Raises
+    ------
+    ModelFileError
+        If the head holds a type that would be refused when it is read.
+    CacheWriteError
+        If the folder cannot be written.
+    """
     from skops import io
 
-    folder.mkdir(parents=True, exist_ok=True)
     data = io.dumps(head)
+    if unknown := _unknown_types(data):
+        raise ModelFileError(
+            f"a {type(head).__name__} cannot be saved: it holds {', '.join(unknown)}"
+        )
     with replacing(folder / HEAD_FILE) as temporary:
         temporary.write_bytes(data)
     write_json(folder / INFO_FILE, info.to_json() | {"head_digest": _digest(data)})
@@ -175,7 +186,9 @@ def _read_json(folder: Path) -> JsonObject:
 def _parse(path: Path, value: JsonObject) -> ModelInfo:
     try:
         return ModelInfo.from_json(value)
-    except (KeyError, TypeError, AttributeError) as error:
+    except RecipeMismatchError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(f"{path} is damaged ({error}); fit the head again") from error
 
 
@@ -187,7 +200,7 @@ def _load_head(data: bytes, path: Path) -> Any:
         # A scikit-learn of another version warns here; `_check_version` says it in plain words.
         warnings.simplefilter("ignore")
         try:
-            unknown = sorted(set(io.get_untrusted_types(data=data)) - TRUSTED)
+            unknown = _unknown_types(data)
         except _DAMAGE as error:
             raise _damaged(path, error) from error
         if unknown:
@@ -202,6 +215,13 @@ def _load_head(data: bytes, path: Path) -> Any:
     if not callable(getattr(head, "predict", None)):
         raise ModelFileError(f"{path} holds a {type(head).__name__}, not a head that predicts")
     return head
+
+
+def _unknown_types(data: bytes) -> list[str]:
+    """Name the types in ``data`` that are neither skops' own nor `TRUSTED`; builds none of them."""
+    from skops import io
+
+    return sorted(set(io.get_untrusted_types(data=data)) - TRUSTED)
 
 
 # skops reports a malformed file with whatever error its parts raise: there is no narrower set.
