@@ -90,9 +90,9 @@ def run_pass(
     pre = resolved.recipes[0].preprocess
     with ExitStack() as stack:
         tokens = stack.enter_context(TokenIndex(cache, progress.say))
-        network, provenance = _network(request, resolved, sinks, how, notes, progress)
         if how.write and _must_write(source, pre, sinks, tokens, how):
-            sinks = _writing(stack, cache, resolved, sinks, provenance, how, progress)
+            sinks = _writing(stack, cache, request, resolved, sinks, how, progress)
+        network = _network(request, resolved, sinks, how, notes, progress)
         located = pipeline.embed(
             source.entries,
             pre,
@@ -138,9 +138,9 @@ def _must_write(
 def _writing(
     stack: ExitStack,
     cache: Path,
+    request: BackboneRequest,
     resolved: Resolved,
     sinks: Sequence[Sink],
-    provenance: JsonObject,
     how: How,
     progress: Progress,
 ) -> list[Sink]:
@@ -153,7 +153,7 @@ def _writing(
             recipe,
             map_shape,
             dim,
-            provenance=provenance,
+            provenance=_source(request, resolved) | {"engine": "derived"},
             on_wait=lambda label=label: progress.say(
                 f"another featx is writing {label}; waiting for it to end"
             ),
@@ -164,6 +164,11 @@ def _writing(
     return [StoreSink(s.recipe, writers[s.recipe.store_name], s.flat) for s in sinks]
 
 
+def _source(request: BackboneRequest, resolved: Resolved) -> JsonObject:
+    """What makes the backbone again, for the provenance of what it computes."""
+    return {"request": request.to_json(), "weights": resolved.provenance}
+
+
 def _network(
     request: BackboneRequest,
     resolved: Resolved,
@@ -171,28 +176,25 @@ def _network(
     how: How,
     notes: list[str],
     progress: Progress,
-) -> tuple[Network, JsonObject]:
-    """Say how to make the engine; the provenance is filled in when it is made."""
-    provenance: JsonObject = {"request": request.to_json(), "weights": dict(resolved.provenance)}
-    known = {
-        key: value
-        for sink in sinks
-        if sink.store is not None
-        for run in sink.store.runs
-        for key, value in run["provenance"].get("certificates", {}).items()
-    }
+) -> Network:
+    """Say how to make the engine; its provenance goes to the writers when it is made."""
+    stores = [sink.store for sink in sinks if sink.store is not None]
+    runs = [run["provenance"] for store in stores for run in store.runs]
+    known = {k: v for run in runs for k, v in run.get("certificates", {}).items()}
 
     def make(sample: Callable[[], Array]) -> tuple[Callable[[Array], Sequence[Array]], int]:
         chosen = _engine(request, resolved, how, sample, known)
         for note in chosen.notes:
             progress.say(note)
         notes.extend(chosen.notes)
-        provenance.update(chosen.engine.provenance)
-        provenance["certificates"] = chosen.certificates
+        made = chosen.engine.provenance | {"certificates": chosen.certificates}
+        for sink in sinks:
+            if isinstance(sink, StoreSink):
+                sink.writer.start_run(_source(request, resolved) | made)
         return chosen.engine, chosen.engine.batch_size
 
     layers = list(dict.fromkeys(recipe.layer for recipe in resolved.recipes))
-    return Network(make, [layers.index(recipe.layer) for recipe in resolved.recipes]), provenance
+    return Network(make, [layers.index(recipe.layer) for recipe in resolved.recipes])
 
 
 _LAST: dict[tuple[object, ...], ChosenEngine] = {}
