@@ -1,0 +1,153 @@
+"""An image's bytes, array or Pillow image: its digest, and the pixels that the backbone sees.
+
+Pictures of 8 bits go Pillow's way, bit for bit as torchvision's transforms on Pillow images.
+What Pillow would mangle (more bits, other channels, several pages) is refused until the
+`Preprocess` says how to read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from featx._types import Array
+from featx.errors import ImageError
+from featx.images.decode import image_errors, open_picture
+from featx.images.options import Intensity, Options, check_preprocess, parse_options
+from featx.images.picture import Page, Picture, orientation, to_image, to_rgb, to_samples
+from featx.images.quiet import quiet
+from featx.images.resize import fit_floats, fit_image
+from featx.images.samples import Samples, questions, to_unit
+from featx.recipe import Preprocess
+
+__all__ = ["check_preprocess", "count", "digest", "load"]
+
+
+def digest(payload: Any) -> bytes:
+    """Give the identity of an image's content: 16 bytes of BLAKE2b.
+
+    Of bytes: of the bytes. Of an array: of its dtype, shape and values in C order. Of a Pillow
+    image: of its mode, size, palette, transparency, orientation and pixels.
+
+    Raises
+    ------
+    ImageError
+        If a Pillow image cannot be loaded, or an array holds Python objects.
+    """
+    if isinstance(payload, bytes | bytearray | memoryview):
+        return blake2b(payload, digest_size=16).digest()
+    if isinstance(payload, Image.Image):
+        return _image_digest(payload)
+    array = np.asarray(payload)
+    if array.dtype.hasobject:
+        raise ImageError(f"an array of dtype {array.dtype}; expected numbers")
+    h = blake2b(f"{array.dtype.str}{array.shape}".encode(), digest_size=16)
+    h.update(np.ascontiguousarray(array).data if array.size else b"")
+    return h.digest()
+
+
+def _image_digest(image: Image.Image) -> bytes:
+    with image_errors(), quiet():
+        image.load()
+        palette = image.getpalette("RGBA") if image.mode in ("P", "PA") else None
+        about = (image.mode, image.size, palette, image.info.get("transparency"))
+        h = blake2b(repr((*about, orientation(image))).encode(), digest_size=16)
+        h.update(image.tobytes())
+    return h.digest()
+
+
+def load(payload: Any, pre: Preprocess) -> list[Array]:
+    """Decode an image and give it the size that the backbone sees.
+
+    Parameters
+    ----------
+    payload
+        The bytes of a file, an array (H, W[, C]), or a Pillow image.
+    pre
+        How to read and to resize it; ``mean`` and ``std`` are left to the engine.
+
+    Returns
+    -------
+    list of (H, W, 3) uint8, or float32 in 0..1 where an intensity was scaled
+        One for each item: page by page, in each page channel by channel where asked for.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be decoded, or would be mangled without an option that is not set.
+    UsageError
+        If an option is not understood.
+    """
+    options = parse_options(pre)
+    with image_errors(payload), quiet():
+        picture = open_picture(payload, options.reader)
+        pages = _pages(picture, options)
+        return [item for i in pages for item in _items(picture.page(i), pre, options)]
+
+
+def count(payload: Any, pre: Preprocess) -> int:
+    """Give how many items `load` would give; 1 for what cannot be decoded, which is one failure.
+
+    Nothing is decoded where an image is one item by definition, and only the header where pages
+    alone are counted.
+    """
+    options = parse_options(pre)
+    if options.page != "all" and options.channels != "each":
+        return 1
+    try:
+        with image_errors(payload), quiet():
+            picture = open_picture(payload, options.reader)
+            pages = _pages(picture, options)
+            if options.channels != "each":
+                return len(pages)
+            return sum(_samples(picture.page(i)).n_channels for i in pages)
+    except ImageError:
+        return 1
+
+
+def _pages(picture: Picture, options: Options) -> Sequence[int]:
+    n, noun = picture.n_pages, picture.noun
+    if options.page == "all" or (options.page is None and n == 1):
+        return range(n)
+    if options.page is None:
+        raise ImageError(f"{n} {noun}: --page 0 for the first, --page all for every one")
+    if options.page >= n:
+        have = f"1 {noun[:-1]}" if n == 1 else f"{n} {noun}"
+        raise ImageError(f"no page {options.page} in it: it has {have}, counted from 0 (--page)")
+    return (options.page,)
+
+
+def _samples(page: Page) -> Samples:
+    return page if isinstance(page, Samples) else to_samples(page)
+
+
+def _items(page: Page, pre: Preprocess, options: Options) -> list[Array]:
+    by_dtype = _intensity(options).kind == "dtype"
+    if isinstance(page, Image.Image) and by_dtype and not options.channels:
+        return [fit_image(to_rgb(page), pre)]
+    samples = _samples(page)
+    asked = questions(samples, options)
+    if asked:
+        raise ImageError("; ".join(asked))
+    return [_fit(part, pre, _intensity(options)) for part in _parts(samples, options)]
+
+
+def _intensity(options: Options) -> Intensity:
+    """Give what is asked for; 8-bit images need not be asked about."""
+    return options.intensity or Intensity("dtype")
+
+
+def _parts(samples: Samples, options: Options) -> list[Samples]:
+    if options.channels == "each":
+        return [samples.channels((i,)) for i in range(samples.n_channels)]
+    return [samples.channels(options.channels) if options.channels else samples]
+
+
+def _fit(samples: Samples, pre: Preprocess, intensity: Intensity) -> Array:
+    if samples.is_plain and intensity.kind == "dtype":
+        return fit_image(to_image(samples), pre)
+    return fit_floats(to_unit(samples, intensity), pre)

@@ -1,0 +1,123 @@
+"""From bytes, an array or a Pillow image to an opened picture, and why it cannot be one."""
+
+from __future__ import annotations
+
+import errno
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from featx.errors import FeatxError, ImageError
+from featx.images.array import number_samples, open_array, open_with
+from featx.images.deep import TIFF_MARKS, jpeg2000_bits, open_jpeg2000, open_png16, open_tiff
+from featx.images.magic import what_is
+from featx.images.picture import Page, Picture, upright
+from featx.images.samples import Samples
+
+_NOT_THE_IMAGE = frozenset(
+    {errno.ENOSPC, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EDQUOT}
+)
+_ONE_PICTURE = frozenset({"MPO", "PSD"})
+"""Formats whose further frames are no pictures of their own: a phone's preview, the layers."""
+_DEEP_RAWMODE = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK);16[BLN]?")
+
+
+@contextmanager
+def image_errors(data: Any = b"") -> Iterator[None]:
+    """Turn whatever a decoder raises about bad bytes into an `ImageError` with a reason.
+
+    Lack of memory and a failing disk are not the image's fault and pass through.
+    """
+    try:
+        yield
+    except (FeatxError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(what_is(data if isinstance(data, bytes) else b"")) from error
+    except Exception as error:  # decoders raise nearly everything on damaged bytes
+        if isinstance(error, OSError) and error.errno in _NOT_THE_IMAGE:
+            raise
+        raise ImageError(_reason(error)) from error
+
+
+def open_picture(payload: Any, reader: Callable[[bytes], Any] | None) -> Picture:
+    """Open what a source gave: bytes, an array or a Pillow image."""
+    if isinstance(payload, Image.Image):
+        return _open_image(payload)
+    if isinstance(payload, bytes | bytearray | memoryview):
+        data = bytes(payload)
+        return open_with(reader, data) if reader else _open_bytes(data)
+    if hasattr(payload, "__array__"):
+        return open_array(np.asarray(payload))
+    raise ImageError(
+        f"{type(payload).__name__} is no image; expected bytes, an array (H, W[, C]) or a Pillow "
+        "image"
+    )
+
+
+def _open_bytes(data: bytes) -> Picture:
+    if not data:
+        raise ImageError("zero bytes: the file is empty")
+    if data.startswith(TIFF_MARKS):
+        return open_tiff(data)
+    image = Image.open(io.BytesIO(data))
+    n_frames = 1 if image.format in _ONE_PICTURE else int(getattr(image, "n_frames", 1))
+    if image.format == "PNG" and data[24:25] == b"\x10":
+        return open_png16(data, image, n_frames)
+    if image.format == "JPEG2000" and (bits := jpeg2000_bits(data)) > 8:
+        return open_jpeg2000(data, bits)
+    _refuse_cut(image)
+    return Picture(n_frames, "frames", lambda i: _frame(image, i))
+
+
+def _open_image(image: Image.Image) -> Picture:
+    """Open a Pillow image that the person holds, which must not be moved to another frame."""
+    n_frames = 1 if image.format in _ONE_PICTURE else int(getattr(image, "n_frames", 1))
+    if n_frames > 1:
+        raise ImageError(f"a file open in Pillow with {n_frames} frames: give the frame's .copy()")
+    _refuse_cut(image)
+    return Picture(1, "frames", lambda _: _loaded(image))
+
+
+def _frame(image: Image.Image, index: int) -> Page:
+    if index != image.tell():
+        image.seek(index)
+    return _loaded(image)
+
+
+def _loaded(image: Image.Image) -> Page:
+    image.load()
+    image = upright(image)
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image)[:, :, None]
+        if image.mode == "I" and image.format == "PPM":  # which Pillow scales to 16 bits
+            return Samples(values, 65535.0)
+        return number_samples(values)
+    return image
+
+
+def _refuse_cut(image: Image.Image) -> None:
+    """Refuse a file whose 16 bits a channel Pillow would cut to 8."""
+    for tile in getattr(image, "tile", ()):
+        args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+        raw = any(isinstance(a, str) and _DEEP_RAWMODE.fullmatch(a) for a in args)
+        ppm = image.format == "PPM" and image.mode == "RGB" and args[-1] not in ("RGB", 255)
+        if raw or (ppm and isinstance(args[-1], int) and args[-1] > 255):
+            raise ImageError(
+                f"{image.format} of 16 bits a channel, of which Pillow keeps 8; save it as PNG or "
+                "TIFF, or read it with --reader module:function"
+            )
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, Image.DecompressionBombError):
+        return f"perhaps a decompression bomb: {text}"
+    if "truncated" in text.lower():
+        return f"truncated: {text}"
+    return f"cannot be decoded: {text}"

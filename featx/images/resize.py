@@ -1,0 +1,104 @@
+"""Give an image the size that the backbone sees, as torchvision's transforms on Pillow images do.
+
+``crop`` is ``Resize(resize_size)`` and ``CenterCrop(image_size)``, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from featx._types import Array, Float32s
+from featx.errors import ImageError
+from featx.recipe import Preprocess
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+def fit_image(image: Image.Image, pre: Preprocess) -> Array:
+    """Give an RGB image its size: (H, W, 3) uint8."""
+    target = SIZES[pre.resize]((image.height, image.width), pre)
+    image = _resized(image, target, pre)
+    fill = [round(255 * mean) for mean in pre.mean] if pre.resize == "pad" else [0, 0, 0]
+    return centred(np.asarray(image), pre.image_size, fill)
+
+
+def fit_floats(values: Float32s, pre: Preprocess) -> Array:
+    """Give (h, w, 1 or 3) float32 in 0..1 its size: (H, W, 3) float32 in 0..1."""
+    target = SIZES[pre.resize]((values.shape[0], values.shape[1]), pre)
+    planes = [
+        np.asarray(_resized(Image.fromarray(np.ascontiguousarray(plane)), target, pre))
+        for plane in np.moveaxis(values, 2, 0)
+    ]
+    sized = np.clip(np.stack(planes, axis=2), 0, 1)  # bicubic and lanczos overshoot
+    fill = list(pre.mean) if pre.resize == "pad" else [0.0, 0.0, 0.0]
+    return centred(np.broadcast_to(sized, (*sized.shape[:2], 3)), pre.image_size, fill)
+
+
+def centred(image: Array, size: Size, fill: list[int] | list[float]) -> Array:
+    """Crop (h, w, 3) to its centre, or put it into the centre of ``fill``: (*size, 3).
+
+    The offsets are those of torchvision's ``center_crop``: first pad what is too small, one more
+    pixel behind than before where they do not halve, then crop at ``round((h - H) / 2)``, where a
+    half goes to the even number.
+    """
+    if image.shape[:2] == size:
+        return np.array(image)
+    out = np.empty((*size, 3), dtype=image.dtype)
+    out[:] = fill
+    (y, sy, h), (x, sx, w) = (_overlap(n, m) for n, m in zip(image.shape[:2], size, strict=True))
+    out[y : y + h, x : x + w] = image[sy : sy + h, sx : sx + w]
+    return out
+
+
+def _overlap(have: int, want: int) -> tuple[int, int, int]:
+    """Give where one side starts in the result and in the image, and how long both overlap."""
+    if have < want:
+        return (want - have) // 2, 0, have
+    return 0, round((have - want) / 2), want
+
+
+def _shorter_side(size: Size, pre: Preprocess) -> Size:
+    """Torchvision's ``_compute_resized_output_size``: the longer side is rounded down."""
+    height, width = size
+    longer = int(pre.resize_size * max(size) / min(size))
+    return (longer, pre.resize_size) if width <= height else (pre.resize_size, longer)
+
+
+def _inside(size: Size, pre: Preprocess) -> Size:
+    scale = min(want / have for want, have in zip(pre.image_size, size, strict=True))
+    height, width = (max(1, round(have * scale)) for have in size)
+    return height, width
+
+
+def _as_it_is(size: Size, pre: Preprocess) -> Size:
+    if size != pre.image_size:
+        raise ImageError(
+            f"{size[1]} x {size[0]} pixels; --resize none needs {pre.image_size[1]} x "
+            f"{pre.image_size[0]}; use --resize crop, squash or pad"
+        )
+    return size
+
+
+SIZES: dict[str, Callable[[Size, Preprocess], Size]] = {
+    "crop": _shorter_side,
+    "squash": lambda _, pre: pre.image_size,
+    "pad": _inside,
+    "none": _as_it_is,
+}
+
+
+def _resized(image: Image.Image, target: Size, pre: Preprocess) -> Image.Image:
+    height, width = target
+    if image.size == (width, height):
+        return image
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and height * width > 2 * limit:
+        raise ImageError(
+            f"{image.width} x {image.height} pixels would become {width} x {height} before the "
+            "crop; use --resize squash or pad"
+        )
+    return image.resize((width, height), Image.Resampling[pre.interpolation.upper()])

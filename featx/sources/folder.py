@@ -1,0 +1,119 @@
+"""A folder of images: flat, of class folders, or of train/val/test folders of class folders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from featx.errors import SourceError, SourceReadError
+from featx.sources.entry import Entry, Source, text_column, token_of
+from featx.sources.names import data_name, display, has_image_suffix, is_hidden, natural
+
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def open_folder(folder: Path, *, every_file: bool = False) -> Source:
+    """List a folder.
+
+    Parameters
+    ----------
+    folder
+        An existing folder.
+    every_file
+        Take files of every name for images, not only those with an image extension.
+
+    Raises
+    ------
+    SourceError
+        If it holds no image.
+    SourceReadError
+        If it, or a folder in it, cannot be read.
+    """
+    root = os.path.abspath(folder)  # noqa: PTH100  (pathlib would lose bytes that are no UTF-8)
+    listing = _Listing(every_file)
+    listing.walk(root, "", ())
+    entries = listing.entries
+    if not entries:
+        raise SourceError(
+            f"no image in {display(root)}"
+            + (f" ({listing.ignored} files have no image extension)" if listing.ignored else "")
+            + "; expected images (.jpg, .png, .tif ...) in it or in its folders"
+        )
+    frame, layout = _columns([entry.path for entry in entries])
+    description = f"{display(root)}: {len(entries):,} images{layout}"
+    name = data_name(os.path.basename(root))  # noqa: PTH119
+    return Source(name, description, entries, frame, listing.ignored)
+
+
+class _Listing:
+    """The images below a folder, in natural order, each directory entry asked once."""
+
+    def __init__(self, every_file: bool) -> None:
+        self.entries: list[Entry] = []
+        self.ignored = 0
+        self._every_file = every_file
+
+    def walk(self, folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> None:
+        """Add what is below ``folder``; ``above`` are the identities of the folders above it."""
+        try:
+            status = os.stat(folder)  # noqa: PTH116
+            me = (status.st_dev, status.st_ino)
+            if me in above:  # a link that leads back to a folder it lies in
+                return
+            with os.scandir(folder) as found:
+                items = [item for item in found if not is_hidden(item.name)]
+            for item in sorted(items, key=lambda item: natural(item.name)):
+                if item.is_dir():
+                    self.walk(item.path, f"{prefix}{item.name}/", (*above, me))
+                else:
+                    self._add(item, prefix)
+        except OSError as error:
+            where = display(str(error.filename or folder))
+            raise SourceReadError(f"cannot read {where!r}: {error.strerror or error}") from error
+
+    def _add(self, item: os.DirEntry[str], prefix: str) -> None:
+        if not (self._every_file or has_image_suffix(item.name)):
+            self.ignored += 1
+            return
+        shown = display(prefix + item.name)
+        if item.is_file():
+            token = token_of(os.fsencode(item.path), item.stat())
+            self.entries.append(Entry(shown, token, None))
+        elif item.is_symlink():
+            self.entries.append(Entry(shown, None, "a link to a file that is not there"))
+        else:
+            self.ignored += 1  # a pipe, a socket or a device: opening one could wait for ever
+
+
+def _columns(paths: list[str]) -> tuple[pd.DataFrame, str]:
+    """Give the columns that the folders stand for, and the layout in words."""
+    parts = [path.split("/") for path in paths]
+    tops = {p[0] for p in parts if len(p) > 1}
+    if not tops:
+        return pd.DataFrame(index=pd.RangeIndex(len(paths))), ""
+    if not _are_splits(tops, parts):
+        labels = [p[0] if len(p) > 1 else None for p in parts]
+        return pd.DataFrame({"label": text_column(labels)}), f" in {len(tops)} class folders"
+    splits = [SPLITS[p[0].lower()] if len(p) > 1 else None for p in parts]
+    labels = [p[1] if len(p) > 2 else None for p in parts]
+    classes = len({label for label in labels if label is not None})
+    columns = {"label": text_column(labels)} if classes else {}
+    columns["split"] = text_column(splits)
+    names = ", ".join(dict.fromkeys(split for split in splits if split is not None))
+    return pd.DataFrame(columns), f" in {classes} classes, split into {names}"
+
+
+def _are_splits(tops: set[str], parts: list[list[str]]) -> bool:
+    """Whether the folders are train/val/test, not classes of which one is a railway train."""
+    named = [SPLITS.get(top.lower()) for top in tops]
+    return None not in named and "train" in named and (len(tops) > 1 or max(map(len, parts)) > 2)

@@ -1,0 +1,70 @@
+"""Data that a notebook holds: paths, Pillow images, bytes, arrays, a data frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from featx.errors import SourceError, SourceNotFoundError, UsageError
+from featx.sources.arrays import ARRAY_SUFFIXES, payload_source
+from featx.sources.entry import Source, file_entry
+from featx.sources.names import display, has_image_suffix
+from featx.sources.table import TABLE_SUFFIXES
+
+ACCEPTED = (
+    "a folder of images or of class folders, a table (.csv, .tsv, .parquet) with a column of "
+    "paths, an array of images (.npy, .npz), or an image file; from Python also a DataFrame, a "
+    "sequence of paths, Pillow images, bytes or arrays, or an array (N, H, W[, C])"
+)
+
+
+def is_image_path(path: Path, every_file: bool) -> bool:
+    """Whether it is the path of one image, not of a set of them."""
+    if every_file and path.suffix.lower() not in TABLE_SUFFIXES | ARRAY_SUFFIXES:
+        return path.is_file()
+    return has_image_suffix(path.name) and not path.is_dir()
+
+
+def sort_items(data: Iterable[Any], every_file: bool) -> list[tuple[str, list[Any]]]:
+    """Group a sequence into runs of ``image`` paths, other paths and payloads in ``memory``."""
+    items = list(data)
+    if not items:
+        raise SourceError(f"nothing was given; expected {ACCEPTED}")
+    return [(kind, list(run)) for kind, run in groupby(items, key=partial(_kind, every_file))]
+
+
+def path_source(paths: list[Any]) -> Source:
+    """Make a source of the paths of images, shown as they were written.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If none of them exists.
+    """
+    texts = [os.fsdecode(path) for path in paths]
+    entries = [file_entry(os.path.abspath(text), display(text)) for text in texts]  # noqa: PTH100
+    if all(entry.token is None for entry in entries):
+        raise SourceNotFoundError(f"{entries[0].failure}; expected {ACCEPTED}")
+    frame = pd.DataFrame(index=pd.RangeIndex(len(entries)))
+    only = len(entries) == 1
+    description = display(texts[0]) if only else f"{len(entries):,} paths"
+    return Source("images", description, entries, frame, 0)
+
+
+def _kind(every_file: bool, item: Any) -> str:
+    if isinstance(item, str | os.PathLike):
+        return "image" if is_image_path(Path(item), every_file) else "path"
+    if isinstance(item, pd.DataFrame | Mapping | int | float | None):
+        raise UsageError(f"{type(item).__name__} in a sequence of data; expected {ACCEPTED}")
+    return "memory"
+
+
+def sequence_source(kind: str, items: list[Any]) -> Source:
+    """Make a source of a run of images."""
+    return path_source(items) if kind == "image" else payload_source(items)
