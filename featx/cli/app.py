@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from featx.cli import cache_cmd, extract_cmd, fit_cmd, predict_cmd
 from featx.cli import command as shared
-from featx.cli import extract_cmd, fit_cmd, predict_cmd
 
 app = typer.Typer(
     name="featx",
@@ -44,7 +44,16 @@ def root(
         typer.echo(ctx.get_help())
 
 
-app.command("extract")(extract_cmd.extract)
-app.command("fit")(fit_cmd.fit)
-app.command("predict")(predict_cmd.predict)
-app.command("runs")(fit_cmd.runs)
+for one in (
+    extract_cmd.extract,
+    fit_cmd.fit,
+    predict_cmd.predict,
+    cache_cmd.ls,
+    cache_cmd.info,
+    cache_cmd.verify,
+    cache_cmd.rm,
+    cache_cmd.gc,
+    cache_cmd.export,
+    fit_cmd.runs,
+):
+    app.command(one.__name__)(one)

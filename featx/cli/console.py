@@ -36,7 +36,7 @@ class Console:
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
-        self.interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+        self.interactive = _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
         self._progress: PlainProgress | Bars | None = None
         self._out: TextIO = sys.stdout
         self._stack = ExitStack()
@@ -122,11 +122,15 @@ class Console:
 def _progress(quiet: bool) -> PlainProgress | Bars:
     if quiet:
         return PlainProgress(lambda _: None)
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    if _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb":
         from featx.cli.bars import Bars
 
         return Bars()
     return PlainProgress(_write_error)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _write_error(line: str) -> None:

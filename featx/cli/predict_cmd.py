@@ -68,7 +68,10 @@ def predict(
     on_error: o.OnError = "record",
     failed: o.MaxFailed = "10%",
 ) -> None:
-    """Predict for new images, through the recipe that the model was fitted on."""
+    """Predict for new images.
+
+    They go through the recipe that the model was fitted on.
+    """
     allowed = max_failed(failed)
     from featx.predict import predict
 
