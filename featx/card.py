@@ -24,14 +24,14 @@ def render_card(result: JsonObject) -> str:
     Parameters
     ----------
     result
-        What ``result.json`` holds, see `featx.result.describe`.
+        What ``result.json`` holds, see `featx.result.keep`.
     """
     sections = [
         f"# {escape(result['name'])}",
         _summary(result),
         "## How good it is",
         _scores(result),
-        escape(result["estimate"]),
+        escape(result["how"]),
         *_notes(result),
         "## What it was fitted on",
         _data(result),
@@ -57,7 +57,7 @@ def _summary(result: JsonObject) -> str:
 def _scores(result: JsonObject) -> str:
     baseline = result["baseline"]
     rows = [
-        [escape(name), *_score_cells(score), _number(baseline.get(name))]
+        [escape(name), *_score_cells(score), _number(baseline.get(name, {}).get("mean"))]
         for name, score in result["metrics"].items()
     ]
     kind = escape(result["baseline_kind"])

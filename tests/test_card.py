@@ -18,7 +18,7 @@ def record(**changes: Any) -> dict[str, Any]:
         "task": "classification",
         "target": "label",
         "group": None,
-        "estimate": "Nested 5-fold cross-validation.",
+        "how": "Nested 5-fold cross-validation.",
         "n": 4,
         "d": 8,
         "classes": [{"class": "cat", "rows": 3}, {"class": HOSTILE, "rows": 1}],
@@ -26,7 +26,7 @@ def record(**changes: Any) -> dict[str, Any]:
             "accuracy": {"mean": 0.91234, "std": 0.01, "low": 0.9, "high": 0.93},
             "roc_auc": {"mean": 0.97, "std": None, "low": None, "high": None},
         },
-        "baseline": {"accuracy": 0.75},
+        "baseline": {"accuracy": {"mean": 0.75}},
         "baseline_kind": "most frequent class",
         "notes": ["2 images lie under two labels"],
         "data": {

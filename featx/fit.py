@@ -1,0 +1,227 @@
+"""Fit a head on cached features and say how good it is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featx._types import Silent
+from featx.evaluate import Spec, evaluate
+from featx.heads import check_head, parse_grid, parse_params
+from featx.load import Features, load
+from featx.problem import Problem, pose
+from featx.result import FitResult, keep
+from featx.runs import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Literal
+
+    from featx._types import JsonObject, PathLike, Progress
+    from featx.evaluate import Evaluation, Scale, Task
+
+    Grid = Mapping[str, Sequence[Any]] | Sequence[str] | str
+    Params = Mapping[str, Any] | Sequence[str] | str
+
+
+def fit(
+    features: Features | str | None = None,
+    head: str = "svm",
+    *,
+    data: str | None = None,
+    target: str | None = None,
+    group: str | None = None,
+    split: str | None = None,
+    test_size: float | None = None,
+    train_per_class: int | None = None,
+    cv: str | int = "5",
+    repeats: int = 1,
+    task: Task | None = None,
+    grid: Grid | None = None,
+    set: Params = (),  # noqa: A002  # the option's name
+    search: bool = True,
+    class_weight: Literal["balanced"] | None = None,
+    scale: Scale = "none",
+    scoring: str | None = None,
+    missing: Sequence[str | float] | str = (),
+    seed: int = 0,
+    name: str | None = None,
+    out: PathLike | None = "runs",
+    n_jobs: int | None = -1,
+    cache: PathLike | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit a head, estimate how good it is, and write ``out/name/``.
+
+    Parameters
+    ----------
+    features
+        What `featx.load` gives, or the name of a store; None for the last extraction's.
+    head
+        ``svm``, ``svr``, ``ridge``, ``logreg``, ``mlp`` or ``knn``.
+    data
+        Name of the data set, where ``features`` is a name or None; None for the last
+        extraction's.
+    target
+        Column to predict; None for ``label``.
+    group
+        Column whose rows stay in one fold. Rows that show the same image always do.
+    split
+        Column with train and test rows: parameters are chosen among the train rows, the test
+        rows are scored once.
+    test_size
+        A fraction: one random split in place of folds.
+    train_per_class
+        Training rows are cut down to this many a class; test rows are not touched.
+    cv, repeats
+        ``"5"`` folds or ``"random:10:0.2"`` (10 splits, a fifth of the rows tested), how often.
+    task
+        ``classification`` or ``regression``; None decides from the target.
+    grid
+        Candidates a parameter: ``{"C": [0.01, 1]}``, ``"C=0.01,1"`` or ``"C=1e-6:1:7"``.
+    set
+        Parameters that are not searched: ``{"C": 1}`` or ``"C=1"``.
+    search
+        False: the head's own parameters and ``set`` as they are.
+    class_weight
+        ``balanced`` weights the classes by the inverse of their frequency.
+    scale
+        ``none``, ``standard`` (fitted in the training rows) or ``l2`` (each row to length 1).
+    scoring
+        What chooses among candidates: a metric of featx or any scikit-learn scorer.
+    missing
+        Target values that mean "unknown"; such rows are left out, and can be predicted.
+    seed
+        Of every random choice.
+    name
+        Of the run; None chooses ``<head>-<data>-<backbone>-<number>``.
+    out
+        Folder of all runs; None writes nothing.
+    n_jobs
+        Processes; -1 for one a core.
+
+    Raises
+    ------
+    UnknownNameError
+        If a head, a column, a metric or a parameter is not known.
+    TargetError, HeadTaskError
+        If the target cannot serve, or the head does not fit it.
+    UsageError
+        If another argument cannot be worked with, or the run's name is taken.
+    NotFoundError, AmbiguousNameError
+        If the features are not there, or several fit.
+    """
+    progress = progress or Silent()
+    check_head(head)
+    if name is not None and out is not None:
+        check_name(Path(out), name)
+    spec = Spec(
+        head=head,
+        task=task,
+        grid=parse_grid(grid),
+        fixed=parse_params(set),
+        search=search,
+        cv=str(cv),
+        repeats=repeats,
+        test_size=test_size,
+        train_per_class=train_per_class,
+        class_weight=class_weight,
+        scale=scale,
+        scoring=scoring,
+        seed=seed,
+    )
+    view = opened(features, data, cache, progress)
+    tokens = _tokens(missing)
+    problem = pose(view, head, target, group, split, task, tokens)
+    evaluation = _evaluation(view, problem, spec, n_jobs, progress)
+    arguments = _arguments(view, problem, spec, tokens)
+    return keep(evaluation, view, problem, arguments, None if out is None else Path(out), name)
+
+
+def fit_targets(
+    targets: Sequence[str],
+    features: Features | str | None = None,
+    head: str = "svm",
+    *,
+    data: str | None = None,
+    name: str | None = None,
+    cache: PathLike | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> list[FitResult]:
+    """Fit one head for each target, as `fit` does; the features are opened once.
+
+    A ``name`` becomes ``<name>-<target>``.
+    """
+    view = opened(features, data, cache, progress or Silent())
+    return [
+        fit(
+            view,
+            head,
+            target=target,
+            name=None if name is None else f"{name}-{target}",
+            progress=progress,
+            **options,
+        )
+        for target in targets
+    ]
+
+
+def cross_validate(
+    features: Features | str | None = None, head: str = "svm", **options: Any
+) -> FitResult:
+    """Estimate a head as `fit` does, with the same arguments, and write nothing."""
+    return fit(features, head, **{**options, "out": None})
+
+
+def opened(
+    features: Features | str | None, data: str | None, cache: PathLike | None, progress: Progress
+) -> Features:
+    """Give the view that was handed in, or open the one that was named."""
+    if isinstance(features, Features):
+        return features
+    return load(data, features, cache=cache, say=progress.say)
+
+
+def _evaluation(
+    view: Features, problem: Problem, spec: Spec, n_jobs: int | None, progress: Progress
+) -> Evaluation:
+    start = time.perf_counter()
+    whole = len(problem.rows) == len(view)
+    X = view.X if whole else view.take(problem.rows).X
+    read_s = time.perf_counter() - start
+    evaluation = evaluate(
+        X,
+        problem.y,
+        spec,
+        groups=problem.groups,
+        split=problem.sides,
+        group_name=problem.group or "image",
+        split_name=problem.split or "split",
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+    return replace(evaluation, seconds={"read": read_s, **evaluation.seconds})
+
+
+def _tokens(missing: Sequence[str | float] | str) -> list[str]:
+    return missing.split(",") if isinstance(missing, str) else [str(value) for value in missing]
+
+
+def _arguments(view: Features, problem: Problem, spec: Spec, missing: list[str]) -> JsonObject:
+    """Give the options that repeat a fit, with what was chosen for the caller spelled out."""
+    options = {f.name: getattr(spec, f.name) for f in fields(spec)}
+    grid = None if spec.grid is None else {k: list(v) for k, v in spec.grid.items()}
+    return {
+        "data": view.name,
+        "features": view.label,
+        "target": problem.target,
+        "group": problem.group,
+        "split": problem.split,
+        "missing": missing,
+        "set": dict(options.pop("fixed")),
+        **options,
+        "grid": grid,
+    }

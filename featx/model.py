@@ -1,0 +1,241 @@
+"""A fitted head, loaded, with the recipe that makes vectors of images for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from featx import catalog
+from featx._types import Silent
+from featx.artifact import ModelInfo, read_artifact
+from featx.backbones import BackboneRequest, resolve
+from featx.embedding import Embedded, How, embed
+from featx.errors import RecipeMismatchError
+from featx.heads import output_scores
+from featx.result import score_columns
+from featx.runs import find_run
+from featx.sources import open_source
+from featx.tables import free_name
+
+if TYPE_CHECKING:
+    from featx._types import Array, Float32s, Float64s, PathLike, Progress
+    from featx.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a head says of m vectors.
+
+    Attributes
+    ----------
+    prediction
+        (m,) labels or numbers.
+    scores
+        (m, k) probability where the head has one, else decision value; None for a regression.
+    """
+
+    prediction: Array
+    scores: Float64s | None
+    probabilities: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A fitted head with its recipe. Between calls the backbone stays loaded.
+
+    Attributes
+    ----------
+    head
+        The scikit-learn estimator; takes (n, d) float32 vectors of ``recipe``.
+    info
+        What was fitted on what.
+    path
+        The run's folder.
+    request
+        The backbone as it is rebuilt here.
+    cache
+        Where vectors may lie already.
+    how
+        Device, precision and the like.
+    """
+
+    head: Any
+    info: ModelInfo
+    path: Path
+    request: BackboneRequest
+    cache: Path
+    how: How
+
+    @property
+    def recipe(self) -> Recipe:
+        """How an image becomes a vector."""
+        return self.info.recipe
+
+    @property
+    def classes_(self) -> Array | None:
+        """(k,) labels in the order of the scores; None for a regression."""
+        return np.array(self.info.classes) if self.info.classes else None
+
+    def predict(self, images: Any) -> Array:
+        """Predict (n,) labels or numbers for a folder, a table, or a sequence of images.
+
+        Raises
+        ------
+        ImageError
+            If an image is bad; `predict_table` gives the others.
+        RecipeMismatchError
+            If the backbone here is not the one that the head was fitted on.
+        """
+        found = self.embed(images, how=replace(self.how, raise_on_error=True))
+        return self.outputs(found.X[found.row_of]).prediction
+
+    def predict_table(self, images: Any) -> pd.DataFrame:
+        """Predict a table: see `featx.predict.Predictions.frame`.
+
+        Raises
+        ------
+        RecipeMismatchError
+            If the backbone here is not the one that the head was fitted on.
+        """
+        found = self.embed(images)
+        return self.table(found, self.outputs(found.X))
+
+    def embed(
+        self,
+        images: Any,
+        *,
+        how: How | None = None,
+        path_column: str | None = None,
+        root: PathLike | None = None,
+        progress: Progress | None = None,
+    ) -> Embedded:
+        """Give the vectors of images under the head's recipe; cached ones are not computed.
+
+        Raises
+        ------
+        RecipeMismatchError
+            If the backbone here is not the one that the head was fitted on; names each field.
+        """
+        report = progress or Silent()
+        self._check_recipe(resolve(self.request, self.cache, report).recipes[0])
+        every_file = bool(self.recipe.preprocess.reader)
+        source = open_source(images, path_column=path_column, root=root, every_file=every_file)
+        return embed(source, self.request, self.cache, how or self.how, report)
+
+    def outputs(self, X: Float32s) -> Outputs:
+        """Apply the head to (m, d) vectors."""
+        if not len(X):
+            kind = np.float64 if self.info.task == "regression" else object
+            return Outputs(np.zeros(0, kind), None, probabilities=False)
+        scores, probabilities = output_scores(self.head, X)
+        return Outputs(self.head.predict(X), scores, probabilities)
+
+    def table(self, found: Embedded, said: Outputs) -> pd.DataFrame:
+        """Put what the head says beside the input's columns, one row an image and item."""
+        frame = input_table(found)
+        good = found.row_of >= 0
+        columns = {
+            "prediction": _spread(said.prediction, found.row_of),
+            **{
+                name: _spread(values, found.row_of)
+                for name, values in score_columns(
+                    self.classes_, said.scores, said.probabilities
+                ).items()
+            },
+            "status": np.where(good, "ok", "failed"),
+            "reason": np.array(found.reasons, dtype=object),
+        }
+        taken = list(frame.columns)
+        named = {free_name(name, taken): values for name, values in columns.items()}
+        return pd.concat([frame, pd.DataFrame(named, index=frame.index)], axis=1)
+
+    def _check_recipe(self, here: Recipe) -> None:
+        fields = here.differences(self.recipe, "here", "in the model")
+        if fields:
+            raise RecipeMismatchError(
+                f"the backbone here is not the one that {self.path.name} was fitted on: "
+                f"{'; '.join(fields)}; give the weights that it was fitted on (--weights FILE), "
+                "or fit a head on features of these"
+            )
+
+    def __repr__(self) -> str:
+        info = self.info
+        return f"<Model {self.path.name}: {info.head} for {info.target} on {info.recipe.label}>"
+
+
+def load_model(
+    model: PathLike,
+    *,
+    out: PathLike = "runs",
+    weights: PathLike | None = None,
+    backbone: Any = None,
+    cache: PathLike | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    progress: Progress | None = None,
+) -> Model:
+    """Load a fitted head.
+
+    Parameters
+    ----------
+    model
+        The run's folder, a file in it, or its name in ``out``.
+    weights
+        Where the weights lie now, if not where they lay when the images were embedded.
+    backbone
+        The module, if it was an object and not a name.
+    cache
+        Where vectors may lie already; None for ``FEATX_CACHE``, else ``cache``.
+
+    Raises
+    ------
+    NotFoundError, UnknownNameError
+        If there is no such run.
+    ModelFileError, SchemaVersionError
+        If its files are damaged, hold what no head holds, or are of a newer featx.
+    """
+    path = find_run(model, out)
+    head, info = read_artifact(path, (progress or Silent()).say)
+    request = BackboneRequest.from_json(info.source, backbone)
+    single = replace(request, layers=(info.recipe.layer,), poolings=(info.recipe.pooling,))
+    return Model(
+        head=head,
+        info=info,
+        path=path,
+        request=single if weights is None else replace(single, weights=str(weights)),
+        cache=catalog.cache_dir(cache),
+        how=How(device=device, precision=precision, write=False),
+    )
+
+
+def input_table(found: Embedded) -> pd.DataFrame:
+    """Give the input's columns in their order, with what tells its rows apart where they do not.
+
+    ``path`` is put first where no column holds it, ``item`` where an image has several vectors.
+    """
+    frame = found.manifest.frame
+    columns = list(frame.columns)
+    new = {}
+    if not any(_holds(frame[name], found.manifest.path) for name in columns):
+        new[free_name("path", columns)] = found.manifest.path
+    if found.manifest.item.any():
+        new[free_name("item", columns)] = found.manifest.item
+    return pd.concat([pd.DataFrame(new, index=frame.index), frame], axis=1)
+
+
+def _holds(column: pd.Series[Any], path: Array) -> bool:
+    return bool(column.dtype == object or column.dtype == "string") and bool(
+        np.array_equal(column.to_numpy(dtype=object), path)
+    )
+
+
+def _spread(values: Array, row_of: Array) -> Array:
+    """(m,) values to (n,): None, or NaN for floats, where ``row_of`` is -1."""
+    kind, empty = (float, np.nan) if values.dtype.kind == "f" else (object, None)
+    out = np.full(len(row_of), empty, dtype=kind)
+    out[row_of >= 0] = values[row_of[row_of >= 0]]
+    return out

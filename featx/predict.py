@@ -1,0 +1,126 @@
+"""Use a fitted head on new images, through its own recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from featx.embedding import How
+from featx.model import Model, load_model
+from featx.tables import write_table, writer_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from featx._types import JsonObject, PathLike, Progress
+    from featx.embedding import Embedded
+    from featx.model import Outputs
+    from featx.scores import Score
+
+__all__ = ["Model", "Predictions", "load_model", "predict"]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a head says of images.
+
+    Attributes
+    ----------
+    frame
+        The input's rows and columns in their order (``path`` first where no column holds it),
+        then ``prediction``, a score for each class, ``status`` (ok or failed) and ``reason``.
+        Where the input has a column of that name already, ``_featx`` is put after ours.
+    counts
+        Rows in all, predicted, failed.
+    metrics
+        Where they were asked for.
+    """
+
+    frame: pd.DataFrame
+    counts: dict[str, int]
+    metrics: dict[str, Score] | None = None
+
+    def to_json(self) -> JsonObject:
+        """Give counts and metrics as a JSON object."""
+        scores = self.metrics
+        named = None if scores is None else {name: s.to_json() for name, s in scores.items()}
+        return {**self.counts, "metrics": named}
+
+    def _repr_html_(self) -> str:
+        return self.frame.head(20).to_html(escape=True)
+
+
+def predict(
+    model: Model | PathLike,
+    data: Any,
+    *,
+    output: PathLike | None = None,
+    evaluate: bool = False,
+    target: str | None = None,
+    missing: Sequence[str] = (),
+    cache: PathLike | None = None,
+    cache_new: bool = False,
+    weights: str | None = None,
+    path_column: str | None = None,
+    root: PathLike | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    on_error: Literal["record", "raise"] = "record",
+    progress: Progress | None = None,
+) -> Predictions:
+    """Predict for images, through the recipe of the model.
+
+    Parameters
+    ----------
+    model
+        What `load_model` gave, or a run's folder or name.
+    data
+        Images as `featx.extract` takes them.
+    output
+        File for the table: .csv, .tsv, .parquet or .json.
+    evaluate
+        Whether to compare with the target column (or the class folders).
+    target
+        The column to compare with, if it is not called as when the head was fitted.
+    missing
+        Values of that column that mean "unknown".
+    cache_new
+        Whether vectors computed now go into the cache. Those that are there are used anyway.
+    weights, cache, device, precision
+        As in `load_model`; for a model that is loaded already, they were given there.
+    path_column, root
+        Of a table, as in `featx.extract`.
+    on_error
+        ``record`` gives a bad image the status ``failed`` and a reason; ``raise`` stops.
+
+    Raises
+    ------
+    RecipeMismatchError
+        If the backbone here is not the one that the head was fitted on; names each field.
+    ImageError
+        If an image is bad and ``on_error`` is ``raise``.
+    TargetError, UnknownNameError
+        If there is nothing to compare with.
+    UsageError
+        If ``output`` has an unknown extension.
+    """
+    if output is not None:
+        writer_for(Path(output))
+    how = How(
+        device=device, precision=precision, write=cache_new, raise_on_error=on_error == "raise"
+    )
+    if not isinstance(model, Model):
+        model = load_model(model, weights=weights, cache=cache, progress=progress)
+    found = model.embed(data, how=how, path_column=path_column, root=root, progress=progress)
+    said = model.outputs(found.X)
+    name = target or model.info.target
+    metrics = _compare(model, found, said, name, missing) if evaluate else None
+    frame = model.table(found, said)
+    if output is not None:
+        write_table(Path(output), frame)
+    failed = int((found.row_of < 0).sum())
+    counts = {"rows": len(frame), "predicted": len(frame) - failed, "failed": failed}
+    return Predictions(frame, counts, metrics)

@@ -1,0 +1,153 @@
+"""What a head is fitted on: the rows that have a target, their groups, and what to know of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featx.errors import TargetError
+from featx.heads import HEADS
+from featx.targets import (
+    as_amounts,
+    as_labels,
+    as_numbers,
+    check_column,
+    contradictions,
+    has_value,
+    identity_columns,
+    image_groups,
+    target_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from featx._types import Array, Ints, JsonObject
+    from featx.evaluate import Task
+    from featx.load import Features
+    from featx.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One target of a data set.
+
+    Attributes
+    ----------
+    target, group, split
+        Names of columns; None where none was named.
+    rows
+        (m,) int64: the rows of the view that have a target.
+    y
+        (m,) labels (int64 or text) or numbers.
+    groups
+        (m,) int64: rows that share an image or a group; None where every row is alone.
+    sides
+        (m,) the split column's values; None where none was named.
+    left_out
+        ``{"rows": 3, "why": ...}``: what is not fitted on.
+    notes
+        What a reader of the scores should know.
+    """
+
+    target: str
+    group: str | None
+    split: str | None
+    rows: Ints
+    y: Array
+    groups: Ints | None
+    sides: Array | None
+    left_out: list[JsonObject]
+    notes: list[str]
+
+
+def pose(
+    features: Features,
+    head: str,
+    target: str | None,
+    group: str | None,
+    split: str | None,
+    task: Task | None,
+    missing: Sequence[str],
+) -> Problem:
+    """Take one target out of a view.
+
+    Raises
+    ------
+    UnknownNameError
+        If a column is not there.
+    TargetError
+        If no row has a target, or a number is asked for and some values are none.
+    """
+    frame = features.frame
+    columns = [str(column) for column in frame.columns]
+    name = target_name(columns, target)
+    for other in filter(None, (group, split)):
+        check_column(columns, other)
+    values = frame[name].to_numpy(dtype=object)
+    rows = np.flatnonzero(has_value(values, missing))
+    if not len(rows):
+        raise TargetError(f"no row has a value in column {name!r}; columns: {', '.join(columns)}")
+    manifest = features.manifest.take(rows)
+    y = _target(values[rows], name, HEADS[head].tasks if task is None else (task,))
+    user = None if group is None else frame[group].to_numpy(dtype=object)[rows]
+    return Problem(
+        target=name,
+        group=group,
+        split=split,
+        rows=rows,
+        y=y,
+        groups=image_groups(manifest.digest, user),
+        sides=None if split is None else frame[split].to_numpy(dtype=object)[rows],
+        left_out=_left_out(features, len(rows), name),
+        notes=[
+            *_about_images(manifest, y),
+            *_about_groups(user, group),
+            *_about_identities(features, [name, group or "", split or "", "path"]),
+        ],
+    )
+
+
+def _target(values: Array, name: str, tasks: Sequence[str]) -> Array:
+    """Numbers where the head can only regress or every value is one; labels otherwise."""
+    if tuple(tasks) == ("regression",):
+        return as_amounts(values, name)
+    if tuple(tasks) == ("classification",):
+        return as_labels(values)
+    numbers = as_numbers(values)
+    return as_labels(values) if numbers is None else numbers
+
+
+def _left_out(features: Features, n: int, name: str) -> list[JsonObject]:
+    counts = {
+        f"no value in column {name!r}": len(features) - n,
+        "the image could not be read": len(features.failed),
+    }
+    return [{"rows": rows, "why": why} for why, rows in counts.items() if rows]
+
+
+def _about_images(manifest: Manifest, y: Array) -> list[str]:
+    keys = {(row.tobytes(), int(i)) for row, i in zip(manifest.digest, manifest.item, strict=True)}
+    copies = len(manifest) - len(keys)
+    notes = []
+    if copies:
+        notes.append(f"{copies} rows are copies of others: copies stay in one fold")
+    if against := contradictions(manifest.digest, y):
+        notes.append(f"{against} images occur with more than one target value")
+    return notes
+
+
+def _about_groups(user: Array | None, group: str | None) -> list[str]:
+    alone = 0 if user is None else int((~has_value(user, ())).sum())
+    return [f"{alone} rows have no {group!r}: each is a group of its own"] if alone else []
+
+
+def _about_identities(features: Features, used: Sequence[str]) -> list[str]:
+    return [
+        f"column {name!r} looks like an identity ({count} values over {len(features)} rows): if "
+        f"rows that share a value are alike, the scores are too high; --group {name} keeps them "
+        "in one fold"
+        for name, count in identity_columns(features.frame, used)
+    ]

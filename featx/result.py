@@ -1,0 +1,289 @@
+"""What a fit leaves behind: its record, its out-of-fold predictions and the head itself."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import platform
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from featx._files import write_json, write_text
+from featx.artifact import ModelInfo, write_artifact
+from featx.card import render_card
+from featx.runs import RESULT_FILE, new_run
+from featx.tables import write_table
+
+if TYPE_CHECKING:
+    from featx._types import Array, Float64s, JsonObject
+    from featx.evaluate import Evaluation
+    from featx.load import Features
+    from featx.problem import Problem
+
+SCHEMA_VERSION = 1
+CARD_FILE = "card.md"
+PREDICTIONS_FILE = "predictions.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A fitted head with its estimate.
+
+    Attributes
+    ----------
+    record
+        What ``result.json`` holds.
+    predictions
+        (n rows) out-of-fold predictions, as ``predictions.csv`` holds them.
+    estimator
+        The fitted scikit-learn estimator of raw features, fitted on all training rows.
+    path
+        The run's folder; None where nothing was written.
+    """
+
+    record: JsonObject
+    predictions: pd.DataFrame
+    estimator: Any
+    path: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the run."""
+        return str(self.record["name"])
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Mean of each metric over the splits of the estimate."""
+        return {name: score["mean"] for name, score in self.record["metrics"].items()}
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the numbers should know."""
+        return list(self.record["notes"])
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Metrics with spread, interval and baseline, one a row."""
+        rows = pd.DataFrame.from_dict(self.record["metrics"], orient="index")
+        baseline = {name: score["mean"] for name, score in self.record["baseline"].items()}
+        return rows[["mean", "std", "low", "high"]].assign(baseline=pd.Series(baseline))
+
+    def __repr__(self) -> str:
+        lines = [_title(self.record), self.table.to_string(float_format="{:.4g}".format)]
+        return "\n".join([*lines, self.record["how"], *self.notes])
+
+    def _repr_html_(self) -> str:
+        texts = "".join(f"<p>{escape(text)}</p>" for text in [self.record["how"], *self.notes])
+        table = self.table.to_html(float_format="{:.4g}".format)
+        return f"<p><b>{escape(_title(self.record))}</b></p>{table}{texts}"
+
+
+def _title(record: JsonObject) -> str:
+    return (
+        f"{record['head']} for {record['target']} ({record['task']}): "
+        f"{record['n']} x {record['d']} {record['features']['label']}"
+    )
+
+
+def keep(
+    evaluation: Evaluation,
+    features: Features,
+    problem: Problem,
+    arguments: JsonObject,
+    out: Path | None,
+    name: str | None,
+) -> FitResult:
+    """Write a run's folder, whole or not at all; with no ``out``, give the result alone.
+
+    Parameters
+    ----------
+    evaluation
+        Of the head on the rows of ``problem``.
+    features
+        The view that ``problem`` was taken from.
+    arguments
+        The options of ``featx fit`` that repeat it.
+    name
+        Of the run; None chooses the first free ``<head>-<data>-<backbone>-<number>``.
+
+    Raises
+    ------
+    UsageError
+        If the name is taken.
+    CacheWriteError
+        If the folder cannot be written.
+    """
+    record = _describe(evaluation, features, problem, arguments)
+    predictions = _predictions(evaluation, features, problem)
+    head = evaluation.estimator
+    if out is None:
+        return FitResult({"name": name or "", "path": None} | record, predictions, head)
+    info = _model_info(evaluation, features, problem, record["versions"])
+    stem = f"{evaluation.head}-{features.name}-{features.recipe.backbone}"
+    with new_run(out, name, stem) as (final, folder):
+        record = {"name": final, "path": str(out / final)} | record
+        write_artifact(folder, head, info)
+        write_table(folder / PREDICTIONS_FILE, predictions)
+        write_text(folder / CARD_FILE, render_card(record))
+        write_json(folder / RESULT_FILE, record)
+    return FitResult(record, predictions, head, out / final)
+
+
+def _describe(
+    evaluation: Evaluation, features: Features, problem: Problem, arguments: JsonObject
+) -> JsonObject:
+    """Give what ``result.json`` holds, all but the run's name and path."""
+    values = evaluation.to_json()
+    params = values.pop("params")
+    return _plain(
+        values
+        | {
+            "schema": SCHEMA_VERSION,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "target": problem.target,
+            "group": problem.group,
+            "split": problem.split,
+            "n": len(problem.rows),
+            "d": features.store.dim,
+            "classes": _class_counts(evaluation, problem.y),
+            "best_params": params,
+            "baseline_kind": "mean" if evaluation.classes is None else "most frequent class",
+            "data": _data(features, problem),
+            "features": _features(features),
+            "notes": [*problem.notes, *evaluation.notes],
+            "seed": arguments["seed"],
+            "versions": versions(),
+            "arguments": dict(arguments),
+            "command": command(arguments),
+        }
+    )
+
+
+def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -> pd.DataFrame:
+    """Give the out-of-fold predictions, one row for each row of the problem, in its order.
+
+    Columns: ``path``, ``item`` where an image has several vectors, ``target``, ``prediction``
+    (empty where no split tested the row), ``fold`` (-1 there), one score column a class.
+    """
+    manifest = features.manifest
+    columns = {"path": manifest.path[problem.rows]}
+    if manifest.item.any():
+        columns["item"] = manifest.item[problem.rows]
+    columns |= {
+        "target": problem.y,
+        "prediction": evaluation.prediction,
+        "fold": evaluation.fold,
+    }
+    scores = score_columns(evaluation.classes, evaluation.scores, evaluation.probabilities)
+    return pd.DataFrame(columns | scores)
+
+
+def score_columns(
+    classes: Array | None, scores: Float64s | None, probabilities: bool
+) -> dict[str, Float64s]:
+    """Name the (n, k) scores of a head: ``probability_<class>`` or ``score_<class>``."""
+    if classes is None or scores is None:
+        return {}
+    kind = "probability" if probabilities else "score"
+    return {f"{kind}_{label}": scores[:, i] for i, label in enumerate(classes.tolist())}
+
+
+def _model_info(
+    evaluation: Evaluation, features: Features, problem: Problem, versions: dict[str, str]
+) -> ModelInfo:
+    return ModelInfo(
+        head=evaluation.head,
+        task=evaluation.task,
+        target=problem.target,
+        scale=evaluation.scale,
+        classes=() if evaluation.classes is None else tuple(evaluation.classes.tolist()),
+        dim=features.store.dim,
+        recipe=features.recipe,
+        source=features.provenance.get("request", {}),
+        data=features.name,
+        manifest=features.manifest.hash,
+        versions=versions,
+    )
+
+
+def command(arguments: JsonObject) -> str:
+    """Give the command line that repeats a fit."""
+    words = ["featx", "fit"]
+    for name, value in arguments.items():
+        option = "--" + name.replace("_", "-")
+        if name == "search":
+            words += [] if value else ["--no-search"]
+        elif isinstance(value, dict):
+            for key, choice in value.items():
+                many = choice if isinstance(choice, list | tuple) else [choice]
+                words += [option, f"{key}={','.join(map(str, many))}"]
+        elif isinstance(value, list | tuple):
+            words += [option, ",".join(map(str, value))] if value else []
+        elif value is not None:
+            words += [option, str(value)]
+    return shlex.join(words)
+
+
+def versions() -> dict[str, str]:
+    """Give the versions that decide a result."""
+    names = ("featx", "numpy", "scikit-learn")
+    return {"python": platform.python_version()} | {name: _version(name) for name in names}
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _class_counts(evaluation: Evaluation, y: Array) -> list[JsonObject]:
+    if evaluation.classes is None:
+        return []
+    recalls = evaluation.class_recall
+    return [
+        {"class": label, "rows": int(np.sum(y == label)), "recall": recall}
+        for label, recall in zip(evaluation.classes.tolist(), recalls, strict=True)
+    ]
+
+
+def _data(features: Features, problem: Problem) -> JsonObject:
+    return {
+        "name": features.name,
+        "source": features.manifest.source,
+        "manifest": features.manifest.hash,
+        "left_out": problem.left_out,
+    }
+
+
+def _features(features: Features) -> JsonObject:
+    recipe = features.recipe
+    return {
+        "label": features.label,
+        "hash": recipe.hash,
+        "recipe": recipe.to_json(),
+        "fingerprint": features.fingerprint,
+        "dtype": recipe.dtype,
+        "preprocess": recipe.preprocess.describe(),
+        "random_seed": recipe.random_seed,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Give ``value`` as JSON knows it: NumPy numbers as Python's, null for what is not finite."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, bool | int | str | None) else str(value)
