@@ -207,3 +207,14 @@ def test_a_reader_that_left_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None
     fake_extract(monkeypatch, BrokenPipeError(errno.EPIPE, "gone"))
     result = featx("extract", "x", "--backbone", "vgg16")
     assert (result.exit_code, result.output) == (1, "")
+
+
+def test_the_version() -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        expected = f"featx {version('featx')}\n"
+    except PackageNotFoundError:
+        pytest.skip("featx runs from a checkout that is not installed")
+    result = featx("--version")
+    assert (result.exit_code, result.stdout) == (0, expected)

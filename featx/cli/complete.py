@@ -74,8 +74,8 @@ def _labels(cache: Path) -> list[str]:
     found = set()
     for file in cache.glob("*.zarr/zarr.json"):
         try:
-            attributes = json.loads(file.read_text(encoding="utf-8"))["attributes"]
-            found.add(Recipe.from_json(attributes["recipe"]).label)
+            header = json.loads(file.read_text(encoding="utf-8"))["attributes"]["featx"]
+            found.add(Recipe.from_json(header["recipe"]).label)
         except Exception:  # noqa: S112
             continue  # a shell in the middle of a word is no place for an error
     return sorted(found)
