@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any
 
 from featx._types import JsonObject
@@ -127,7 +128,8 @@ def _limits(result: JsonObject) -> str:
 
 
 def _commands(result: JsonObject) -> str:
-    return _fenced("\n".join([f"featx predict {result['path']} IMAGES", result["command"]]))
+    use = shlex.join(["featx", "predict", result["path"], "IMAGES"])
+    return _fenced("\n".join([use, result["command"]]))
 
 
 def _fenced(text: str) -> str:

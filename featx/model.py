@@ -14,7 +14,7 @@ from featx._types import Silent
 from featx.artifact import ModelInfo, read_artifact
 from featx.backbones import BackboneRequest, resolve
 from featx.embedding import Embedded, How, embed
-from featx.errors import RecipeMismatchError
+from featx.errors import ImageError, RecipeMismatchError
 from featx.heads import output_scores
 from featx.result import score_columns
 from featx.runs import find_run
@@ -91,6 +91,7 @@ class Model:
             If the backbone here is not the one that the head was fitted on.
         """
         found = self.embed(images, how=replace(self.how, raise_on_error=True))
+        raise_failed(found)
         return self.outputs(found.X[found.row_of]).prediction
 
     def predict_table(self, images: Any) -> pd.DataFrame:
@@ -210,6 +211,12 @@ def load_model(
         cache=catalog.cache_dir(cache),
         how=How(device=device, precision=precision, write=False),
     )
+
+
+def raise_failed(found: Embedded) -> None:
+    """Raise `ImageError` if an image has no vector: also one that the cache knew to be bad."""
+    for row in np.flatnonzero(found.row_of < 0):
+        raise ImageError(f"{found.manifest.path[row]}: {found.reasons[row]}")
 
 
 def input_table(found: Embedded) -> pd.DataFrame:

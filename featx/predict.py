@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from featx.embedding import How
-from featx.model import Model, load_model
+from featx.errors import TargetError, UsageError
+from featx.model import Model, load_model, raise_failed
 from featx.tables import write_table, writer_for
+from featx.targets import as_amounts, as_labels, check_column, has_value, image_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from featx._types import JsonObject, PathLike, Progress
+    from featx._types import Array, JsonObject, PathLike, Progress
     from featx.embedding import Embedded
     from featx.model import Outputs
     from featx.scores import Score
@@ -90,7 +94,7 @@ def predict(
     cache_new
         Whether vectors computed now go into the cache. Those that are there are used anyway.
     weights, cache, device, precision
-        As in `load_model`; for a model that is loaded already, they were given there.
+        As in `load_model`.
     path_column, root
         Of a table, as in `featx.extract`.
     on_error
@@ -105,7 +109,8 @@ def predict(
     TargetError, UnknownNameError
         If there is nothing to compare with.
     UsageError
-        If ``output`` has an unknown extension.
+        If ``output`` has an unknown extension, or weights or a cache are named for a model that
+        is loaded already.
     """
     if output is not None:
         writer_for(Path(output))
@@ -114,7 +119,11 @@ def predict(
     )
     if not isinstance(model, Model):
         model = load_model(model, weights=weights, cache=cache, progress=progress)
+    elif weights is not None or cache is not None:
+        raise UsageError("weights and cache are given to load_model where the model is loaded")
     found = model.embed(data, how=how, path_column=path_column, root=root, progress=progress)
+    if on_error == "raise":
+        raise_failed(found)
     said = model.outputs(found.X)
     name = target or model.info.target
     metrics = _compare(model, found, said, name, missing) if evaluate else None
@@ -124,3 +133,40 @@ def predict(
     failed = int((found.row_of < 0).sum())
     counts = {"rows": len(frame), "predicted": len(frame) - failed, "failed": failed}
     return Predictions(frame, counts, metrics)
+
+
+def _compare(
+    model: Model, found: Embedded, said: Outputs, target: str, missing: Sequence[str]
+) -> dict[str, Score]:
+    """Score the rows that have a prediction and a target value.
+
+    Raises
+    ------
+    UnknownNameError, TargetError
+        If there is no such column, or no row with both.
+    """
+    frame = found.manifest.frame
+    check_column([str(name) for name in frame.columns], target)
+    values = frame[target].to_numpy(dtype=object)
+    rows = np.flatnonzero((found.row_of >= 0) & has_value(values, missing))
+    if not len(rows):
+        raise TargetError(f"no row has both a prediction and a value in column {target!r}")
+    at = found.row_of[rows]
+    scores = None if said.scores is None else said.scores[at]
+    groups = image_groups(found.manifest.digest[rows], None)
+    y, prediction, classes = _alike(model, values[rows], said.prediction[at], target)
+    return score_once(
+        y, prediction, scores, classes, groups=groups, probabilities=said.probabilities
+    )
+
+
+def _alike(
+    model: Model, values: Array, prediction: Array, target: str
+) -> tuple[Array, Array, Array | None]:
+    """Give target values, predictions and classes of one type, so that they can be compared."""
+    if model.classes_ is None:
+        return as_amounts(values, target), prediction, None
+    y = as_labels(values)
+    if y.dtype.kind == model.classes_.dtype.kind:
+        return y, prediction.astype(y.dtype), model.classes_
+    return y.astype(str), prediction.astype(str), model.classes_.astype(str)
