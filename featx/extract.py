@@ -226,6 +226,7 @@ def extract(
         limit_per_class=limit_per_class,
         label_column=label_column,
         seed=seed,
+        every_file=bool(reader),
     )
     report.say(_counted(source))
     names = list(backbone) if isinstance(backbone, list | tuple) else [backbone]

@@ -79,7 +79,7 @@ class Features:
     @cached_property
     def X(self) -> Float32s:
         """(n, d) float32: read once, then kept."""
-        return self.store.read(self.rows, np.dtype(np.float32))
+        return self.store.read(self.rows, np.float32)
 
     @property
     def raw(self) -> Array:

@@ -68,15 +68,16 @@ def embed(
         raise UsageError(f"expected one recipe, got {labels}; name one layer and one pooling")
     manifest = manifest_of(source, done.located.taken)
     sink = done.sinks[0]
-    if not isinstance(sink, MemorySink):
-        sink = MemorySink(sink.recipe, FeatureStore.open(cache / sink.recipe.store_name))
-    return _gather(manifest, sink)
+    if isinstance(sink, MemorySink):
+        return _gather(manifest, sink)
+    written = FeatureStore.open(sink.store.path)
+    return _gather(manifest, MemorySink(sink.recipe, written))
 
 
 def manifest_of(source: Source, taken: Sequence[Taken]) -> Manifest:
     """Give the manifest of a source after a pass: one row an entry and item, in order."""
     copies = np.array([one.items or 1 for one in taken], dtype=np.int64)
-    at = np.repeat(np.arange(len(taken)), copies)
+    at = np.repeat(np.arange(len(taken)), copies).tolist()
     starts = np.repeat(np.cumsum(copies) - copies, copies)
     digests = b"".join(taken[i].digest or NO_DIGEST for i in at)
     return Manifest(
@@ -111,7 +112,7 @@ def _gather(manifest: Manifest, sink: MemorySink) -> Embedded:
     dim = store.dim if store is not None else len(next(iter(fresh.values()), ()))
     x: Array = np.empty((int(good.sum()), dim), dtype=np.float32)
     if store is not None and stored.any():
-        x[row_of[stored]] = store.read(rows[stored], np.dtype(np.float32))
+        x[row_of[stored]] = store.read(rows[stored], np.float32)
     for i, vector in fresh.items():
         x[row_of[i]] = vector
     return Embedded(x, row_of, manifest, reasons, sink.recipe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from featx.backbones import load_backbone, resolve
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from featx.backbones import Backbone, BackboneRequest, Resolved
     from featx.embedding.pipeline import Located
     from featx.embedding.sinks import Sink
+    from featx.forward import ChosenEngine
     from featx.recipe import Preprocess, Recipe
     from featx.sources import Source
 
@@ -89,7 +91,7 @@ def run_pass(
     sinks: Sequence[Sink] = [_reading(cache, recipe) for recipe in resolved.recipes]
     pre = resolved.recipes[0].preprocess
     with ExitStack() as stack:
-        tokens = stack.enter_context(TokenIndex(cache, progress.say))
+        tokens = stack.enter_context(TokenIndex(cache, _counting(pre), progress.say))
         if how.write and _must_write(source, pre, sinks, tokens, how):
             sinks = _writing(stack, cache, request, resolved, sinks, how, progress)
         network = _network(request, resolved, sinks, how, notes, progress)
@@ -106,6 +108,12 @@ def run_pass(
         )
     seconds = time.perf_counter() - start
     return Pass(tuple(resolved.recipes), sinks, located, seconds, tuple(notes))
+
+
+def _counting(pre: Preprocess) -> str:
+    """Under which options an image's items are counted."""
+    several = pre.page == "all" or pre.channels == "each"
+    return f"page={pre.page} channels={pre.channels} reader={pre.reader}" if several else ""
 
 
 def _existing(cache: Path, recipe: Recipe) -> FeatureStore | None:
@@ -129,8 +137,7 @@ def _must_write(
     """Whether a lock is worth taking: something is missing, to be read again, or to be repaired."""
     if how.rehash or how.retry_failed:
         return True
-    stores = [sink.store for sink in sinks]
-    if any(store is None or store.needs_repair() for store in stores):
+    if any(sink.store is None or sink.store.needs_repair() for sink in sinks):
         return True
     return pipeline.pending(source.entries, pre, sinks, tokens) > 0
 
@@ -147,16 +154,13 @@ def _writing(
     """Open a writer for each recipe, in one order: two runs cannot block each other for ever."""
     writers: dict[str, StoreWriter] = {}
     for recipe, map_shape, dim in sorted(resolved.filled, key=lambda f: f[0].store_name):
-        label = recipe.label
         writer = StoreWriter(
             cache,
             recipe,
             map_shape,
             dim,
             provenance=_source(request, resolved) | {"engine": "derived"},
-            on_wait=lambda label=label: progress.say(
-                f"another featx is writing {label}; waiting for it to end"
-            ),
+            on_wait=partial(progress.say, f"another featx is writing {recipe.label}; waiting"),
         )
         writers[recipe.store_name] = stack.enter_context(writer)
         if how.retry_failed:
@@ -208,10 +212,10 @@ def _engine(
     sample: Callable[[], Array],
     known: JsonObject,
 ) -> ChosenEngine:
-    key = (request, tuple(resolved.filled), how.device, how.precision, how.batch_size)
+    key = (request, resolved.filled, how.device, how.precision, how.batch_size)
     if key not in _LAST:
         _LAST.clear()
-        backbone = load_backbone(request)
+        backbone = resolved.backbone or load_backbone(request)
         _refuse_other_weights(resolved, backbone)
         _LAST[key] = choose_engine(
             backbone, how.device, how.precision, how.batch_size, sample=sample, known=known

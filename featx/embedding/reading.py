@@ -104,7 +104,10 @@ class Reader:
         SourceReadError
             If the disk or a permission stands in the way.
         """
-        payload = self._entries[index].read()
+        try:
+            payload = self._entries[index].read()
+        except ImageError as error:  # gone since it was listed
+            return Taken(index, failure=str(error))
         digest = images.digest(payload)
         if self._one_item and self._complete(digest, 1):
             return Taken(index, digest, 1, was_read=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -18,20 +18,6 @@ if TYPE_CHECKING:
     from featx.store import FeatureStore, StoreWriter
 
 DERIVE_ROWS = 256
-
-
-class Sink(Protocol):
-    """Takes the vectors of one recipe."""
-
-    recipe: Recipe
-    store: FeatureStore | None
-    flat: FeatureStore | None
-
-    def append(self, digest: bytes, item: int, vector: Array) -> None:
-        """Take one vector, (d,) float32."""
-
-    def append_failure(self, digest: bytes, item: int, reason: str) -> None:
-        """Take the reason why an image has none."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +67,10 @@ class MemorySink:
         self.reasons[digest, item] = reason
 
 
+Sink: TypeAlias = StoreSink | MemorySink
+"""Takes the vectors of one recipe."""
+
+
 def has_items(store: FeatureStore | None, digest: bytes, items: int) -> bool:
     """Say whether a store knows items 0 to ``items`` - 1 of an image, or that it is undecodable."""
     states = _states(store, digest, items)
@@ -113,7 +103,7 @@ def derive(sink: Sink, keys: Sequence[Key]) -> int:
         part = keys[start : start + DERIVE_ROWS]
         digests = np.frombuffer(b"".join(d for d, _ in part), np.uint8).reshape(-1, 16)
         rows = flat.rows(digests, np.array([i for _, i in part], np.uint16))
-        maps: Float32s = flat.read(rows, np.dtype(np.float32)).reshape(-1, *flat.map_shape)
+        maps: Float32s = flat.read(rows, np.float32).reshape(-1, *flat.map_shape)
         for (digest, item), vector in zip(part, pool(maps, sink.recipe.pooling), strict=True):
             sink.append(digest, item, vector)
     return len(keys)

@@ -23,6 +23,7 @@ from featx.store.layout import (
     read_layout,
     size_bytes,
 )
+from featx.store.repair import needs_repair
 
 if TYPE_CHECKING:
     from featx._types import JsonObject
@@ -216,6 +217,13 @@ class FeatureStore:
         """Read everything again; name and mark every damaged chunk."""
         _, runs = read_layout(self.path)
         return check_store(self.layout, runs, progress or Silent())
+
+    def needs_repair(self) -> bool:
+        """Say whether a chunk is missing, unreadable or marked as damaged.
+
+        Features are not read for this: what `read` or `check` found wrong is marked.
+        """
+        return needs_repair(self.layout, self.runs)
 
     def size_bytes(self) -> int:
         """Give the size of all its files."""

@@ -54,6 +54,12 @@ def repair(layout: Layout, runs: list[JsonObject]) -> list[int]:
     return sorted(lost)
 
 
+def needs_repair(layout: Layout, runs: list[JsonObject]) -> bool:
+    """Say whether `repair` would find rows lost, as far as that shows without reading features."""
+    index, damages = load_index(layout, runs)
+    return bool(damages or marked_blocks(layout) or _without_features(layout, index))
+
+
 def next_block(layout: Layout, runs: list[JsonObject]) -> int:
     """Give the first block number that was never used, not even by a writer that was killed."""
     used = [stop for run in runs for _, stop in run["blocks"]]
