@@ -1,11 +1,28 @@
-"""A score with its spread and its interval."""
+"""A score with its spread and its interval.
+
+The interval is a percentile bootstrap (Efron and Tibshirani 1993, *An Introduction to the
+Bootstrap*, chapter 13) of the out-of-fold predictions: groups of rows are drawn with replacement,
+each split's metric is computed anew from its rows that were drawn, and the mean over splits is
+kept. Heads are not refitted, so the interval speaks of other test rows, not of other training
+rows.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from featx._types import JsonObject
+import numpy as np
+
+from featx._types import Array, Float64s, Ints, JsonObject
+from featx.errors import TargetError
+from featx.metrics import Metric, Outcome, mean_defined, metrics_for, ones
+
+RESAMPLES = 1000
+MIN_RESAMPLES = 200
+_ROW_BUDGET = 5_000_000
+_CHUNK = 100
 
 
 @dataclass(frozen=True)
@@ -15,11 +32,11 @@ class Score:
     Attributes
     ----------
     mean, std
-        Over the splits of the estimate; ``std`` is NaN for a single split.
+        Over the splits of the estimate; ``std`` (of the sample) is NaN for a single split.
     low, high
         Ends of the 95 % interval; NaN where there is none.
     n
-        Tested rows.
+        Distinct tested rows.
     splits
         Splits where the metric is defined.
     how
@@ -43,3 +60,153 @@ class Score:
             "splits": self.splits,
             "how": self.how,
         }
+
+
+def score_splits(
+    outcomes: Sequence[Outcome],
+    rows: Sequence[Ints],
+    metrics: Sequence[Metric],
+    *,
+    groups: Array | None = None,
+    group_name: str = "row",
+    seed: int = 0,
+) -> dict[str, Score]:
+    """Score the test rows of several splits.
+
+    Parameters
+    ----------
+    outcomes, rows
+        One a split: what came out, and the (m,) row numbers that it came out for.
+    groups
+        (n,) group of every row, n above every row number; None: each row is drawn alone.
+    group_name
+        What a group is called in `Score.how`.
+    """
+    unit, units = _units(rows, groups)
+    tested = sum(len(r) for r in rows)
+    resamples = int(np.clip(_ROW_BUDGET // max(tested, 1), MIN_RESAMPLES, RESAMPLES))
+    values = _values(outcomes, unit, units, metrics, resamples, np.random.default_rng(seed))
+    drawn = group_name if groups is not None else "row"
+    how = (
+        f"95 % percentile bootstrap: {resamples} resamples of {units} units ({drawn}) of the "
+        "out-of-fold predictions, heads not refitted"
+    )
+    n = len(np.unique(np.concatenate(rows))) if rows else 0
+    return {m.name: _score(m, outcomes, values[m.name], n, how) for m in metrics}
+
+
+def score_once(
+    y: Array,
+    prediction: Array,
+    scores: Float64s | None = None,
+    classes: Array | None = None,
+    *,
+    groups: Array | None = None,
+    group_name: str = "image",
+    probabilities: bool = False,
+    seed: int = 0,
+) -> dict[str, Score]:
+    """Score (m,) predictions of rows that no fit has seen.
+
+    Parameters
+    ----------
+    y, prediction
+        Labels that are in ``classes``, or numbers.
+    scores
+        (m, k) in the order of ``classes``; None for regression.
+    classes
+        (k,) labels; None for regression.
+
+    Raises
+    ------
+    TargetError
+        If a label is not in ``classes``.
+    """
+    outcome = outcome_of(y, prediction, scores, classes)
+    ordered = classes is not None and np.asarray(classes).dtype.kind in "iuf"
+    task = "regression" if classes is None else "classification"
+    metrics = metrics_for(task, ordered=ordered, probabilities=probabilities)
+    rows = [np.arange(len(outcome.y))]
+    return score_splits([outcome], rows, metrics, groups=groups, group_name=group_name, seed=seed)
+
+
+def outcome_of(
+    y: Array, prediction: Array, scores: Float64s | None, classes: Array | None
+) -> Outcome:
+    """Number the labels by their place in ``classes``, or take the numbers as they are.
+
+    Raises
+    ------
+    TargetError
+        If a label is not in ``classes``.
+    """
+    if classes is None:
+        return Outcome(np.asarray(y, np.float64), np.asarray(prediction, np.float64))
+    place = {label: i for i, label in enumerate(np.asarray(classes).tolist())}
+    said = [np.asarray(labels).tolist() for labels in (y, prediction)]
+    if strange := sorted({str(label) for label in said[0] if label not in place}):
+        raise TargetError(
+            f"labels that the head was not fitted on: {', '.join(strange[:5])}; "
+            f"it knows {', '.join(map(str, list(place)[:20]))}"
+        )
+    numbers = [np.array([place[label] for label in labels], dtype=np.int64) for labels in said]
+    return Outcome(numbers[0], numbers[1], scores)
+
+
+def _units(rows: Sequence[Ints], groups: Array | None) -> tuple[list[Ints], int]:
+    """Number what is drawn (tested groups or rows) 0..u-1: its number for each split's rows."""
+    everything = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
+    keys = everything if groups is None else np.asarray(groups)[everything]
+    distinct, number = np.unique(keys, return_inverse=True)
+    stops = np.cumsum([len(r) for r in rows])[:-1]
+    return np.split(number, stops), len(distinct)
+
+
+def _values(
+    outcomes: Sequence[Outcome],
+    unit: Sequence[Ints],
+    units: int,
+    metrics: Sequence[Metric],
+    resamples: int,
+    rng: np.random.Generator,
+) -> Mapping[str, Float64s]:
+    """Give (b,) means over splits of each metric for ``resamples`` draws, in chunks."""
+    chunks: dict[str, list[Float64s]] = {metric.name: [] for metric in metrics}
+    for counts in _draws(units, resamples, rng):
+        weights = [counts[:, numbers] for numbers in unit]
+        for metric in metrics:
+            if _resampled(metric, outcomes):
+                pairs = zip(outcomes, weights, strict=True)
+                each = [metric(outcome, W) for outcome, W in pairs]
+                chunks[metric.name].append(mean_defined(np.stack(each, axis=1)))
+    return {name: np.concatenate(v) if v else np.zeros(0) for name, v in chunks.items()}
+
+
+def _draws(units: int, resamples: int, rng: np.random.Generator) -> Iterator[Float64s]:
+    """Give how often each unit is drawn, (b, units) float64, some draws at a time."""
+    for start in range(0, resamples, _CHUNK):
+        b = min(_CHUNK, resamples - start)
+        picks = rng.integers(units, size=(b, units)) + units * np.arange(b)[:, None]
+        counts = np.bincount(picks.ravel(), minlength=b * units)
+        yield counts.reshape(b, units).astype(np.float64)
+
+
+def _resampled(metric: Metric, outcomes: Sequence[Outcome]) -> bool:
+    limit = metric.max_resampled
+    return limit is None or all(len(outcome.y) <= limit for outcome in outcomes)
+
+
+def _score(
+    metric: Metric, outcomes: Sequence[Outcome], resampled: Float64s, n: int, how: str
+) -> Score:
+    values = np.array([metric(outcome, ones(outcome))[0] for outcome in outcomes])
+    values = values[~np.isnan(values)]
+    if not len(values):
+        nan = float("nan")
+        return Score(nan, nan, nan, nan, n, 0, f"undefined: {metric.undefined}")
+    drawn = resampled[~np.isnan(resampled)]
+    low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
+    if not len(resampled):
+        how = f"no interval: a split has more than {metric.max_resampled} rows"
+    std = values.std(ddof=1) if len(values) > 1 else np.nan
+    return Score(float(values.mean()), float(std), float(low), float(high), n, len(values), how)

@@ -1,0 +1,18 @@
+"""The heads that can be fitted on embeddings, and how their parameters are written."""
+
+from featx.heads.grids import candidates, parse_grid, parse_params
+from featx.heads.table import HEADS, Head, check_head, check_params, head_for, output_scores
+from featx.heads.tasks import task_of
+
+__all__ = [
+    "HEADS",
+    "Head",
+    "candidates",
+    "check_head",
+    "check_params",
+    "head_for",
+    "output_scores",
+    "parse_grid",
+    "parse_params",
+    "task_of",
+]
