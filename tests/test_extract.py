@@ -57,3 +57,174 @@ def test_vectors_are_the_networks_own(photos: Path, cache: Path) -> None:
     error = np.linalg.norm(found.X - expected, axis=1) / np.linalg.norm(expected, axis=1)
     assert error.max() < 1e-4
     assert found.frame["label"].tolist() == [name for name in CLASSES for _ in range(6)]
+
+
+def numbers(done: list[extraction.Extraction]) -> list[tuple[int, int, int]]:
+    return [(e.computed, e.derived, e.reused) for e in done]
+
+
+def test_a_second_run_computes_and_writes_nothing(photos: Path, cache: Path) -> None:
+    run(photos, cache)
+    before = {p: p.stat().st_mtime_ns for p in cache.rglob("*") if p.is_file()}
+    assert numbers(run(photos, cache)) == [(0, 0, 18)]
+    assert {p: p.stat().st_mtime_ns for p in cache.rglob("*") if p.is_file()} == before
+
+
+def test_what_is_the_same_image_is_never_computed_again(photos: Path, cache: Path) -> None:
+    run(photos, cache)
+    (photos / "cat" / "0.jpg").rename(photos / "cat" / "renamed.jpg")
+    assert numbers(run(photos, cache)) == [(0, 0, 18)]
+    (photos / "cat" / "renamed.jpg").rename(photos / "dog" / "relabelled.jpg")
+    assert numbers(run(photos, cache)) == [(0, 0, 18)]
+    assert load(cache=cache).frame["label"].tolist().count("dog") == 7
+    moved = photos.rename(photos.with_name("moved"))
+    assert numbers(run(moved, cache)) == [(0, 0, 18)]
+    shutil.copy(moved / "cat" / "1.jpg", moved / "cat" / "copy.jpg")
+    assert numbers(run(moved, cache)) == [(0, 0, 19)]
+    for i in range(10):
+        photo(moved / "bird" / f"new{i}.jpg", (9, 9, 9), 900 + i)
+    assert numbers(run(moved, cache)) == [(10, 0, 19)]
+    assert numbers(run(moved, cache, limit_per_class=4, name="few")) == [(0, 0, 12)]
+    assert len(load("few", cache=cache)) == 12
+
+
+def test_a_touched_file_is_read_but_not_computed(photos: Path, cache: Path) -> None:
+    run(photos, cache)
+    os.utime(photos / "cat" / "0.jpg", (1_700_000_000, 1_700_000_000))
+    assert numbers(run(photos, cache)) == [(0, 0, 18)]
+
+
+def test_rehash_sees_a_change_that_the_token_hides(photos: Path, cache: Path) -> None:
+    run(photos, cache)
+    victim = photos / "cat" / "0.jpg"
+    status, data = victim.stat(), bytearray(victim.read_bytes())
+    data[-3] ^= 1
+    victim.write_bytes(data)
+    os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert numbers(run(photos, cache)) == [(0, 0, 18)]
+    assert numbers(run(photos, cache, rehash=True)) == [(1, 0, 17)]
+
+
+def test_pooled_vectors_come_from_the_flattened_store(photos: Path, cache: Path) -> None:
+    run(photos, cache, image_size=64)
+    derived = run(photos, cache, image_size=64, pools=["avg", "max"])
+    assert numbers(derived) == [(0, 18, 0)] * 2
+    fresh = cache.with_name("fresh")
+    direct = run(photos, fresh, image_size=64, pools=["avg", "max"])
+    assert numbers(direct) == [(18, 0, 0)] * 2
+    for e, f in zip(derived, direct, strict=True):
+        a, b = (load(features=e.label, cache=c).X for c in (cache, fresh))
+        assert e.label == f.label
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-5)
+
+
+def test_one_pass_fills_every_store(photos: Path, cache: Path) -> None:
+    done = run(photos, cache, image_size=64, layers=["0", "3"], pools=["flatten", "avg"])
+    assert [e.computed for e in done] == [18] * 4
+    assert len({e.label for e in done}) == 4
+    first = load(features=done[0].label, cache=cache).X
+    assert first.min() < 0, "the ReLU that works in place must not change the layer before it"
+
+
+def test_failures_are_kept_with_their_reasons(photos: Path, cache: Path) -> None:
+    (photos / "cat" / "empty.jpg").write_bytes(b"")
+    whole = (photos / "cat" / "1.jpg").read_bytes()
+    (photos / "cat" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (photos / "cat" / "notes.txt").write_text("hello")
+    (done,) = run(photos, cache, max_failed=2)
+    assert (done.rows, len(done.failed)) == (18, 2)
+    assert [path for path, _ in done.failed] == ["cat/cut.jpg", "cat/empty.jpg"]
+    (again,) = run(photos, cache, max_failed=2)
+    assert (again.computed, again.failed) == (0, done.failed)
+    assert load(cache=cache).failed["path"].tolist() == ["cat/cut.jpg", "cat/empty.jpg"]
+    with pytest.raises(TooManyFailedError, match="2 of 20 images have no vector"):
+        run(photos, cache, max_failed=1)
+    with pytest.raises(ImageError, match=r"cut\.jpg"):
+        run(photos, cache.with_name("other"), on_error="raise")
+
+
+def test_a_bad_image_is_tried_again_only_when_asked(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = photos / "cat" / "0.jpg"
+    from featx import images
+
+    real = images.load
+    bad = victim.read_bytes()
+
+    def fails(payload: object, pre: object) -> object:
+        if payload == bad:
+            raise ImageError("not today")
+        return real(payload, pre)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(images, "load", fails)
+    assert run(photos, cache)[0].failed == (("cat/0.jpg", "not today"),)
+    monkeypatch.setattr(images, "load", real)
+    assert run(photos, cache)[0].failed == (("cat/0.jpg", "not today"),)
+    (retried,) = run(photos, cache, retry_failed=True)
+    assert (retried.computed, retried.failed) == (1, ())
+
+
+def test_a_missing_path_of_a_table_is_a_failure(photos: Path, cache: Path) -> None:
+    table = photos / "t.csv"
+    table.write_text("path,id,score\ncat/0.jpg,007,1.5\ngone.jpg,008,2\n", encoding="utf-8")
+    (done,) = run(table, cache, max_failed="50%")
+    assert done.rows == 1
+    assert done.failed[0][0] == "gone.jpg"
+    found = load(target="score", cache=cache)
+    assert found.frame["id"].tolist() == ["007"]
+    assert found.y.tolist() == [1.5]
+
+
+def test_append_adds_next_weeks_table(photos: Path, cache: Path) -> None:
+    for week, name in ((1, "cat"), (2, "dog")):
+        rows = "".join(f"{name}/{i}.jpg,{week}\n" for i in range(3))
+        (photos / f"week{week}.csv").write_text("path,week\n" + rows, encoding="utf-8")
+    run(photos / "week1.csv", cache, name="study")
+    (second,) = run(photos / "week2.csv", cache, name="study", append=True)
+    assert second.computed == 3
+    assert load("study", cache=cache).frame["week"].tolist() == ["1"] * 3 + ["2"] * 3
+
+
+def test_pages_and_channels_are_items_of_one_image(tmp_path: Path, cache: Path) -> None:
+    import tifffile
+
+    stack = np.random.default_rng(0).integers(0, 255, (3, 40, 40), dtype=np.uint8)
+    (tmp_path / "data").mkdir()
+    tifffile.imwrite(tmp_path / "data" / "s.tif", stack, photometric="minisblack")
+    os.utime(tmp_path / "data" / "s.tif", (1, 1))
+    with pytest.raises(TooManyFailedError, match="--page"):
+        run(tmp_path / "data", cache)
+    (done,) = run(tmp_path / "data", cache, page="all")
+    assert (done.rows, done.computed) == (3, 1)
+    assert numbers(run(tmp_path / "data", cache, page="all")) == [(0, 0, 3)]
+    assert load(cache=cache).manifest.item.tolist() == [0, 1, 2]
+
+
+def test_in_memory_images(cache: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (5, 40, 40, 3), dtype=np.uint8)
+    assert numbers(run(images, cache)) == [(5, 0, 0)]
+    assert numbers(run(images[::-1].copy(), cache)) == [(0, 0, 5)]
+
+
+def test_random_weights_are_marked(photos: Path, cache: Path) -> None:
+    (done,) = extract(
+        photos, backbone="squeezenet1_1", weights="random", image_size=64, cache=cache,
+        precision="fp32", limit=2, pools=["avg"],
+    )  # fmt: skip
+    assert "random" in done.label
+    assert "random" in load(cache=cache).label
+
+
+@pytest.mark.parametrize("value", [{"on_error": "ignore"}, {"decoder": "turbo"}])
+def test_wrong_choices(photos: Path, cache: Path, value: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        run(photos, cache, **value)
+
+
+def test_max_failed() -> None:
+    assert parse_max_failed("10%", 55) == 5
+    assert parse_max_failed(7, 55) == 7
+    assert parse_max_failed("7", 55) == 7
+    with pytest.raises(UsageError, match="or 10%"):
+        parse_max_failed("few", 55)
