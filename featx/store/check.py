@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from featx.store.chunks import Damage, mark, not_finite, read_chunk
 from featx.store.gather import in_threads, is_finite
-from featx.store.index import committed_blocks, has_live
+from featx.store.index import committed_blocks, has_live, is_dead
 from featx.store.layout import DONE
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def check_block(layout: Layout, block: int) -> list[Damage]:
         return []
     others = [read_chunk(layout, array, block) for array in ("digest", "item")]
     parts = [_features(layout, block, state), *others, state]
-    return [part for part in parts if isinstance(part, Damage)]
+    damages = [part for part in parts if isinstance(part, Damage)]
+    return [] if damages and is_dead(layout, block) else damages
 
 
 def _features(layout: Layout, block: int, state: Array | Damage) -> Array | Damage:

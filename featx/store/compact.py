@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featx.store.gather import block_rows
 from featx.store.layout import DONE, read_layout, size_bytes
 from featx.store.repair import delete_values, supersede
 from featx.store.writer import StoreWriter
@@ -120,7 +119,7 @@ def _copy(writer: StoreWriter, block: int) -> None:
     local = np.flatnonzero(_live_by_block(store)[block])
     rows = local + block * store.block_rows
     done = store.states(rows) == DONE
-    vectors = iter(block_rows(store.layout, block, local[done]).astype(np.float32))
+    vectors = iter(store.read(rows[done], np.float32))
     for row, has_vector, reason in zip(rows, done, store.reasons(rows), strict=True):
         digest, item = store.index.digest[row].tobytes(), int(store.index.item[row])
         if has_vector:

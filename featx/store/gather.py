@@ -10,7 +10,7 @@ import numpy as np
 
 from featx.errors import CorruptStoreError
 from featx.store.chunks import Damage, damaged, not_finite, read_chunk
-from featx.store.layout import DONE
+from featx.store.index import is_dead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 MAX_THREADS = 4
 """Each holds one decoded block: at most 32 MiB, its compressed bytes, and the rows taken of it."""
+
+STRIP_BYTES = 2**19
+"""Rows are checked and copied in strips that stay in a core's cache."""
 
 _EXPONENT = {2: (np.uint16, 0x7C00), 4: (np.uint32, 0x7F800000)}
 """Bytes of a float: the integer of its size, and the exponent bits that inf and NaN alone have."""
@@ -55,7 +58,7 @@ def gather(layout: Layout, rows: Ints, out: Array) -> None:
 
     def one(part: tuple[int, Ints]) -> None:
         block, positions = part
-        out[positions] = block_rows(layout, block, rows[positions] - block * layout.block_rows)
+        _copy_block(layout, block, rows[positions] - block * layout.block_rows, out, positions)
 
     for _ in in_threads(one, _by_block(rows, layout.block_rows)):
         pass
@@ -69,20 +72,21 @@ def _by_block(rows: Ints, size: int) -> Iterator[tuple[int, Ints]]:
     yield from zip(blocks.tolist(), np.split(order, starts[1:]), strict=False)
 
 
-def block_rows(layout: Layout, block: int, local: Ints) -> Array:
-    """Read some rows of one block, numbered from its start, in the stored dtype."""
+def _copy_block(layout: Layout, block: int, local: Ints, out: Array, positions: Ints) -> None:
+    """Put rows of one block, numbered from its start, where they belong in ``out``."""
     values = read_chunk(layout, "features", block)
     if isinstance(values, Damage):
         raise _lost(layout, values)
-    part: Array = values[local]
-    if not is_finite(part):
-        raise _lost(layout, not_finite(layout, block))
-    return part
+    step = max(1, STRIP_BYTES // values[:1].nbytes)
+    for start in range(0, len(local), step):
+        strip = values[local[start : start + step]]
+        if not is_finite(strip):
+            raise _lost(layout, not_finite(layout, block))
+        out[positions[start : start + step]] = strip
 
 
 def _lost(layout: Layout, damage: Damage) -> CorruptStoreError:
-    state = read_chunk(layout, "state", damage.block)
-    if isinstance(state, Damage) or (state == DONE).any():
+    if not is_dead(layout, damage.block):
         return damaged(layout, damage)
     return CorruptStoreError(
         f"the rows in {damage.file} were moved or repaired by another process (`featx gc`, "

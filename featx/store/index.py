@@ -111,9 +111,19 @@ def _load_block(layout: Layout, block: int, index: Index) -> list[Damage]:
         return []
     digest, item = (read_chunk(layout, array, block) for array in ("digest", "item"))
     if isinstance(state, Damage) or isinstance(digest, Damage) or isinstance(item, Damage):
-        return [part for part in (state, digest, item) if isinstance(part, Damage)]
+        lost = [part for part in (state, digest, item) if isinstance(part, Damage)]
+        return [] if is_dead(layout, block) else lost
     index.state[rows], index.digest[rows], index.item[rows] = state, digest, item
     return []
+
+
+def is_dead(layout: Layout, block: int) -> bool:
+    """Say whether a block's state, read now, leaves none of its rows in use.
+
+    To be asked before a chunk is called damaged: a writer may just have deleted it.
+    """
+    state = read_chunk(layout, "state", block)
+    return not isinstance(state, Damage) and not has_live(state)
 
 
 def has_live(state: Array) -> bool:

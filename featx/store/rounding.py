@@ -35,7 +35,8 @@ def check_vector(x: Float32s, dtype: StoredDtype) -> None:
     NumericsError
         If a value is inf or NaN, overflows, or more than 1e-3 of the norm would be lost.
     """
-    squares = float(np.dot(x, x))
+    with np.errstate(over="ignore", invalid="ignore"):  # the sum says so itself
+        squares = float(np.dot(x, x))
     if not np.isfinite(squares) and not np.isfinite(x).all():
         raise NumericsError(
             f"a vector holds {np.count_nonzero(~np.isfinite(x))} values that are not finite; the "
