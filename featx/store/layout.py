@@ -9,7 +9,7 @@ has one chunk file in each array::
     state    (N,)    uint8,  CRC32C      EMPTY, DONE, UNDECODABLE or SUPERSEDED; written last
 
 zarr makes the folder and any zarr library reads it. featx reads and writes the chunk files itself:
-zarr gives the fill value for a missing chunk without a word (see docs/decisions).
+zarr gives the fill value for a missing chunk without a word (docs/decisions/store-chunks.md).
 """
 
 from __future__ import annotations
