@@ -16,7 +16,7 @@ from PIL import Image
 
 from featx._types import Array
 from featx.errors import ImageError
-from featx.images.decode import image_errors, open_picture
+from featx.images.decode import image_errors, open_picture, refuse_cut
 from featx.images.options import Intensity, Options, check_preprocess, parse_options
 from featx.images.picture import Page, Picture, orientation, to_image, to_rgb, to_samples
 from featx.images.quiet import quiet
@@ -52,6 +52,7 @@ def digest(payload: Any) -> bytes:
 
 def _image_digest(image: Image.Image) -> bytes:
     with image_errors(), quiet():
+        refuse_cut(image)
         image.load()
         palette = image.getpalette("RGBA") if image.mode in ("P", "PA") else None
         about = (image.mode, image.size, palette, image.info.get("transparency"))

@@ -71,7 +71,7 @@ def _open_bytes(data: bytes) -> Picture:
         return open_png16(data, image, n_frames)
     if image.format == "JPEG2000" and (bits := jpeg2000_bits(data)) > 8:
         return open_jpeg2000(data, bits)
-    _refuse_cut(image)
+    refuse_cut(image)
     return Picture(n_frames, "frames", lambda i: _frame(image, i))
 
 
@@ -80,7 +80,7 @@ def _open_image(image: Image.Image) -> Picture:
     n_frames = 1 if image.format in _ONE_PICTURE else int(getattr(image, "n_frames", 1))
     if n_frames > 1:
         raise ImageError(f"a file open in Pillow with {n_frames} frames: give the frame's .copy()")
-    _refuse_cut(image)
+    refuse_cut(image)
     return Picture(1, "frames", lambda _: _loaded(image))
 
 
@@ -101,13 +101,19 @@ def _loaded(image: Image.Image) -> Page:
     return image
 
 
-def _refuse_cut(image: Image.Image) -> None:
-    """Refuse a file whose 16 bits a channel Pillow would cut to 8."""
-    for tile in getattr(image, "tile", ()):
-        args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
-        raw = any(isinstance(a, str) and _DEEP_RAWMODE.fullmatch(a) for a in args)
-        ppm = image.format == "PPM" and image.mode == "RGB" and args[-1] not in ("RGB", 255)
-        if raw or (ppm and isinstance(args[-1], int) and args[-1] > 255):
+def refuse_cut(image: Image.Image) -> None:
+    """Refuse a file, not yet loaded, whose 16 bits a channel Pillow would cut to 8.
+
+    Raises
+    ------
+    ImageError
+        With the ways out.
+    """
+    for codec, _, _, args in getattr(image, "tile", ()):
+        words = args if isinstance(args, tuple) else (args,)
+        deep = any(isinstance(word, str) and _DEEP_RAWMODE.fullmatch(word) for word in words)
+        wide = codec.startswith("ppm") and image.mode == "RGB" and words[-1] > 255
+        if deep or wide or codec == "SGI16":
             raise ImageError(
                 f"{image.format} of 16 bits a channel, of which Pillow keeps 8; save it as PNG or "
                 "TIFF, or read it with --reader module:function"

@@ -48,15 +48,23 @@ class Samples:
             If there is no such channel.
         """
         if max(indexes) >= self.n_channels:
-            have = (
-                "only channel 0" if self.n_channels == 1 else f"channels 0 to {self.n_channels - 1}"
+            raise ImageError(
+                f"no channel {max(indexes)} in it: it has {self.n_channels}, counted from 0 "
+                "(--channels)"
             )
-            raise ImageError(f"no channel {max(indexes)} in it: it has {have} (--channels)")
         return Samples(self.values[:, :, list(indexes)], self.full)
 
 
 def questions(samples: Samples, options: Options) -> list[str]:
-    """Ask, with what was observed, for each option without which the samples mean nothing."""
+    """Ask, with what was observed, for each option without which the samples mean nothing.
+
+    Raises
+    ------
+    ImageError
+        If values are not finite, so that no option would help.
+    """
+    if samples.values.dtype.kind == "f" and not np.isfinite(samples.values).all():
+        raise ImageError(f"{samples.values.dtype} values that are not finite (NaN or infinite)")
     asked = []
     if not options.channels and samples.n_channels not in (1, 3):
         asked.append(
@@ -78,15 +86,13 @@ def to_unit(samples: Samples, intensity: Intensity) -> Float32s:
     Raises
     ------
     ImageError
-        If the values have no full intensity and ``dtype`` asks for it, or are not finite.
+        If the values have no full intensity and ``dtype`` asks for it.
     """
-    x = samples.values
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise ImageError(f"{x.dtype} values that are not finite (NaN or infinite)")
     low, high = _bounds(samples, intensity)
-    x = x.astype(np.result_type(x.dtype, np.float32), copy=False)
+    x = samples.values.astype(np.result_type(samples.values.dtype, np.float32), copy=False)
     if high > low:
-        unit = np.clip((x - low) / (high - low), 0, 1).astype(np.float32)
+        with np.errstate(over="ignore"):  # what overflows lies outside, and is clipped
+            unit = np.clip((x - low) / (high - low), 0, 1).astype(np.float32)
     else:  # all between the two percentiles is one value: what is above it is bright
         unit = (x > low).astype(np.float32)
     if samples.alpha is None:
@@ -121,8 +127,13 @@ def _intensity_question(samples: Samples) -> str:
 
 def _observed(samples: Samples) -> str:
     x = samples.values
-    container = f" of 0 to {samples.full:g}" if samples.full else ""
-    return f"{x.dtype.name} values {x.min():g} to {x.max():g}{container}"
+    container = f" of 0 to {_number(samples.full)}" if samples.full else ""
+    return f"{x.dtype.name} values {_number(x.min())} to {_number(x.max())}{container}"
+
+
+def _number(value: float) -> str:
+    value = float(value)  # compared as float16, 1e15 would overflow
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _ways(samples: Samples, dtype: bool = True) -> str:
@@ -132,6 +143,6 @@ def _ways(samples: Samples, dtype: bool = True) -> str:
     if x.dtype.kind in "ui" and top > 0:
         top = float(2 ** int(top).bit_length() - 1)
     bottom = min(0.0, float(x.min()))
-    ways += [f"--intensity fixed:LO:HI (fixed:{bottom:g}:{top:g}, say)"]
+    ways += [f"--intensity fixed:LO:HI (fixed:{_number(bottom)}:{_number(top)}, say)"]
     ways += ["--intensity percentile:LO:HI (percentile:1:99, say)"]
     return ", ".join(ways[:-1]) + " or " + ways[-1]
