@@ -4,8 +4,16 @@ Importing this imports no torch; loading a backbone does.
 """
 
 from featx.backbones.base import Backbone, Output
-from featx.backbones.load import load_backbone
+from featx.backbones.load import list_backbones, load_backbone
 from featx.backbones.memo import Resolved, resolve
 from featx.backbones.request import BackboneRequest
 
-__all__ = ["Backbone", "BackboneRequest", "Output", "Resolved", "load_backbone", "resolve"]
+__all__ = [
+    "Backbone",
+    "BackboneRequest",
+    "Output",
+    "Resolved",
+    "list_backbones",
+    "load_backbone",
+    "resolve",
+]

@@ -7,10 +7,11 @@ path and the name of a function. A path that is no node stands for the last node
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -47,6 +48,8 @@ class Trace:
     ----------
     model
         In eval mode; its parameters may be on the meta device.
+    tracing
+        Further arguments of torchvision's tracer: what it must not look into.
 
     Raises
     ------
@@ -54,8 +57,8 @@ class Trace:
         If the model's control flow depends on values, so that it cannot be traced.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        tracer = NodePathTracer()
+    def __init__(self, model: nn.Module, tracing: Mapping[str, Any] | None = None) -> None:
+        tracer = NodePathTracer(**(tracing or {}))
         try:
             self.graph: fx.Graph = tracer.trace(model)
         except Exception as error:
@@ -177,6 +180,8 @@ class Cutter:
         The part that is run as it is, if there is one.
     channels_last
         Pattern of the layers whose maps come as (height, width, channels); empty for none.
+    tracing
+        See `Trace`.
     """
 
     def __init__(
@@ -185,16 +190,18 @@ class Cutter:
         default: str = "",
         whole: Whole | None = None,
         channels_last: str = "",
+        tracing: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
         self.default = default
         self.whole = whole
         self.channels_last = channels_last
+        self.tracing = tracing
 
     @cached_property
     def trace(self) -> Trace:
         """The model's graph."""
-        return Trace(self.model)
+        return Trace(self.model, self.tracing)
 
     def resolve(self, layer: str) -> str:
         """Give the one name of what ``layer`` stands for.
@@ -207,7 +214,8 @@ class Cutter:
         if self._is_whole(layer):
             return layer
         name = self.trace.find(layer)
-        if self.default and name == self.trace.find(self.default):
+        known = self.default and not self._is_whole(self.default)
+        if known and name == self.trace.find(self.default):
             return self.default
         return self.trace.short(name)
 

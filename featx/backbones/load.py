@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from featx._types import Progress, Silent
 from featx.backbones.base import Backbone
 from featx.backbones.request import BackboneRequest
+
+if TYPE_CHECKING:
+    from featx.backbones.listing import BackboneRow
 
 _ADAPTERS = {
     "torchvision": "featx.backbones.torchvision_models",
@@ -41,3 +45,21 @@ def load_backbone(request: BackboneRequest, progress: Progress | None = None) ->
     adapter = import_module(_ADAPTERS[request.kind])
     backbone: Backbone = adapter.load(request, progress or Silent())
     return backbone
+
+
+def list_backbones(pattern: str | None = None) -> list[BackboneRow]:
+    """List torchvision's backbones, or those of timm whose names match ``pattern``.
+
+    Parameters
+    ----------
+    pattern
+        For example ``timm/*clip*``; needs timm.
+
+    Raises
+    ------
+    MissingDependencyError
+        If a pattern is given and timm is not installed.
+    """
+    from featx.backbones.listing import list_timm, list_torchvision
+
+    return list_torchvision() if pattern is None else list_timm(pattern)

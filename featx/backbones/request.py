@@ -77,9 +77,9 @@ class BackboneRequest:
     @property
     def kind(self) -> Kind:
         """Which adapter loads it."""
-        if not isinstance(self.name, str) or ":" in self.name:
-            return "custom"
-        return "timm" if self.name.startswith("timm/") else "torchvision"
+        if isinstance(self.name, str) and self.name.startswith("timm/"):
+            return "timm"
+        return "torchvision" if isinstance(self.name, str) and ":" not in self.name else "custom"
 
     @property
     def weights_file(self) -> Path | None:
