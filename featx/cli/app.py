@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from featx.cli import cache_cmd, extract_cmd, fit_cmd, predict_cmd
+from featx.cli import cache_cmd, demo_cmd, extract_cmd, fit_cmd, lists_cmd, predict_cmd
 from featx.cli import command as shared
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ for one in (
     extract_cmd.extract,
     fit_cmd.fit,
     predict_cmd.predict,
+    demo_cmd.demo,
     cache_cmd.ls,
     cache_cmd.info,
     cache_cmd.verify,
@@ -55,5 +56,6 @@ for one in (
     cache_cmd.gc,
     cache_cmd.export,
     fit_cmd.runs,
+    lists_cmd.heads,
 ):
     app.command(one.__name__)(one)

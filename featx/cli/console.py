@@ -78,10 +78,14 @@ class Console:
         """Print the result: ``value`` as JSON where asked for, else ``lines``."""
         if self.as_json:
             self._show_json(value)
-            return
-        for line in lines:
-            self._out.write(one_line(line) + "\n")
-        self._out.flush()
+        self.tell(lines)
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Print ``lines`` for people now; ``--json`` leaves them out."""
+        if not self.as_json:
+            for line in lines:
+                self._out.write(one_line(line) + "\n")
+            self._out.flush()
 
     def note(self, message: str) -> None:
         """Say one line about a decision or a surprise, on stderr."""

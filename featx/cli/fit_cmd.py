@@ -156,7 +156,13 @@ def fit(
 
 
 def lines(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
-    """Say what was tuned, how good each head is and by which estimate, and what to do next."""
+    """Say what was found, and what to do next."""
+    yield from report(records, plus_minus)
+    yield f"next: {literal('featx', 'predict', records[0]['path'])} FOLDER"
+
+
+def report(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
+    """Say what was tuned, how good each head is, and by which estimate."""
     for record in records:
         yield from _what(record)
     yield ""
@@ -167,7 +173,6 @@ def lines(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
         yield f"note: {note}"
     for record in records:
         yield f"results: {record['path']} ({duration(sum(record['seconds'].values()))})"
-    yield f"next: {literal('featx', 'predict', records[0]['path'])} FOLDER"
 
 
 def _what(record: JsonObject) -> Iterator[str]:

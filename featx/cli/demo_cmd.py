@@ -1,0 +1,104 @@
+"""``featx demo``: the main job from photographs to an honest number, in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from featx.cli import options as o
+from featx.cli.command import command
+from featx.cli.console import Console
+from featx.cli.extract_cmd import failure_lines, store_lines
+from featx.cli.fit_cmd import report
+from featx.cli.jsonable import jsonable
+from featx.cli.text import count, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from featx._types import JsonObject
+
+FITS = (("svm", "defective"), ("ridge", "defect_probability"))
+"""Head and target: is a cell defective, and how probable is it that it is."""
+
+
+@command
+def demo(console: Console, cache: o.Cache = None, out: o.Out = "runs") -> None:
+    """Try the main job on photographs of solar cells.
+
+    Embeds 2,624 photographs with a pretrained network, then fits a classifier and a regression on
+    them, and says how good they are. Nothing is downloaded; run again, nothing is computed.
+    """
+    from featx import demo as given
+    from featx.catalog import cache_dir
+    from featx.extract import extract
+    from featx.fit import fit
+
+    console.tell(_introduction(given.CITATIONS, given.LICENSE))
+    folder = cache_dir(cache)
+    table, weights = given.demo_table(folder), given.demo_weights(folder)
+    where = ["--cache", cache] if cache else []
+    words = ["extract", str(table), "--backbone", given.BACKBONE, "--weights", str(weights), *where]
+    console.tell(["", f"$ {literal('featx', *words)}"])
+    [done] = extract(
+        table,
+        backbone=given.BACKBONE,
+        weights=str(weights),
+        name=given.NAME,
+        cache=cache,
+        progress=console.progress,
+    )
+    extraction: JsonObject = jsonable(done)
+    console.tell(_extraction_lines(extraction))
+    records = []
+    for head, target in FITS:
+        words = ["fit", "--head", head, "--data", given.NAME, "--target", target, *where]
+        console.tell(["", f"$ {literal('featx', *words)}"])
+        fitted = fit(
+            done.label,
+            head,
+            data=given.NAME,
+            target=target,
+            out=out,
+            cache=cache,
+            progress=console.progress,
+        )
+        records.append(fitted.record)
+        console.tell(report(records[-1:], console.plus_minus))
+    value = {
+        "license": given.LICENSE,
+        "citations": given.CITATIONS,
+        "extract": extraction,
+        "fits": records,
+    }
+    console.show(value, _end(value, folder, Path(out)))
+
+
+def _introduction(citations: tuple[str, ...], license_: str) -> Iterator[str]:
+    yield "2,624 photographs of solar cells by electroluminescence (elpv-dataset), with the"
+    yield "probability that each cell is defective; a network pretrained on ImageNet."
+    yield f"Images: {license_}."
+    yield "To be cited:"
+    for citation in citations:
+        yield from wrap(citation, 78, initial_indent="  ", subsequent_indent="    ")
+
+
+def _extraction_lines(value: JsonObject) -> Iterator[str]:
+    yield from store_lines(value)
+    if value["computed"] + value["derived"] == 0:
+        yield f"  nothing was computed: the cache had {count(value['rows'], 'vector')} already"
+    yield from failure_lines(value["failed"])
+
+
+def _end(value: JsonObject, cache: Path, out: Path) -> Iterator[str]:
+    first: dict[str, Any] = value["fits"][0]
+    yield ""
+    yield "Where everything lies:"
+    yield f"  vectors  {cache.absolute()} (`featx ls`, `featx info`)"
+    yield f"  results  {out.absolute()} (`featx runs`; each with a card.md)"
+    yield "Try next:"
+    yield f"  {literal('featx', 'fit', '--head', 'logreg', '--target', first['target'])}"
+    yield "  featx fit --head svm --target cell_type"
+    yield f"  {literal('featx', 'predict', first['path'])} FOLDER"
+    yield "  featx extract FOLDER --backbone vgg16"
