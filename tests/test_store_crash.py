@@ -138,6 +138,15 @@ def test_the_number_of_an_unfinished_block_is_not_given_again(tmp_path, monkeypa
     assert not store.layout.chunk("features", 0).exists()
 
 
+def test_half_written_files_of_a_kill_are_deleted(tmp_path):
+    store = fill(tmp_path, range(3))
+    leftover = store.layout.chunk("features", 1).with_name(".0.abc.tmp")
+    leftover.parent.mkdir()
+    leftover.write_bytes(b"half a chunk")
+    fill(tmp_path, [])
+    assert not leftover.exists()
+
+
 def test_second_writer_waits_and_then_sees_the_rows_of_the_first(tmp_path):
     said = []
     with writer(tmp_path) as first:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +16,11 @@ from filelock import FileLock, Timeout
 
 from featx._files import writing
 from featx.errors import RecipeMismatchError, UsageError
+from featx.store.block import Block, check_vector
 from featx.store.chunks import write_chunk
 from featx.store.layout import (
-    ARRAYS,
     DONE,
     UNDECODABLE,
-    Layout,
     create,
     grow,
     read_layout,
@@ -30,42 +28,13 @@ from featx.store.layout import (
 )
 from featx.store.reader import FeatureStore, failure_key
 from featx.store.repair import next_block, repair, supersede
-from featx.store.rounding import check_vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from featx._types import Array, Float32s, JsonObject
+    from featx._types import Float32s, JsonObject
     from featx.recipe import Recipe
-
-
-@dataclass
-class _Block:
-    """The block being filled; what is not filled stays NaN and EMPTY."""
-
-    arrays: dict[str, Array]
-    begun: float = field(default_factory=time.monotonic)
-    n: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def empty(cls, layout: Layout) -> _Block:
-        specs = {array: layout.spec(array) for array in ARRAYS}
-        return cls(
-            {
-                array: np.full((layout.block_rows, *spec.tail), spec.fill, spec.dtype)
-                for array, spec in specs.items()
-            }
-        )
-
-    def put(self, digest: bytes, item: int, state: int) -> int:
-        row = self.n
-        self.arrays["digest"][row] = np.frombuffer(digest, dtype=np.uint8)
-        self.arrays["item"][row] = item
-        self.arrays["state"][row] = state
-        self.n += 1
-        return row
 
 
 class StoreWriter:
@@ -129,7 +98,7 @@ class StoreWriter:
             raise
         self._runs = list(self.store.runs)
         self._max_block_s = max_block_s
-        self._block: _Block | None = None
+        self._block: Block | None = None
         self._pool = ThreadPoolExecutor(1, "featx-write")
         self._pending: Future[None] | None = None
         self._broken = self._closed = False
@@ -169,7 +138,7 @@ class StoreWriter:
             raise UsageError(f"a vector of shape {x.shape}, expected {(self._layout.dim,)}")
         check_vector(x, self._layout.recipe.dtype)
         block = self._open_block()
-        block.arrays["features"][block.put(digest, item, DONE)] = x
+        block.put(digest, item, DONE, x)
         self._hand_over_if_due(block)
 
     def append_failure(self, digest: bytes, item: int, reason: str) -> None:
@@ -224,14 +193,14 @@ class StoreWriter:
             self._pool.shutdown()
             self._lock.release()
 
-    def _open_block(self) -> _Block:
+    def _open_block(self) -> Block:
         if self._pending and self._pending.done():
             self._wait()  # so that an error shows at the next append, not a block later
         if self._block is None:
-            self._block = _Block.empty(self._layout)
+            self._block = Block.empty(self._layout)
         return self._block
 
-    def _hand_over_if_due(self, block: _Block) -> None:
+    def _hand_over_if_due(self, block: Block) -> None:
         full = block.n == self._layout.block_rows
         if full or time.monotonic() - block.begun > self._max_block_s:
             self._hand_over()
@@ -254,7 +223,7 @@ class StoreWriter:
             self._broken, self._block = True, None
             raise error
 
-    def _commit(self, block: _Block) -> None:
+    def _commit(self, block: Block) -> None:
         number = self._next
         for array in ("features", "digest", "item"):
             write_chunk(self._layout, array, number, block.arrays[array])

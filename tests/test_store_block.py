@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featx.errors import NumericsError
-from featx.store.rounding import MAX_LOSS, check_vector
+from featx.store.block import MAX_LOSS, check_vector
 
 
 def accepted(x, dtype="float16"):

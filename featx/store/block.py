@@ -1,16 +1,20 @@
-"""Say whether the stored dtype can hold a vector."""
+"""The block being filled, and whether its dtype can hold a vector."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from featx.errors import NumericsError
+from featx.store.layout import ARRAYS
 
 if TYPE_CHECKING:
-    from featx._types import Float32s
+    from featx._types import Array, Float32s
     from featx.recipe import StoredDtype
+    from featx.store.layout import Layout
 
 MAX_LOSS = 1e-3
 """Of a vector's norm, that rounding may take."""
@@ -19,6 +23,49 @@ _FLOAT16_END = 65520.0
 _SAFE_RMS = 6e-5
 """Rounding to float16 errs by at most 2^-11 |x_i|, or 2^-25 below 2^-14, so by at most
 2^-11 ||x|| + sqrt(d) 2^-25 in all. With ||x|| >= sqrt(d) 6e-5 that is under 1e-3 ||x||."""
+
+
+@dataclass
+class Block:
+    """The block being filled; what is not filled stays NaN and EMPTY.
+
+    Attributes
+    ----------
+    arrays
+        The (block_rows, ...) values of each array.
+    begun
+        When, in seconds of the monotonic clock.
+    n
+        Rows that are filled.
+    failed
+        The reason of each UNDECODABLE row, by its key in a run's ``failed``.
+    """
+
+    arrays: dict[str, Array]
+    begun: float = field(default_factory=time.monotonic)
+    n: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, layout: Layout) -> Block:
+        """Give a block with no row filled."""
+        specs = {array: layout.spec(array) for array in ARRAYS}
+        return cls(
+            {
+                array: np.full((layout.block_rows, *spec.tail), spec.fill, spec.dtype)
+                for array, spec in specs.items()
+            }
+        )
+
+    def put(self, digest: bytes, item: int, state: int, vector: Float32s | None = None) -> None:
+        """Fill the next row, its state last: an interrupt in between leaves it EMPTY."""
+        row = self.n
+        if vector is not None:
+            self.arrays["features"][row] = vector
+        self.arrays["digest"][row] = np.frombuffer(digest, dtype=np.uint8)
+        self.arrays["item"][row] = item
+        self.arrays["state"][row] = state
+        self.n += 1
 
 
 def check_vector(x: Float32s, dtype: StoredDtype) -> None:
