@@ -69,7 +69,6 @@ def test_info(monkeypatch: pytest.MonkeyPatch) -> None:
         "size        2.0 KiB\n"
         "last written by\n"
         "  device: cpu\n"
-        "  versions: torch 2.15\n"
     )
     data = {"data": "photos", "rows": 41, "columns": {"label": {"distinct": 7, "empty": 0}}}
     manage = fake_manage(monkeypatch, info=data)

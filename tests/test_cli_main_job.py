@@ -67,7 +67,7 @@ def test_extract_and_what_a_cache_needs() -> None:
 
 def test_a_damaged_chunk_is_named_and_repaired() -> None:
     first = extract()
-    chunk = next(f for f in Path(first["store"]).glob("features/**/*") if f.is_file())
+    chunk = next(f for f in Path(first["store"]).glob("features/c/**/*") if f.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-1])
     result = featx("verify")
     assert result.exit_code == 1

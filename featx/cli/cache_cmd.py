@@ -84,15 +84,12 @@ def _info_lines(value: JsonObject) -> Iterator[str]:
             yield f"{key.removesuffix('_bytes').replace('_', ' '):{width}}  {shown}"
     for run in value.get("provenance", [])[-1:]:
         yield "last written by"
-        yield from (f"  {key}: {_plain(item)}" for key, item in run.items())
+        simple = {key: item for key, item in run.items() if isinstance(item, str | int | float)}
+        yield from (f"  {key}: {item}" for key, item in simple.items())
 
 
 def _plain(item: Any) -> str:
-    if isinstance(item, list):
-        return " x ".join(map(str, item))
-    if isinstance(item, dict):
-        return ", ".join(f"{key} {_plain(part)}" for key, part in item.items())
-    return str(item)
+    return " x ".join(map(str, item)) if isinstance(item, list) else str(item)
 
 
 @command
