@@ -19,8 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import blas, lapack, solve_triangular
+from sklearn.preprocessing import StandardScaler
 
 from featx._types import Array, Float64s, Ints
+from featx.errors import UsageError
 
 BLOCK_BYTES = 32 * 2**20
 
@@ -47,23 +49,14 @@ def scaled_gram(X: Array, rows: Ints, train: Ints) -> Float64s:
     """
     G = np.zeros((len(rows), len(rows)), order="F")
     for columns in column_blocks(max(len(rows), len(train)), X.shape[1]):
-        mean, scale = column_moments(X[train, columns])
-        G = _add_products(G, (X[rows, columns] - mean) / scale)
+        scaler = column_scaler(X[train, columns])
+        G = _add_products(G, scaler.transform(X[rows, columns].astype(np.float64)))
     return _symmetric(G)
 
 
-def column_moments(X: Array) -> tuple[Float64s, Float64s]:
-    """Give each column's mean (d,) and standard deviation (d,), 1 for a constant column.
-
-    A column counts as constant when its variance is within the rounding error of its computation,
-    ``n eps var + (n mean eps)^2`` (Chan, Golub and LeVeque 1983), as scikit-learn's scaler has it.
-    """
-    values = X.astype(np.float64)
-    n, eps = len(values), np.finfo(np.float64).eps
-    mean = values.mean(axis=0)
-    variance = values.var(axis=0)
-    constant = variance <= n * eps * variance + (n * mean * eps) ** 2
-    return mean, np.where(constant, 1.0, np.sqrt(variance))
+def column_scaler(X: Array) -> StandardScaler:
+    """Give scikit-learn's scaler of the columns of ``X`` (m, d), its statistics in float64."""
+    return StandardScaler().fit(X.astype(np.float64))
 
 
 def unit_gram(G: Float64s) -> Float64s:
@@ -100,15 +93,11 @@ class Factor:
 
         What lies outside the span of the rows is lost; no linear head fitted on them sees it.
         """
-        if not len(self.pivots):
-            return np.zeros((products.shape[1], 0))
         Z: Float64s = solve_triangular(self.lower, products[self.pivots], lower=True).T
         return np.ascontiguousarray(Z)
 
     def lift(self, weights: Float64s) -> Float64s:
         """Give ``c`` (k, r) with ``weights Q^T = c X[pivots]`` for ``weights`` (k, r)."""
-        if not len(self.pivots):
-            return np.asarray(weights, dtype=np.float64)
         c: Float64s = solve_triangular(self.lower, weights.T, lower=True, trans="T").T
         return c
 
@@ -118,9 +107,16 @@ def factor(G: Float64s) -> Factor:
 
     Pivots at or below ``m eps max(diag(G))`` count as zero: duplicated rows and rows that others
     span add no coordinate.
+
+    Raises
+    ------
+    UsageError
+        If every row is zero, or a value is not finite.
     """
+    if not np.all(np.isfinite(np.diag(G))):
+        raise UsageError("the features hold values that are not finite; featx verify looks for why")
     if not np.any(np.diag(G) > 0):
-        return Factor(np.zeros((len(G), 0)), np.zeros(0, dtype=np.int64))
+        raise UsageError("every feature is constant or zero in the training rows: nothing to learn")
     packed, pivots, rank, _ = lapack.dpstrf(G, lower=1)
     order = pivots.astype(np.int64) - 1
     Z = np.empty((len(G), rank))

@@ -155,7 +155,7 @@ class Evaluation:
     """
 
     head: str
-    task: Task
+    task: str
     scale: Scale
     classes: Array | None
     estimator: Any

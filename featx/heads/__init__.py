@@ -2,11 +2,12 @@
 
 from featx.heads.grids import candidates, parse_grid, parse_params
 from featx.heads.table import HEADS, Head, check_head, check_params, head_for, output_scores
-from featx.heads.tasks import task_of
+from featx.heads.tasks import Target, read_target, task_of
 
 __all__ = [
     "HEADS",
     "Head",
+    "Target",
     "candidates",
     "check_head",
     "check_params",
@@ -14,5 +15,6 @@ __all__ = [
     "output_scores",
     "parse_grid",
     "parse_params",
+    "read_target",
     "task_of",
 ]

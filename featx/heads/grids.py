@@ -1,4 +1,4 @@
-"""Parameters as they are written: ``C=0.01,0.1,1``, ``C=1e-6:1:7``, ``hidden_layer_sizes=100x50``."""
+"""Parameters as they are written: ``C=0.01,0.1,1``, ``C=1e-6:1:7``, ``n_neighbors=5``."""
 
 from __future__ import annotations
 

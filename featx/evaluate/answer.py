@@ -1,0 +1,201 @@
+"""Put what the fits gave into an `Evaluation`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.dummy import DummyClassifier, DummyRegressor
+
+from featx._types import Array, Float64s, Ints
+from featx.evaluate.criterion import edges, summarize
+from featx.evaluate.result import Candidate, Evaluation, FoldResult
+from featx.metrics import Outcome, ones, recalls
+from featx.scores import Score, score_splits
+
+if TYPE_CHECKING:
+    from featx.evaluate.setup import Setup
+    from featx.evaluate.solve import Answer
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the search gave.
+
+    Attributes
+    ----------
+    outer
+        One a fold: the answer that counts, of the candidate in ``picks``.
+    chosen
+        Candidate of the final model.
+    values, converged
+        (candidates, splits) of the search for it; empty where nothing was searched and there is
+        a single split.
+    """
+
+    outer: list[Answer]
+    picks: list[int]
+    chosen: int
+    values: Float64s
+    converged: Array
+
+
+def describe(setup: Setup, found: Found, estimator: Any, converged: bool) -> Evaluation:
+    """Score the outcomes of every split, and say how it was done. Seconds are left empty."""
+    outcomes = [answer.outcome for answer in found.outer]
+    params = setup.params[found.chosen]
+    prediction, scores, fold = _out_of_fold(setup, outcomes)
+    criterion, every = setup.solver.criterion, [converged, *(a.converged for a in found.outer)]
+    return Evaluation(
+        head=setup.head.name,
+        task=setup.target.task,
+        scale=setup.spec.scale,
+        classes=setup.target.classes,
+        estimator=estimator,
+        params=params,
+        candidates=_candidates(setup, found),
+        prediction=prediction,
+        scores=scores,
+        probabilities=setup.probabilities,
+        fold=fold,
+        folds=_folds(setup, found),
+        metrics=_score(setup, outcomes),
+        baseline=_score(setup, _baseline(setup)),
+        class_recall=_recall(outcomes),
+        criterion=criterion.name,
+        greater_is_better=criterion.greater_is_better,
+        nested=setup.searched and not setup.plan.single,
+        converged=all(every),
+        n_train=len(setup.plan.final),
+        how=_how(setup),
+        notes=_notes(setup, params, every),
+        seconds={},
+    )
+
+
+def _score(setup: Setup, outcomes: list[Outcome]) -> dict[str, Score]:
+    return score_splits(
+        outcomes,
+        [fold.test for fold in setup.plan.folds],
+        setup.metrics,
+        groups=setup.rows.groups,
+        group_name=setup.rows.group_name,
+        seed=setup.spec.seed,
+    )
+
+
+def _baseline(setup: Setup) -> list[Outcome]:
+    """Predict the most frequent class (with the classes' shares as probabilities), or the mean."""
+    values, outcomes = setup.target.values, []
+    for fold in setup.plan.folds:
+        kind = DummyRegressor() if setup.target.classes is None else DummyClassifier()
+        kind.fit(np.zeros((len(fold.train), 1)), values[fold.train])
+        rows = np.zeros((len(fold.test), 1))
+        scores = None if setup.target.classes is None else kind.predict_proba(rows)
+        outcomes.append(Outcome(values[fold.test], kind.predict(rows), scores))
+    return outcomes
+
+
+def _candidates(setup: Setup, found: Found) -> tuple[Candidate, ...]:
+    """Give the search for the final parameters; NaN where nothing had to be searched."""
+    if not found.values.size:
+        return tuple(Candidate(p, np.nan, np.nan, True) for p in setup.params)
+    mean, std = summarize(found.values)
+    met = [bool(np.all(row)) for row in found.converged]
+    rows = zip(setup.params, mean.tolist(), std.tolist(), met, strict=True)
+    return tuple(Candidate(*row) for row in rows)
+
+
+def _folds(setup: Setup, found: Found) -> tuple[FoldResult, ...]:
+    results = []
+    for fold, answer, pick in zip(setup.plan.folds, found.outer, found.picks, strict=True):
+        o = answer.outcome
+        classes = setup.target.classes
+        results.append(
+            FoldResult(
+                test=fold.test,
+                n_train=len(fold.train),
+                params=setup.params[pick],
+                prediction=o.prediction if classes is None else classes[o.prediction],
+                scores=o.scores,
+                metrics={m.name: float(m(o, ones(o))[0]) for m in setup.metrics},
+                converged=answer.converged,
+            )
+        )
+    return tuple(results)
+
+
+def _out_of_fold(setup: Setup, outcomes: list[Outcome]) -> tuple[Array, Float64s | None, Ints]:
+    """Average what several splits say of a row; give (n,) predictions, (n, k) scores, first fold.
+
+    A row tested once keeps its split's own prediction; one tested several times gets the class
+    with the highest mean score.
+    """
+    n, classes = setup.rows.n, setup.target.classes
+    tests = [fold.test for fold in setup.plan.folds]
+    count, fold = np.zeros(n), np.full(n, -1)
+    for number in reversed(range(len(tests))):
+        count[tests[number]] += 1
+        fold[tests[number]] = number
+    times = np.where(count == 0, np.nan, count)
+    if classes is None:
+        total = np.zeros(n)
+        for rows, outcome in zip(tests, outcomes, strict=True):
+            total[rows] += outcome.prediction
+        return total / times, None, fold
+    sums = np.zeros((n, len(classes)))
+    codes = np.zeros(n, dtype=np.int64)
+    for rows, outcome in zip(tests, outcomes, strict=True):
+        sums[rows] += _scores(outcome)
+        codes[rows] = outcome.prediction
+    codes[count > 1] = sums[count > 1].argmax(axis=1)
+    prediction = classes[codes].astype(object)
+    prediction[count == 0] = None
+    return prediction, sums / times[:, None], fold
+
+
+def _recall(outcomes: list[Outcome]) -> tuple[float, ...]:
+    """Recall of each class over all tested rows; empty for regression."""
+    if outcomes[0].scores is None:
+        return ()
+    every = Outcome(
+        np.concatenate([o.y for o in outcomes]),
+        np.concatenate([o.prediction for o in outcomes]),
+        np.concatenate([_scores(o) for o in outcomes]),
+    )
+    return tuple(recalls(every, ones(every))[0].tolist())
+
+
+def _scores(outcome: Outcome) -> Float64s:
+    return np.zeros((len(outcome.y), 0)) if outcome.scores is None else outcome.scores
+
+
+def _how(setup: Setup) -> str:
+    """Say how the scores were estimated, in a sentence."""
+    plan, grid = setup.plan, setup.grid
+    if not setup.searched:
+        words = ", ".join(f"{k}={_word(v)}" for k, v in setup.params[0].items())
+        return f"{plan.how}; nothing searched{f', {words}' if words else ''}"
+    spelled = "; ".join(f"{k} in {', '.join(map(_word, v))}" for k, v in grid.items())
+    by = f"chosen by {setup.solver.criterion.name} in {plan.inner_how}"
+    nested = "" if plan.single else "nested "
+    return f"{nested}{plan.how}; {spelled}: {by} inside each training set"
+
+
+def _notes(setup: Setup, params: Any, converged: list[bool]) -> tuple[str, ...]:
+    notes = list(setup.plan.notes)
+    if setup.target.why:
+        notes.append(f"taken as {setup.target.task}: {setup.target.why} (--task decides)")
+    if setup.searched:
+        notes += edges(setup.grid, params)
+    if not all(converged):
+        notes.append(
+            f"{converged.count(False)} of {len(converged)} fits stopped before they converged: "
+            "raise --set max_iter, or leave out the largest values of the grid"
+        )
+    return tuple(notes)
+
+
+def _word(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

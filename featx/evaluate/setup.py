@@ -1,0 +1,142 @@
+"""Read and check what a fit is asked for, before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featx._types import Array
+from featx.errors import TargetError, UsageError
+from featx.evaluate.criterion import read_criterion
+from featx.evaluate.result import Params, Spec
+from featx.evaluate.solve import Solver
+from featx.folds import Plan, Rows, make_plan
+from featx.heads import Head, Target, candidates, check_params, head_for, read_target
+from featx.metrics import Metric, metrics_for
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A fit, ready to be computed.
+
+    Attributes
+    ----------
+    grid
+        What is searched; empty where nothing is.
+    params
+        Every candidate.
+    probabilities
+        Whether the head gives them.
+    """
+
+    spec: Spec
+    head: Head
+    target: Target
+    rows: Rows
+    plan: Plan
+    grid: dict[str, Sequence[Any]]
+    params: tuple[Params, ...]
+    metrics: tuple[Metric, ...]
+    solver: Solver
+    probabilities: bool
+
+    @property
+    def searched(self) -> bool:
+        """Whether there is a choice to make."""
+        return len(self.params) > 1
+
+
+def read_setup(
+    X: Array,
+    y: Array,
+    spec: Spec,
+    groups: Array | None,
+    split: Array | None,
+    group_name: str,
+    split_name: str,
+) -> Setup:
+    """Read the target, the parameters and the splits of `featx.evaluate.evaluate`."""
+    target = read_target(y, spec.task)
+    _check_lengths(X, target.values, groups, split)
+    head = head_for(spec.head, target.task)
+    rows = _rows(target, groups, group_name)
+    grid = _grid(head, spec)
+    plan = make_plan(
+        rows,
+        cv=spec.cv,
+        repeats=spec.repeats,
+        test_size=spec.test_size,
+        split=split,
+        split_name=split_name,
+        train_per_class=spec.train_per_class,
+        search=len(candidates(grid)) > 1,
+        seed=spec.seed,
+    )
+    grid = _fitting_neighbours(grid, spec, plan)
+    params = tuple({**spec.fixed, **candidate} for candidate in candidates(grid))
+    probabilities = hasattr(head.make(target.task, params[0], spec.class_weight), "predict_proba")
+    ordered = target.classes is not None and target.classes.dtype.kind in "iu"
+    metrics = metrics_for(target.task, ordered=ordered, probabilities=probabilities)
+    criterion = read_criterion(spec.scoring, target.task, metrics)
+    solver = Solver(head.name, target.task, spec.class_weight, spec.seed, criterion)
+    return Setup(spec, head, target, rows, plan, grid, params, metrics, solver, probabilities)
+
+
+def _check_lengths(X: Array, y: Array, groups: Array | None, split: Array | None) -> None:
+    if X.ndim != 2 or not X.shape[1]:
+        raise UsageError(f"the features have shape {X.shape}; expected (rows, features)")
+    for name, values in {"target": y, "groups": groups, "split": split}.items():
+        if values is not None and len(values) != len(X):
+            raise TargetError(f"{len(values)} values of the {name} for {len(X)} rows of features")
+
+
+def _rows(target: Target, groups: Array | None, group_name: str) -> Rows:
+    """Describe the rows to the splits; groups of one row each are no groups."""
+    numbers = None
+    if groups is not None:
+        distinct, codes = np.unique(np.asarray(groups), return_inverse=True)
+        numbers = None if len(distinct) == len(codes) else codes.astype(np.int64)
+    if target.classes is None:
+        return Rows(len(target.values), None, (), numbers, group_name)
+    names = tuple(str(label) for label in target.classes.tolist())
+    return Rows(len(target.values), target.values, names, numbers, group_name)
+
+
+def _grid(head: Head, spec: Spec) -> dict[str, Sequence[Any]]:
+    """Give what is searched: what was asked for, else the head's own, without what is fixed."""
+    check_params(head, spec.fixed)
+    if spec.grid is not None:
+        if not spec.search:
+            raise UsageError("a grid and no search were asked for: leave out one of the two")
+        check_params(head, spec.grid)
+        if twice := sorted(set(spec.grid) & set(spec.fixed)):
+            raise UsageError(f"{twice[0]!r} is both set and searched: leave out one of the two")
+        return dict(spec.grid)
+    if not spec.search:
+        return {}
+    return {name: values for name, values in head.grid.items() if name not in spec.fixed}
+
+
+def _fitting_neighbours(
+    grid: dict[str, Sequence[Any]], spec: Spec, plan: Plan
+) -> dict[str, Sequence[Any]]:
+    """Leave out default counts of neighbours that the smallest training set does not have.
+
+    Raises
+    ------
+    UsageError
+        If a count that was asked for is too large.
+    """
+    trains = [len(train) for fold in plan.folds for train, _ in (*fold.inner, (fold.train, None))]
+    asked = [*(spec.grid or {}).get("n_neighbors", ()), spec.fixed.get("n_neighbors", 1)]
+    if too_many := [k for k in asked if k > min(trains)]:
+        raise UsageError(
+            f"n_neighbors={too_many[0]} is more than the {min(trains)} rows of the smallest "
+            "training set"
+        )
+    if spec.grid is not None or "n_neighbors" not in grid:
+        return grid
+    return {**grid, "n_neighbors": [k for k in grid["n_neighbors"] if k <= min(trains)]}
