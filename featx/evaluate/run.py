@@ -28,7 +28,7 @@ from featx.evaluate.solve import Answer, Job, fit_final, run_job
 from featx.evaluate.space import Space, make_space
 
 _SMALL_WORK = 2e7
-"""Values to be read (rows x coordinates x fits) below which more processes or threads do not pay."""
+"""Values read (rows x coordinates x fits) below which more processes or threads do not pay."""
 
 
 def evaluate(
@@ -146,4 +146,4 @@ def _run(
 def _is_small(X: Array, setup: Setup) -> bool:
     """Say whether one process on one thread is done before others would have started."""
     fits = sum(1 + len(fold.inner) for fold in setup.plan.folds) * len(setup.params)
-    return len(X) * min(X.shape) * fits < _SMALL_WORK
+    return bool(len(X) * min(X.shape) * fits < _SMALL_WORK)
