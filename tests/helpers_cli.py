@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -43,12 +42,10 @@ class Workflow:
         return self.answer(**options) if callable(self.answer) else self.answer
 
 
-def replace_module(
-    monkeypatch: pytest.MonkeyPatch, name: str, **functions: Callable[..., Any]
-) -> None:
-    """Let ``from featx.<name> import ...`` find ``functions`` and nothing else."""
+def replace_module(monkeypatch: pytest.MonkeyPatch, name: str, **values: Any) -> None:
+    """Let ``from featx.<name> import ...`` find ``values`` and nothing else."""
     module = ModuleType(f"featx.{name}")
-    vars(module).update(functions)
+    vars(module).update(values)
     monkeypatch.setitem(sys.modules, f"featx.{name}", module)
 
 

@@ -56,6 +56,7 @@ for one in (
     cache_cmd.gc,
     cache_cmd.export,
     fit_cmd.runs,
+    lists_cmd.backbones,
     lists_cmd.heads,
 ):
     app.command(one.__name__)(one)

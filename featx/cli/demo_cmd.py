@@ -30,22 +30,22 @@ def demo(console: Console, cache: o.Cache = None, out: o.Out = "runs") -> None:
     Embeds 2,624 photographs with a pretrained network, then fits a classifier and a regression on
     them, and says how good they are. Nothing is downloaded; run again, nothing is computed.
     """
-    from featx import demo as given
     from featx.catalog import cache_dir
+    from featx.demo import BACKBONE, CITATIONS, LICENSE, NAME, demo_table, demo_weights
     from featx.extract import extract
     from featx.fit import fit
 
-    console.tell(_introduction(given.CITATIONS, given.LICENSE))
+    console.tell(_introduction(CITATIONS, LICENSE))
     folder = cache_dir(cache)
-    table, weights = given.demo_table(folder), given.demo_weights(folder)
+    table, weights = demo_table(folder), demo_weights(folder)
     where = ["--cache", cache] if cache else []
-    words = ["extract", str(table), "--backbone", given.BACKBONE, "--weights", str(weights), *where]
+    words = ["extract", str(table), "--backbone", BACKBONE, "--weights", str(weights), *where]
     console.tell(["", f"$ {literal('featx', *words)}"])
     [done] = extract(
         table,
-        backbone=given.BACKBONE,
+        backbone=BACKBONE,
         weights=str(weights),
-        name=given.NAME,
+        name=NAME,
         cache=cache,
         progress=console.progress,
     )
@@ -53,12 +53,12 @@ def demo(console: Console, cache: o.Cache = None, out: o.Out = "runs") -> None:
     console.tell(_extraction_lines(extraction))
     records = []
     for head, target in FITS:
-        words = ["fit", "--head", head, "--data", given.NAME, "--target", target, *where]
+        words = ["fit", "--head", head, "--data", NAME, "--target", target, *where]
         console.tell(["", f"$ {literal('featx', *words)}"])
         fitted = fit(
             done.label,
             head,
-            data=given.NAME,
+            data=NAME,
             target=target,
             out=out,
             cache=cache,
@@ -67,8 +67,8 @@ def demo(console: Console, cache: o.Cache = None, out: o.Out = "runs") -> None:
         records.append(fitted.record)
         console.tell(report(records[-1:], console.plus_minus))
     value = {
-        "license": given.LICENSE,
-        "citations": given.CITATIONS,
+        "license": LICENSE,
+        "citations": CITATIONS,
         "extract": extraction,
         "fits": records,
     }
