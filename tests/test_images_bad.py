@@ -120,6 +120,20 @@ def test_what_is_not_the_fault_of_the_image_passes_through(monkeypatch, error):
         load(encode(pixels(20, 30)), PRE)
 
 
+@pytest.mark.parametrize("error", [MemoryError(), SyntaxError("bad EXIF")])
+def test_orientation_that_cannot_be_read(monkeypatch, error):
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(Image.Image, "getexif", fail)
+    data = encode(pixels(16, 16), "BMP")
+    if isinstance(error, MemoryError):
+        with pytest.raises(MemoryError):
+            load(data, PRE)
+    else:
+        assert load(data, PRE)[0].shape == (16, 16, 3)
+
+
 def test_an_error_without_words_is_named():
     def fail(data: bytes) -> np.ndarray:
         raise ZeroDivisionError
@@ -247,6 +261,12 @@ def either_right_or_refused(data: bytes) -> None:
             assert np.isfinite(item).all()
 
 
+@pytest.fixture
+def small_limit(monkeypatch):
+    """Refuse what claims to be large: allowed by default, but slow to decode by the thousand."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)
+
+
 damage = st.tuples(
     st.integers(0, len(SEEDS) - 1),
     st.one_of(st.just(1.0), st.floats(0, 1)),
@@ -259,7 +279,7 @@ RELAXED = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 @settings(max_examples=200, derandomize=True, **RELAXED)
 @given(damage)
-def test_damage_is_refused_or_harmless(case):
+def test_damage_is_refused_or_harmless(small_limit, case):
     seed, cut, flips = case
     either_right_or_refused(mangle(SEEDS[seed], cut, flips))
 
@@ -267,7 +287,7 @@ def test_damage_is_refused_or_harmless(case):
 @pytest.mark.slow
 @settings(max_examples=4000, **RELAXED)
 @given(damage)
-def test_much_damage_is_refused_or_harmless(case):
+def test_much_damage_is_refused_or_harmless(small_limit, case):
     seed, cut, flips = case
     either_right_or_refused(mangle(SEEDS[seed], cut, flips))
 
@@ -275,7 +295,7 @@ def test_much_damage_is_refused_or_harmless(case):
 @pytest.mark.slow
 @settings(max_examples=500, **RELAXED)
 @given(st.binary(max_size=300), st.sampled_from([b"", b"II*\0\x08\0\0\0", b"\xff\xd8\xff"]))
-def test_noise_is_refused_or_harmless(noise, mark):
+def test_noise_is_refused_or_harmless(small_limit, noise, mark):
     either_right_or_refused(mark + noise)
 
 

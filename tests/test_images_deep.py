@@ -378,6 +378,21 @@ def test_deep_colour_spaces_that_need_a_reader():
         load(data, having(intensity="dtype"))
 
 
+def test_transparency_without_a_full_intensity():
+    data = tiff(deep(4).astype("i2"), photometric="rgb", extrasamples=["unassalpha"])
+    with pytest.raises(ImageError, match="transparency in signed int16"):
+        load(data, having(intensity="fixed:0:1"))
+
+
+def test_a_later_frame_of_a_deep_animation():
+    frames = [Image.fromarray(deep()), Image.fromarray(deep()[::-1])]
+    data = encode(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    (first,) = load(data, having(intensity="dtype", page="0"))
+    np.testing.assert_allclose(first, rgb(deep() / 65535), atol=1e-6)
+    with pytest.raises(ImageError, match="a later frame of a 16-bit PNG"):
+        load(data, having(intensity="dtype", page="all"))
+
+
 def test_a_volume_in_one_page():
     data = tiff(np.stack([deep()] * 4), volumetric=True, photometric="minisblack")
     with pytest.raises(ImageError, match=r"axes ZYX"):

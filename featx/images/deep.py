@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,9 @@ TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _PREMULTIPLIED, _ALPHA = 1, 2
 _REDUCED, _MASK = 1, 4
+_UNCOMPRESSED, _JPEG = 1, 7
+_UNSIGNED = (1, 4)  # 4 is undefined, which readers take for unsigned
+_MAY_TURN = re.compile(rb"eXIf|exif|adobe\.xmp")
 _PILLOW_READS = {
     (_WHITE_IS_ZERO, 1),
     (_BLACK_IS_ZERO, 1),
@@ -51,21 +55,27 @@ def open_tiff(data: bytes) -> Picture:
 
 
 def _tiff_page(data: bytes, page: tifffile.TiffPage) -> Page:
-    alpha = page.samplesperpixel == 4 and page.extrasamples[:1] in ((1,), (2,))
-    known = (page.photometric, page.samplesperpixel) in _PILLOW_READS
-    if (
-        page.bitspersample <= 8
-        and page.sampleformat in (1, 4)
-        and (known or (page.photometric == _RGB and alpha))
-    ):
+    if _pillow_reads(page):
         image = Image.open(io.BytesIO(data))
         image.seek(page.index)
         image.load()  # which also turns it upright
         return image
-    check_pixels(
-        page.imagewidth, page.imagelength, page.size // (page.imagewidth * page.imagelength)
-    )
+    height, width = page.imagelength, page.imagewidth
+    check_pixels(width, height, page.size // (height * width))
     return _tiff_samples(page, page.asarray())
+
+
+def _pillow_reads(page: tifffile.TiffPage) -> bool:
+    """Whether Pillow reads the page as it is meant, and reads it best.
+
+    What is compressed without loss comes out alike both ways; Pillow's libtiff would write its
+    complaints about damage straight into the terminal.
+    """
+    bits, kind, samples = page.bitspersample, page.photometric, page.samplesperpixel
+    alpha = (kind, samples) == (_RGB, 4) and page.extrasamples[:1] in ((_PREMULTIPLIED,), (_ALPHA,))
+    understood = (kind, samples) in _PILLOW_READS or alpha
+    lossless = bits == 8 and kind <= _RGB and page.compression not in (_UNCOMPRESSED, _JPEG)
+    return understood and bits <= 8 and page.sampleformat in _UNSIGNED and not lossless
 
 
 def _tiff_samples(page: tifffile.TiffPage, values: Array) -> Samples:
@@ -110,7 +120,8 @@ def open_png16(data: bytes, image: Image.Image, n_frames: int) -> Picture:
         if index:
             raise ImageError("a later frame of a 16-bit PNG; read it with --reader module:function")
         values = np.atleast_3d(imagecodecs.png_decode(data))
-        values = upright_array(values, orientation(image))
+        if _MAY_TURN.search(data):  # Pillow decodes the whole image to look for it
+            values = upright_array(values, orientation(image))
         samples = Samples(values, 65535.0)
         return with_alpha(samples) if samples.n_channels in (2, 4) else samples
 

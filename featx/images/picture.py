@@ -67,6 +67,8 @@ def orientation(image: Image.Image) -> int:
     """Give the EXIF orientation, 1 where there is none that can be read."""
     try:
         value = image.getexif().get(0x0112, 1)
+    except MemoryError:
+        raise
     except Exception:  # damaged metadata, which every viewer passes over too
         return 1
     return value if isinstance(value, int) else 1

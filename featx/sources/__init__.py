@@ -96,7 +96,7 @@ def _open(data: Any, how: _Reading) -> Source:
         )  # fmt: skip
     if isinstance(data, bytes | bytearray) or hasattr(data, "getbands"):
         return payload_source([data])
-    if hasattr(data, "__array__") and not isinstance(data, pd.Series | pd.Index):
+    if hasattr(data, "__array__") and np.asarray(data).dtype.kind not in "OU":
         return array_source(np.asarray(data))
     if isinstance(data, Mapping) or not isinstance(data, Iterable):
         raise UsageError(f"data of type {type(data).__name__}; expected {ACCEPTED}")

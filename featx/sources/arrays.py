@@ -94,8 +94,6 @@ def array_source(images: Array) -> Source:
     SourceError
         If its shape is not that of several images.
     """
-    if images.dtype == object:
-        return payload_source(list(images))
     check_images(images.shape, "the array")
     return payload_source(images)
 
@@ -128,7 +126,7 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Give the shape of each array without reading it; a ``.npy`` has one, named ``""``."""
     with _explained(path):
         if path.suffix.lower() == ".npy":
-            return {"": np.load(path, mmap_mode="r", allow_pickle=False).shape}
+            return {"": np.lib.format.open_memmap(path, mode="r").shape}
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith(".npy")]
             return {name.removesuffix(".npy"): _header(archive, name) for name in names}
@@ -141,14 +139,14 @@ def _header(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
         read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
     if dtype.hasobject:
-        raise ValueError(f"array {name.removesuffix('.npy')!r} holds Python objects (allow_pickle)")
+        raise ValueError("object arrays")
     return tuple(shape)
 
 
 def _member(path: Path, key: str) -> Array:
     with _explained(path):
         if not key:
-            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+            return np.asarray(np.lib.format.open_memmap(path, mode="r"))
         with np.load(path, allow_pickle=False) as file:
             return np.asarray(file[key])
 
@@ -160,7 +158,7 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         raise SourceReadError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, KeyError, NotImplementedError) as error:
-        objects = "allow_pickle" in str(error)
+        objects = "object" in str(error).lower()
         raise SourceError(
             f"{path} holds Python objects, which featx never loads: they can run code; save plain "
             "arrays of one shape and dtype"

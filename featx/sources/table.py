@@ -13,7 +13,7 @@ import pandas as pd
 from featx.errors import SourceError, SourceNotFoundError, SourceReadError, unknown_name
 from featx.sources.entry import Entry, Source, file_entry
 from featx.sources.names import data_name, display, has_image_suffix
-from featx.sources.text import read_text_table
+from featx.sources.text import read_text_table, refuse_double
 
 TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".tab", ".txt"})
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
@@ -99,11 +99,7 @@ def _tidy(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     named = any(level is not None for level in frame.index.names)
     frame = frame.reset_index() if named else frame.reset_index(drop=True)
     frame.columns = pd.Index([str(name) for name in frame.columns], dtype=object)
-    double = sorted(set(frame.columns[frame.columns.duplicated()]))
-    if double:
-        raise SourceError(
-            f"{where} has several columns named {', '.join(map(repr, double))}; rename all but one"
-        )
+    refuse_double(list(frame.columns), where)
     return frame
 
 

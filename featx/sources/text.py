@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
@@ -118,4 +119,20 @@ def _header(cells: list[str], path: Path) -> list[str]:
             f"{path}: its first row holds {images[0]!r}, a file and not a column's name; put a "
             "header row such as path,label above it"
         )
+    refuse_double(names, str(path))
     return names
+
+
+def refuse_double(names: list[str], where: str) -> None:
+    """Refuse a table of which two columns have one name.
+
+    Raises
+    ------
+    SourceError
+        Which names them.
+    """
+    double = [repr(name) for name, n in Counter(names).items() if n > 1]
+    if double:
+        raise SourceError(
+            f"{where} has several columns named {', '.join(double)}; rename all but one"
+        )
