@@ -134,7 +134,7 @@ def fit(
     )
     view = opened(features, data, cache, progress)
     tokens = _tokens(missing)
-    problem = pose(view, head, target, group, split, task, tokens)
+    problem = pose(view, target, group, split, task, tokens)
     evaluation = _evaluation(view, problem, spec, n_jobs, progress)
     arguments = _arguments(view, problem, spec, tokens)
     return keep(evaluation, view, problem, arguments, None if out is None else Path(out), name)

@@ -235,9 +235,7 @@ def input_table(found: Embedded) -> pd.DataFrame:
 
 
 def _holds(column: pd.Series[Any], path: Array) -> bool:
-    return bool(column.dtype == object or column.dtype == "string") and bool(
-        np.array_equal(column.to_numpy(dtype=object), path)
-    )
+    return np.array_equal(column.to_numpy(dtype=object), path)
 
 
 def _spread(values: Array, row_of: Array) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from featx.embedding import How
 from featx.errors import TargetError, UsageError
 from featx.model import Model, load_model, raise_failed
+from featx.scores import score_once
 from featx.tables import write_table, writer_for
 from featx.targets import as_amounts, as_labels, check_column, has_value, image_groups
 
@@ -125,11 +126,11 @@ def predict(
     if on_error == "raise":
         raise_failed(found)
     said = model.outputs(found.X)
-    name = target or model.info.target
-    metrics = _compare(model, found, said, name, missing) if evaluate else None
     frame = model.table(found, said)
     if output is not None:
         write_table(Path(output), frame)
+    name = target or model.info.target
+    metrics = _compare(model, found, said, name, missing) if evaluate else None
     failed = int((found.row_of < 0).sum())
     counts = {"rows": len(frame), "predicted": len(frame) - failed, "failed": failed}
     return Predictions(frame, counts, metrics)
@@ -143,7 +144,7 @@ def _compare(
     Raises
     ------
     UnknownNameError, TargetError
-        If there is no such column, or no row with both.
+        If there is no such column, no row with both, or a label that the head does not know.
     """
     frame = found.manifest.frame
     check_column([str(name) for name in frame.columns], target)

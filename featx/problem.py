@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx.errors import TargetError
-from featx.heads import HEADS
+from featx.heads import task_of
 from featx.targets import (
     as_amounts,
     as_labels,
@@ -65,7 +65,6 @@ class Problem:
 
 def pose(
     features: Features,
-    head: str,
     target: str | None,
     group: str | None,
     split: str | None,
@@ -91,7 +90,7 @@ def pose(
     if not len(rows):
         raise TargetError(f"no row has a value in column {name!r}; columns: {', '.join(columns)}")
     manifest = features.manifest.take(rows)
-    y = _target(values[rows], name, HEADS[head].tasks if task is None else (task,))
+    y = _target(values[rows], name, task)
     user = None if group is None else frame[group].to_numpy(dtype=object)[rows]
     return Problem(
         target=name,
@@ -110,14 +109,20 @@ def pose(
     )
 
 
-def _target(values: Array, name: str, tasks: Sequence[str]) -> Array:
-    """Numbers where the head can only regress or every value is one; labels otherwise."""
-    if tuple(tasks) == ("regression",):
-        return as_amounts(values, name)
-    if tuple(tasks) == ("classification",):
+def _target(values: Array, name: str, task: Task | None) -> Array:
+    """Labels or numbers as the task asks; without a task, numbers where they seem to be meant."""
+    if task == "classification":
         return as_labels(values)
+    if task == "regression" or _mostly_amounts(values):
+        return as_amounts(values, name)
     numbers = as_numbers(values)
     return as_labels(values) if numbers is None else numbers
+
+
+def _mostly_amounts(values: Array) -> bool:
+    """Whether half of the values or more are numbers, and these are amounts, not classes."""
+    numbers = [value for value in values if as_numbers(np.array([value], object)) is not None]
+    return 2 * len(numbers) >= len(values) and task_of(np.array(numbers, object))[0] == "regression"
 
 
 def _left_out(features: Features, n: int, name: str) -> list[JsonObject]:

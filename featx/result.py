@@ -142,7 +142,7 @@ def _describe(
     """Give what ``result.json`` holds, all but the run's name and path."""
     values = evaluation.to_json()
     params = values.pop("params")
-    return _plain(
+    record: JsonObject = _plain(
         values
         | {
             "schema": SCHEMA_VERSION,
@@ -164,6 +164,7 @@ def _describe(
             "command": command(arguments),
         }
     )
+    return record
 
 
 def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -> pd.DataFrame:

@@ -105,7 +105,7 @@ def as_amounts(values: Array, name: str) -> NDArray[np.float64]:
     raise TargetError(
         f"target {name!r} has {len(bad)} values that are no number: {shown}"
         f"{', ...' if len(bad) > 5 else ''}; if they mean that the value is unknown, leave those "
-        f"rows out with --missing {','.join(bad[:3]) or 'VALUE'}"
+        f"rows out with --missing {','.join(bad[:3])}; for classes, say --task classification"
     )
 
 
@@ -188,8 +188,7 @@ def _codes(values: Array) -> Ints:
 
 
 def _user_codes(user: Array) -> Ints:
-    codes = pd.factorize(pd.Series(user, dtype=object).astype("string"), use_na_sentinel=True)[0]
-    alone = codes < 0
-    codes = codes.astype(np.int64)
-    codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
+    alone = ~has_value(user, ())
+    codes = _codes(np.array([str(value).strip() for value in user], dtype=str))
+    codes[alone] = len(user) + np.arange(alone.sum())
     return codes

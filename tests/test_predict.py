@@ -208,10 +208,12 @@ def test_evaluate_names_what_is_missing(home: Path, svm: Path) -> None:
     options: dict[str, Any] = {"evaluate": True, "cache": home / "cache", "precision": "fp32"}
     with pytest.raises(UnknownNameError, match="unknown column 'label'"):
         predict(svm, path, **options)
-    done = predict(svm, path, target="colour", missing=["?"], **options)
+    with pytest.raises(TargetError, match="not fitted on: green; it knows blue, red"):
+        predict(svm, path, target="colour", missing=["?"], **options)
+    done = predict(svm, path, target="colour", missing=["?", "green"], **options)
     assert done.metrics is not None
-    assert done.metrics["accuracy"].n == 5
-    assert done.metrics["accuracy"].mean == pytest.approx(3 / 5)
+    assert done.metrics["accuracy"].n == 4
+    assert done.metrics["accuracy"].mean == pytest.approx(3 / 4)
 
 
 def test_regression(home: Path) -> None:
