@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from featx.errors import ImageError
-from featx.images import count, digest, load
+from featx.images import digest, load
 from featx.images.quiet import quiet
 from featx.recipe import Preprocess
 
@@ -80,7 +80,6 @@ def test_bad_files_fail_with_a_reason(what):
         for pre in (PRE, EVERYTHING):
             with pytest.raises(ImageError, match=reason):
                 load(data, pre)
-            assert count(data, pre) == 1
     assert len(digest(data)) == 16
 
 
@@ -249,12 +248,11 @@ def mangle(data: bytes, cut: float, flips: list[tuple[float, int]]) -> bytes:
 
 def either_right_or_refused(data: bytes) -> None:
     for pre in (PRE, EVERYTHING):
-        n = count(data, pre)
         try:
             items = load(data, pre)
         except ImageError:
             continue
-        assert len(items) == n >= 1
+        assert items
         for item in items:
             assert item.shape == (16, 16, 3)
             assert item.dtype in (np.uint8, np.float32)

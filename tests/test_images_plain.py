@@ -13,7 +13,7 @@ from helpers_images import encode, pixels
 from PIL import Image, ImageCms
 
 from featx.errors import ImageError
-from featx.images import count, digest, load
+from featx.images import digest, load
 from featx.images.resize import centred
 from featx.recipe import Preprocess
 
@@ -313,9 +313,7 @@ def test_several_pages_are_refused_until_told_which(what):
     with pytest.raises(ImageError, match=f"{said}: --page 0 for the first, --page all for every"):
         load(data, AS_IT_IS)
     every = load(data, dataclasses.replace(AS_IT_IS, page="all"))
-    assert count(data, dataclasses.replace(AS_IT_IS, page="all")) == len(every) == 3
-    assert count(data, dataclasses.replace(AS_IT_IS, page="2")) == 1
-    assert count(data, AS_IT_IS) == 1
+    assert len(every) == 3
     for k in range(3):
         (one,) = load(data, dataclasses.replace(AS_IT_IS, page=str(k)))
         np.testing.assert_array_equal(one, every[k])
@@ -360,8 +358,9 @@ def test_channels_of_a_picture():
     (green,) = load(data, dataclasses.replace(AS_IT_IS, channels="1"))
     np.testing.assert_array_equal(green, np.repeat(rgb[:, :, 1:2], 3, axis=2))
     each = dataclasses.replace(AS_IT_IS, channels="each")
-    assert count(data, each) == 3
-    for k, one in enumerate(load(data, each)):
+    items = load(data, each)
+    assert len(items) == 3
+    for k, one in enumerate(items):
         np.testing.assert_array_equal(one, np.repeat(rgb[:, :, k : k + 1], 3, axis=2))
     with pytest.raises(ImageError, match="no channel 4 in it: it has 3"):
         load(data, dataclasses.replace(AS_IT_IS, channels="4"))

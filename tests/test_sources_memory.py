@@ -301,6 +301,15 @@ def test_limit_per_class_of_another_column(tmp_path):
         open_source(IMAGES, limit_per_class=1)
 
 
+@pytest.mark.parametrize("dtype", [object, "string", "category", "Int64"])
+def test_limit_per_class_of_any_type(dtype):
+    values = pd.Series([1, 2, None, 1, 2, 2], dtype="Int64")
+    labels = values if dtype == "Int64" else values.astype("string").astype(dtype)
+    frame = pd.DataFrame({"path": [__file__] * 6, "label": labels})
+    source = open_source(frame, limit_per_class=1)
+    assert sorted(source.frame["label"].astype(str)) == ["1", "2"]
+
+
 @pytest.mark.parametrize("limits", [{"limit": 0}, {"limit_per_class": -1}])
 def test_limits_below_one(tmp_path, limits):
     with pytest.raises(UsageError, match="expected 1 or more"):

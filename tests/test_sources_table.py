@@ -177,6 +177,21 @@ def test_a_nul_in_a_path():
     assert second.failure is None
 
 
+def test_paths_of_any_type_of_text(root):
+    for dtype in (object, "string", "category"):
+        frame = pd.DataFrame({"path": pd.Series(["a.jpg", None, "b.jpg"], dtype=dtype)})
+        source = open_source(frame, root=root)
+        assert [entry.path for entry in source.entries] == ["a.jpg", "", "b.jpg"]
+        assert source.entries[1].failure == "the row names no file"
+
+
+def test_half_a_character_in_a_path():
+    frame = pd.DataFrame({"path": ["\ud800.jpg", __file__]})
+    source = open_source(frame)
+    assert source.entries[0].failure is not None
+    assert source.entries[0].path == "\\xed\\xa0\\x80.jpg"
+
+
 def test_one_image_in_several_rows(root):
     source = open_source(table(root, "path,rater,score\na.jpg,r1,3\na.jpg,r2,4\n"))
     assert [entry.path for entry in source.entries] == ["a.jpg", "a.jpg"]

@@ -24,7 +24,7 @@ from featx.images.resize import fit_floats, fit_image
 from featx.images.samples import Samples, questions, to_unit
 from featx.recipe import Preprocess
 
-__all__ = ["check_preprocess", "count", "digest", "load"]
+__all__ = ["check_preprocess", "digest", "load"]
 
 
 def digest(payload: Any) -> bytes:
@@ -88,26 +88,6 @@ def load(payload: Any, pre: Preprocess) -> list[Array]:
         picture = open_picture(payload, options.reader)
         pages = _pages(picture, options)
         return [item for i in pages for item in _items(picture.page(i), pre, options)]
-
-
-def count(payload: Any, pre: Preprocess) -> int:
-    """Give how many items `load` would give; 1 for what cannot be decoded, which is one failure.
-
-    Nothing is decoded where an image is one item by definition, and only the header where pages
-    alone are counted.
-    """
-    options = parse_options(pre)
-    if options.page != "all" and options.channels != "each":
-        return 1
-    try:
-        with image_errors(payload), quiet():
-            picture = open_picture(payload, options.reader)
-            pages = _pages(picture, options)
-            if options.channels != "each":
-                return len(pages)
-            return sum(_samples(picture.page(i)).n_channels for i in pages)
-    except ImageError:
-        return 1
 
 
 def _pages(picture: Picture, options: Options) -> Sequence[int]:

@@ -42,7 +42,11 @@ def display(name: str) -> str:
     r"""Show bytes that are no UTF-8 as ``\xff``, and every other name as it is."""
     if name.isascii():
         return name
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        data = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a character, which Windows allows in names
+        data = name.encode("utf-8", "surrogatepass")
+    return data.decode("utf-8", "backslashreplace")
 
 
 def data_name(text: str) -> str:

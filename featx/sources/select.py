@@ -62,7 +62,7 @@ def _per_class(source: Source, n: int, column: str, seed: int) -> Ints:
     labels = source.frame[column].reset_index(drop=True)
     chosen = [
         _draw(rows.to_numpy(dtype=np.int64), n, seed, str(label))
-        for label, rows in labels.index.to_series().groupby(labels, sort=False)
+        for label, rows in labels.index.to_series().groupby(labels, sort=False, observed=True)
     ]
     return np.sort(np.concatenate([*chosen, np.empty(0, np.int64)]))
 

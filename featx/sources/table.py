@@ -130,7 +130,7 @@ def _names_images(column: pd.Series) -> bool:
 
 def _entry(cell: Any, base: str) -> Entry:
     """Find the file that a cell names."""
-    if cell is None or cell != cell or cell == "":
+    if cell is None or cell is pd.NA or cell != cell or cell == "":
         return Entry("", None, "the row names no file")
     text = os.fspath(cell) if isinstance(cell, os.PathLike) else str(cell)
     text = os.fsdecode(text)
