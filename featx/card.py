@@ -32,7 +32,8 @@ def render_card(result: JsonObject) -> str:
         _summary(result),
         "## How good it is",
         _scores(result),
-        escape(result["how"]),
+        f"Estimated by {escape(result['how'])}.",
+        _intervals(result),
         *_notes(result),
         "## What it was fitted on",
         _data(result),
@@ -50,7 +51,7 @@ def render_card(result: JsonObject) -> str:
 
 def _summary(result: JsonObject) -> str:
     return (
-        f"A {escape(result['head'])} head that predicts **{escape(result['target'])}** "
+        f"A head ({escape(result['head'])}) that predicts **{escape(result['target'])}** "
         f"({escape(result['task'])}) from {escape(result['features']['label'])} features of images."
     )
 
@@ -70,6 +71,11 @@ def _score_cells(score: JsonObject) -> list[str]:
     low, high = score.get("low"), score.get("high")
     interval = "-" if low is None or high is None else f"{_number(low)} to {_number(high)}"
     return [f"**{_number(score['mean'])}**", _number(score.get("std")), interval]
+
+
+def _intervals(result: JsonObject) -> str:
+    hows = dict.fromkeys(score["how"] for score in result["metrics"].values())
+    return "\n".join(f"Interval: {escape(how)}." for how in hows)
 
 
 def _notes(result: JsonObject) -> list[str]:
