@@ -83,6 +83,22 @@ def test_bad_files_fail_with_a_reason(what):
     assert len(digest(data)) == 16
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_no_flipped_bit_of_a_png_becomes_a_pixel(deep):
+    image = pixels(12, 14)
+    data = png16(image.astype("u2") * 257) if deep else encode(image)
+    pre = Preprocess(image_size=(12, 14), resize="none", intensity="dtype")
+    (right,) = load(data, pre)
+    for at in range(len(data)):
+        flipped = bytearray(data)
+        flipped[at] ^= 1 << (at % 8)
+        try:
+            (got,) = load(bytes(flipped), pre)
+        except ImageError:
+            continue
+        np.testing.assert_array_equal(got, right)
+
+
 def bomb_tiff(width: int, height: int) -> bytes:
     data = bytearray(tiff(pixels(4, 4, None).astype("u2"), photometric="minisblack"))
     at = data.index(struct.pack("<HHI", 256, 4, 1) if b"II" in data[:2] else b"")

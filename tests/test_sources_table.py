@@ -186,7 +186,7 @@ def test_paths_of_any_type_of_text(root):
 
 
 def test_half_a_character_in_a_path():
-    frame = pd.DataFrame({"path": ["\ud800.jpg", __file__]})
+    frame = pd.DataFrame({"path": pd.Series(["\ud800.jpg", __file__], dtype=object)})
     source = open_source(frame)
     assert source.entries[0].failure is not None
     assert source.entries[0].path == "\\xed\\xa0\\x80.jpg"
@@ -220,7 +220,7 @@ def test_names_in_the_encoding_of_an_old_table(root):
 def test_a_frame_of_names_that_are_no_text(root):
     name = os.fsdecode(b"\xff.jpg")
     (root / name).write_bytes(b"bytes")
-    source = open_source(pd.DataFrame({"path": [name]}), root=root)
+    source = open_source(pd.DataFrame({"path": pd.Series([name], dtype=object)}), root=root)
     assert source.frame["path"].tolist() == ["\\xff.jpg"]
     assert source.entries[0].read() == b"bytes"
 

@@ -14,9 +14,10 @@ from PIL import Image, UnidentifiedImageError
 
 from featx.errors import FeatxError, ImageError
 from featx.images.array import number_samples, open_array, open_with
-from featx.images.deep import TIFF_MARKS, jpeg2000_bits, open_jpeg2000, open_png16, open_tiff
+from featx.images.deep import TIFF_MARKS, jpeg2000_bits, open_jpeg2000, open_tiff
 from featx.images.magic import what_is
 from featx.images.picture import Page, Picture, upright
+from featx.images.png import SIGNATURE, check_png, open_png16
 from featx.images.samples import Samples
 
 _NOT_THE_IMAGE = frozenset(
@@ -65,6 +66,8 @@ def _open_bytes(data: bytes) -> Picture:
         raise ImageError("zero bytes: the file is empty")
     if data.startswith(TIFF_MARKS):
         return open_tiff(data)
+    if data.startswith(SIGNATURE):
+        check_png(data)
     image = Image.open(io.BytesIO(data))
     n_frames = 1 if image.format in _ONE_PICTURE else int(getattr(image, "n_frames", 1))
     if image.format == "PNG" and data[24:25] == b"\x10":

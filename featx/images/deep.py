@@ -1,9 +1,8 @@
-"""Files of more than 8 bits or of unusual channels: TIFF, 16-bit PNG, JPEG 2000."""
+"""Files of more than 8 bits or of unusual channels: TIFF and JPEG 2000."""
 
 from __future__ import annotations
 
 import io
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +11,9 @@ from PIL import Image
 from featx._types import Array
 from featx.errors import ImageError
 from featx.images.array import number_samples
-from featx.images.picture import Page, Picture, check_pixels, orientation, upright_array
+from featx.images.picture import Page, Picture, check_pixels, upright_array
 from featx.images.quiet import quiet_log
-from featx.images.samples import Samples
+from featx.images.samples import Samples, with_alpha
 
 if TYPE_CHECKING:
     import tifffile
@@ -26,7 +25,6 @@ _PREMULTIPLIED, _ALPHA = 1, 2
 _REDUCED, _MASK = 1, 4
 _UNCOMPRESSED, _JPEG = 1, 7
 _UNSIGNED = (1, 4)  # 4 is undefined, which readers take for unsigned
-_MAY_TURN = re.compile(rb"eXIf|exif|adobe\.xmp")
 _PILLOW_READS = {
     (_WHITE_IS_ZERO, 1),
     (_BLACK_IS_ZERO, 1),
@@ -43,6 +41,7 @@ def open_tiff(data: bytes) -> Picture:
     import tifffile
 
     quiet_log("tifffile")
+    quiet_log("PIL")
     file = tifffile.TiffFile(io.BytesIO(data))
     everything: list[Any] = list(file.pages)
     pages = [p for p in everything if not int(p.subfiletype) & (_REDUCED | _MASK)] or everything
@@ -97,35 +96,6 @@ def _tiff_samples(page: tifffile.TiffPage, values: Array) -> Samples:
     if len(kinds) == 1 and kinds[0] in (_PREMULTIPLIED, _ALPHA) and samples.n_channels in (2, 4):
         return with_alpha(samples, premultiplied=kinds[0] == _PREMULTIPLIED)
     return samples
-
-
-def with_alpha(samples: Samples, premultiplied: bool = False) -> Samples:
-    """Take the last channel for alpha."""
-    if samples.full is None:
-        raise ImageError(f"transparency in signed {samples.values.dtype}; use --reader")
-    colour, last = samples.values[:, :, :-1], samples.values[:, :, -1]
-    alpha = (last.astype(np.float64) / samples.full).astype(np.float32)
-    if premultiplied:
-        divided = colour / np.maximum(alpha[:, :, None], 1 / samples.full)
-        colour = np.minimum(divided, samples.full).astype(colour.dtype)
-    return Samples(colour, samples.full, alpha)
-
-
-def open_png16(data: bytes, image: Image.Image, n_frames: int) -> Picture:
-    """Open a PNG of 16 bits a channel, which Pillow cuts to 8 without a word."""
-
-    def page(index: int) -> Page:
-        import imagecodecs
-
-        if index:
-            raise ImageError("a later frame of a 16-bit PNG; read it with --reader module:function")
-        values = np.atleast_3d(imagecodecs.png_decode(data))
-        if _MAY_TURN.search(data):  # Pillow decodes the whole image to look for it
-            values = upright_array(values, orientation(image))
-        samples = Samples(values, 65535.0)
-        return with_alpha(samples) if samples.n_channels in (2, 4) else samples
-
-    return Picture(n_frames, "frames", page)
 
 
 def open_jpeg2000(data: bytes, bits: int) -> Picture:

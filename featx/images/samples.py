@@ -55,6 +55,24 @@ class Samples:
         return Samples(self.values[:, :, list(indexes)], self.full)
 
 
+def with_alpha(samples: Samples, premultiplied: bool = False) -> Samples:
+    """Take the last channel for alpha.
+
+    Raises
+    ------
+    ImageError
+        If the values have no full intensity.
+    """
+    if samples.full is None:
+        raise ImageError(f"transparency in signed {samples.values.dtype}; use --reader")
+    colour, last = samples.values[:, :, :-1], samples.values[:, :, -1]
+    alpha = (last.astype(np.float64) / samples.full).astype(np.float32)
+    if premultiplied:
+        divided = colour / np.maximum(alpha[:, :, None], 1 / samples.full)
+        colour = np.minimum(divided, samples.full).astype(colour.dtype)
+    return Samples(colour, samples.full, alpha)
+
+
 def questions(samples: Samples, options: Options) -> list[str]:
     """Ask, with what was observed, for each option without which the samples mean nothing.
 
