@@ -130,10 +130,16 @@ class Model:
     def outputs(self, X: Float32s) -> Outputs:
         """Apply the head to (m, d) vectors."""
         if not len(X):
-            kind = np.float64 if self.info.task == "regression" else object
-            return Outputs(np.zeros(0, kind), None, probabilities=False)
+            return self._nothing()
         scores, probabilities = output_scores(self.head, X)
         return Outputs(self.head.predict(X), scores, probabilities)
+
+    def _nothing(self) -> Outputs:
+        """What the head says of no image: scikit-learn refuses an empty array."""
+        if self.classes_ is None:
+            return Outputs(np.zeros(0), None, probabilities=False)
+        scores = np.zeros((0, len(self.classes_)))
+        return Outputs(np.zeros(0, object), scores, hasattr(self.head, "predict_proba"))
 
     def table(self, found: Embedded, said: Outputs) -> pd.DataFrame:
         """Put what the head says beside the input's columns, one row an image and item."""
@@ -147,12 +153,15 @@ class Model:
                     self.classes_, said.scores, said.probabilities
                 ).items()
             },
-            "status": np.where(good, "ok", "failed"),
+            "status": np.where(good, "ok", "failed").astype(object),
             "reason": np.array(found.reasons, dtype=object),
         }
         taken = list(frame.columns)
-        named = {free_name(name, taken): values for name, values in columns.items()}
-        return pd.concat([frame, pd.DataFrame(named, index=frame.index)], axis=1)
+        named = {
+            free_name(name, taken): pd.Series(values, frame.index, values.dtype)
+            for name, values in columns.items()
+        }
+        return pd.concat([frame, pd.DataFrame(named)], axis=1)
 
     def _check_recipe(self, here: Recipe) -> None:
         fields = here.differences(self.recipe, "here", "in the model")

@@ -164,6 +164,11 @@ def test_all_images_bad(home: Path, svm: Path) -> None:
     done = predict(svm, home / "bad", cache=home / "cache", precision="fp32")
     assert done.counts == {"rows": 1, "predicted": 0, "failed": 1}
     assert done.frame["prediction"].tolist() == [None]
+    assert done.frame[["score_blue", "score_red"]].isna().all(axis=None)
+    path = save(home, Ridge(), lambda f: (labels(f) == "red").astype(float))
+    regression = predict(path, home / "bad", cache=home / "cache", precision="fp32").frame
+    assert regression["prediction"].isna().tolist() == [True]
+    assert list(regression) == ["path", "prediction", "status", "reason"]
     with pytest.raises(TargetError, match="no row has both"):
         predict(svm, table_of_bad(home), evaluate=True, cache=home / "cache")
 
@@ -275,6 +280,14 @@ def test_a_model_stays_warm(model: Model, home: Path, monkeypatch: pytest.Monkey
     assert model.predict([buffer.getvalue()]).tolist() == ["blue"]
     assert model.predict(home / "new").tolist() == ["blue"] * 3 + ["red"] * 3
     assert len(loads) <= 1
+
+
+def test_items_of_one_image_are_told_apart(model: Model, home: Path) -> None:
+    found = model.embed(home / "new")
+    assert "item" not in model.table(found, model.outputs(found.X))
+    found.manifest.item[1] = 1
+    table = model.table(found, model.outputs(found.X))
+    assert table["item"].tolist() == [0, 1, 0, 0, 0, 0]
 
 
 def test_a_bad_image_has_no_place_in_an_array(model: Model, home: Path) -> None:

@@ -24,7 +24,7 @@ HOSTILE = [
 ]
 FRAME = pd.DataFrame(
     {
-        "text": HOSTILE,
+        "text": pd.Series(HOSTILE, dtype=object),
         "mixed": [1, "a", None, 2.5, True, "1", "", "x", "y"],
         "number": np.linspace(0, 1, 9) / 3,
         "gap": [np.nan, *range(8)],
