@@ -106,9 +106,9 @@ class Reader:
         """
         try:
             payload = self._entries[index].read()
-        except ImageError as error:  # gone since it was listed
+            digest = images.digest(payload)
+        except ImageError as error:  # gone since it was listed, or no image to begin with
             return Taken(index, failure=str(error))
-        digest = images.digest(payload)
         if self._one_item and self._complete(digest, 1):
             return Taken(index, digest, 1, was_read=True)
         with self._lock:
