@@ -83,8 +83,8 @@ def test_demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "CC BY-NC-SA 4.0",
         "  Deitsch et al.",
         "$ featx extract ",
-        "$ featx fit --head svm --data elpv --target defective",
-        "$ featx fit --head ridge --data elpv --target defect_probability",
+        "$ featx fit --head svm --target defective",
+        "$ featx fit --head ridge --target defect_probability",
         f"  vectors  {tmp_path}",
         "Try next:",
     ):

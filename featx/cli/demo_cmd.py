@@ -31,16 +31,27 @@ def demo(console: Console, cache: o.Cache = None, out: o.Out = "runs") -> None:
     them, and says how good they are. Nothing is downloaded; run again, nothing is computed.
     """
     from featx.catalog import cache_dir
-    from featx.demo import BACKBONE, CITATIONS, LICENSE, NAME, demo_table, demo_weights
-    from featx.extract import extract
-    from featx.fit import fit
+    from featx.demo import CITATIONS, LICENSE
 
     console.tell(_introduction(CITATIONS, LICENSE))
     folder = cache_dir(cache)
-    table, weights = demo_table(folder), demo_weights(folder)
-    where = ["--cache", cache] if cache else []
-    words = ["extract", str(table), "--backbone", BACKBONE, "--weights", str(weights), *where]
-    console.tell(["", f"$ {literal('featx', *words)}"])
+    extraction = _embed(console, folder)
+    records = [_fit(console, extraction, step, folder, out) for step in FITS]
+    value = {
+        "license": LICENSE,
+        "citations": CITATIONS,
+        "extract": extraction,
+        "fits": records,
+    }
+    console.show(value, _end(value, folder, Path(out)))
+
+
+def _embed(console: Console, cache: Path) -> JsonObject:
+    from featx.demo import BACKBONE, NAME, demo_table, demo_weights
+    from featx.extract import extract
+
+    table, weights = demo_table(cache), demo_weights(cache)
+    _announce(console, "extract", str(table), "--backbone", BACKBONE, "--weights", str(weights))
     [done] = extract(
         table,
         backbone=BACKBONE,
@@ -49,30 +60,34 @@ def demo(console: Console, cache: o.Cache = None, out: o.Out = "runs") -> None:
         cache=cache,
         progress=console.progress,
     )
-    extraction: JsonObject = jsonable(done)
-    console.tell(_extraction_lines(extraction))
-    records = []
-    for head, target in FITS:
-        words = ["fit", "--head", head, "--data", NAME, "--target", target, *where]
-        console.tell(["", f"$ {literal('featx', *words)}"])
-        fitted = fit(
-            done.label,
-            head,
-            data=NAME,
-            target=target,
-            out=out,
-            cache=cache,
-            progress=console.progress,
-        )
-        records.append(fitted.record)
-        console.tell(report(records[-1:], console.plus_minus))
-    value = {
-        "license": LICENSE,
-        "citations": CITATIONS,
-        "extract": extraction,
-        "fits": records,
-    }
-    console.show(value, _end(value, folder, Path(out)))
+    value: JsonObject = jsonable(done)
+    console.tell(_extraction_lines(value))
+    return value
+
+
+def _fit(
+    console: Console, extraction: JsonObject, step: tuple[str, str], cache: Path, out: str
+) -> JsonObject:
+    from featx.fit import fit
+
+    head, target = step
+    _announce(console, "fit", "--head", head, "--target", target)
+    record = fit(
+        extraction["features"],
+        head,
+        data=extraction["data"],
+        target=target,
+        out=out,
+        cache=cache,
+        progress=console.progress,
+    ).record
+    console.tell(report([record], console.plus_minus))
+    return record
+
+
+def _announce(console: Console, *words: str) -> None:
+    """Show the command that does the step that follows."""
+    console.tell(["", f"$ {literal('featx', *words)}"])
 
 
 def _introduction(citations: tuple[str, ...], license_: str) -> Iterator[str]:
