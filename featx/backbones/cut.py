@@ -94,7 +94,7 @@ class Trace:
         """Give the names, in the model's state dict, of the tensors that a node depends on."""
         targets = {
             str(node.target)
-            for node in self._ancestors(self.nodes[name])
+            for node in self._needed(self.nodes[name])
             if node.op in ("call_module", "get_attr")
         }
         return frozenset(
@@ -112,7 +112,7 @@ class Trace:
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         wanted = {self.nodes[name] for name in names}
-        needed = set().union(*(self._ancestors(node) for node in wanted))
+        needed = set().union(*map(self._needed, wanted))
         last = [node for node in self.graph.nodes if node in wanted][-1]
         kept: dict[fx.Node, fx.Node] = {}
         for node in self.graph.nodes:
@@ -123,6 +123,19 @@ class Trace:
                 kept[node] = value if node is last else graph.call_method("clone", (value,))
         graph.output(tuple(kept[self.nodes[name]] for name in names))
         return fx.GraphModule(self.model, graph)
+
+    def _needed(self, node: fx.Node) -> set[fx.Node]:
+        """Give what a node depends on: its ancestors, and what ran before it for its effect alone.
+
+        The latter are nodes whose result nobody uses: checks, and operations in place.
+        """
+        needed = self._ancestors(node)
+        for earlier in self.graph.nodes:
+            if earlier is node:
+                return needed
+            if not earlier.users:
+                needed |= self._ancestors(earlier)
+        return needed
 
     @staticmethod
     def _ancestors(node: fx.Node) -> set[fx.Node]:
@@ -159,7 +172,8 @@ class Parts(nn.Module):
         """Give one tensor an output for (B, 3, H, W)."""
         values: dict[int, torch.Tensor] = {}
         for part, positions in zip(self.parts, self.positions, strict=True):
-            out = part(x)
+            # A part may change its input in place.
+            out = part(x.clone() if len(self.positions) > 1 else x)
             values.update(zip(positions, out if isinstance(out, tuple) else (out,), strict=True))
         return tuple(
             values[i].permute(0, 3, 1, 2) if last and values[i].ndim == 4 else values[i]
