@@ -13,6 +13,7 @@ import numpy as np
 
 from featx import images
 from featx.embedding.reading import Reader, Taken, in_order, workers
+from featx.embedding.sinks import known_failure
 from featx.embedding.work import Network, Work
 from featx.errors import ImageError
 
@@ -91,7 +92,7 @@ def embed(
     _save_tokens(tokens, entries, unsaved)
     taken = _with_twins([done[i] for i in range(len(entries))])
     if raise_on_error:
-        _raise_missing(entries, taken)
+        _raise_known(entries, taken, sinks)
     return Located(taken, work.computed, work.derived)
 
 
@@ -121,10 +122,14 @@ def _with_twins(taken: list[Taken]) -> list[Taken]:
     return [t if t.items is not None else replace(first[t.digest], index=t.index) for t in taken]
 
 
-def _raise_missing(entries: Sequence[Entry], taken: Sequence[Taken]) -> None:
+def _raise_known(entries: Sequence[Entry], taken: Sequence[Taken], sinks: Sequence[Sink]) -> None:
+    """Raise for the first image that is not there, or that a store knows as undecodable."""
     for one in taken:
-        if one.failure is not None:
-            raise ImageError(f"{entries[one.index].path}: {one.failure}")
+        reason = one.failure or next(
+            (known for sink in sinks if (known := known_failure(sink.store, one.digest))), None
+        )
+        if reason is not None:
+            raise ImageError(f"{entries[one.index].path}: {reason}")
 
 
 def _sample(entries: Sequence[Entry], todo: Sequence[int], pre: Preprocess, seed: int) -> Array:

@@ -82,6 +82,15 @@ def can_derive(sink: Sink, digest: bytes, items: int) -> bool:
     return bool((_states(sink.flat, digest, items) == DONE).all())
 
 
+def known_failure(store: FeatureStore | None, digest: bytes | None) -> str | None:
+    """Give the reason that a store keeps for an undecodable image; None if it keeps none."""
+    if store is None or digest is None:
+        return None
+    one = np.frombuffer(digest, dtype=np.uint8)[None, :]
+    rows = store.rows(one, np.zeros(1, np.uint16))
+    return store.reasons(rows[rows >= 0])[0] if rows[0] >= 0 else None
+
+
 def _states(store: FeatureStore | None, digest: bytes, items: int) -> Array:
     """(items,) uint8 of one image."""
     if store is None:
