@@ -85,6 +85,30 @@ def test_bad_images_are_listed_and_too_many_are_exit_code_3() -> None:
     assert "bad\\n.jpg" in result.stderr
 
 
+def test_fit_and_predict() -> None:
+    extract()
+    record = json.loads(ok("fit", "--head", "ridge", "--cv", "3", "--n-jobs", "1", "--json"))
+    assert (record["head"], record["n"], record["task"]) == ("ridge", 18, "classification")
+    assert record["metrics"]["accuracy"]["mean"] > 0.8
+    assert len(record["candidates"]) > 1
+    assert set(record["best_params"]) == {"alpha"}
+
+    text = ok("fit", "--head", "svm", "--cv", "3", "--no-search", "--set", "C=1", "--name", "mine")
+    assert "parameters: C=1" in text
+    assert "results: " + str(Path("runs/mine")) in text
+    assert "mine" in ok("runs")
+
+    model = record["path"]
+    shown = ok("predict", model, "photos", "--evaluate", "--json")
+    value = json.loads(shown)
+    assert (value["rows"], value["predicted"], value["failed"]) == (18, 18, 0)
+    assert value["metrics"]["accuracy"]["mean"] > 0.8
+    assert {"prediction", "status", "reason"} <= set(value["predictions"][0])
+    ok("predict", model, str(Path("photos/cat/0.jpg")), "-o", "out.csv")
+    assert Path("out.csv").read_text(encoding="utf-8").count("\n") == 2
+    assert "18 rows: 18 predicted" in ok("predict", model, "photos")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

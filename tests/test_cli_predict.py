@@ -50,7 +50,7 @@ def test_a_table_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert predict.options["cache_new"] is True
     assert result.stdout == (
         "path     prediction  score  reason\n"
-        "a.jpg    cat         0.900\n"
+        "a.jpg    cat         0.9\n"
         "b\\n.jpg  -           -      zero bytes\n"
         "2 rows: 1 predicted, 1 failed\n"
         "metric    value   95 % interval\n"

@@ -55,7 +55,6 @@ def test_no_total_and_nothing_done() -> None:
         "reading: 0, 0.00/s",
         "a note",
         "inside: 2 of 2 in 10 s, 0.20/s",
-        "reading: 0 in 41 s, 0.00/s",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -168,9 +169,10 @@ def report(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
     yield ""
     yield from _scores(records, plus_minus)
     yield ""
-    yield from dict.fromkeys(record["how"] for record in records)
+    for how in dict.fromkeys(record["how"] for record in records):
+        yield from wrap(how, 79)
     for note in dict.fromkeys(note for record in records for note in record["notes"]):
-        yield f"note: {note}"
+        yield from wrap(f"note: {note}", 79, subsequent_indent="  ")
     for record in records:
         yield f"results: {record['path']} ({duration(sum(record['seconds'].values()))})"
 

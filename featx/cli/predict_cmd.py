@@ -140,7 +140,7 @@ def _said(cells: tuple[Any, ...], scored: bool) -> list[str]:
     if status != "ok":
         return ["-", *(["-"] if scored else []), str(reason)]
     shown = number(prediction) if isinstance(prediction, float) else str(prediction)
-    return [shown, *([number(max(scores))] if scored else []), ""]
+    return [shown, *([f"{max(scores):.3g}"] if scored else []), ""]
 
 
 def _refuse_many_failures(value: JsonObject, allowed: int | str) -> None:

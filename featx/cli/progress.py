@@ -82,9 +82,11 @@ class PlainProgress:
         self._write(message)
 
     def finish(self) -> None:
-        """End the current task and write what it came to."""
+        """End the current task and write what it came to, if to anything."""
         with self._lock:
-            self._write(self._tasks.pop().last_line(self._clock()))
+            task = self._tasks.pop()
+            if task.done:
+                self._write(task.last_line(self._clock()))
 
     def close(self) -> None:
         """Nothing is left to tidy up."""
