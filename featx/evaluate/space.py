@@ -3,6 +3,12 @@
 Where there are more features than rows, a head is fitted on the few coordinates of `featx.reduce`;
 else on the features themselves. Scaling happens here: rows to unit length once for all, features
 by what the training rows of each split say.
+
+A network sees more than inner products: its steps depend on the axes. It gets the training rows
+centred, turned to their principal axes and divided by one number, all of which are folded into its
+first layer afterwards. So it is scikit-learn's network on those coordinates, not the one that
+scikit-learn would train on the raw features, and what a test row has outside the span of the
+training rows does not reach it.
 """
 
 from __future__ import annotations
