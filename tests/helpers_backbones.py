@@ -43,7 +43,7 @@ def literal(model: nn.Module, layer: str, weights: Any, images: list[Image.Image
     whole = weights.transforms()
     resize = round(whole.resize_size[0] * 224 / whole.crop_size[0])
     transforms = weights.transforms(crop_size=224, resize_size=resize)
-    extractor = create_feature_extractor(model.eval(), {layer: "out"})
+    extractor = create_feature_extractor(model.eval(), {layer: "out"}, suppress_diff_warning=True)
     with torch.inference_mode():
         batch = torch.stack([transforms(image) for image in images])
         return torch.flatten(extractor(batch)["out"], 1).numpy()
