@@ -1,1 +1,54 @@
-"""featx: embed images once with a frozen backbone, fit heads in seconds, believe the number."""
+"""Embed images once with a frozen backbone, fit heads in seconds, believe the number.
+
+>>> import featx
+>>> featx.extract("photos", backbone="vgg16")  # doctest: +SKIP
+>>> view = featx.load("photos")  # doctest: +SKIP
+>>> featx.fit(view, "svm")  # doctest: +SKIP
+
+Nothing heavy is imported until it is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from featx.embedder import Embedder as Embedder
+    from featx.extraction import Extraction as Extraction
+    from featx.extraction import extract as extract
+    from featx.features import Features as Features
+    from featx.features import load as load
+    from featx.fitting import cross_validate as cross_validate
+    from featx.fitting import fit as fit
+    from featx.fitting import fit_targets as fit_targets
+    from featx.model import Model as Model
+    from featx.model import load_model as load_model
+    from featx.prediction import predict as predict
+    from featx.result import FitResult as FitResult
+
+_WHERE = {
+    "Embedder": "embedder",
+    "Extraction": "extraction",
+    "Features": "features",
+    "FitResult": "result",
+    "Model": "model",
+    "cross_validate": "fitting",
+    "extract": "extraction",
+    "fit": "fitting",
+    "fit_targets": "fitting",
+    "load": "features",
+    "load_model": "model",
+    "predict": "prediction",
+}
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'featx' has no attribute {name!r}")
+    value = getattr(import_module(f"featx.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

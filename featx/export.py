@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from featx._types import Array
-    from featx.load import Features
+    from featx.features import Features
 
 
 def export(features: Features, to: str, output: Path) -> Path:

@@ -11,7 +11,7 @@ from featx._files import writing
 from featx._types import Silent
 from featx.errors import AmbiguousNameError, NotFoundError
 from featx.export import export as write_export
-from featx.load import load
+from featx.features import load
 from featx.store import FeatureStore, compact, list_stores
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def export(
     Raises
     ------
     FeatxError
-        As `featx.load.load` and `featx.export.export`.
+        As `featx.load` and `featx.export.export`.
     """
     found = load(name, features, cache=cache, say=say)
     path = Path(output) if output is not None else Path(f"{found.name}.{to}")

@@ -95,7 +95,7 @@ class Model:
         return self.outputs(found.X[found.row_of]).prediction
 
     def predict_table(self, images: Any) -> pd.DataFrame:
-        """Predict a table: see `featx.predict.Predictions.frame`.
+        """Predict a table: see `featx.prediction.Predictions.frame`.
 
         Raises
         ------

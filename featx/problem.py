@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from featx._types import Array, Ints, JsonObject
     from featx.evaluate import Task
-    from featx.load import Features
+    from featx.features import Features
     from featx.manifest import Manifest
 
 

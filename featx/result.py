@@ -24,7 +24,7 @@ from featx.tables import write_table
 if TYPE_CHECKING:
     from featx._types import Array, Float64s, JsonObject
     from featx.evaluate import Evaluation
-    from featx.load import Features
+    from featx.features import Features
     from featx.problem import Problem
 
 SCHEMA_VERSION = 1

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from featx import datasets
-from featx.load import Features, load
+from featx.features import Features, load
 from featx.manifest import Manifest
 from featx.recipe import Recipe
 from featx.store import StoreWriter

@@ -27,9 +27,9 @@ def extract(*data, progress, **options):
     time.sleep({wait})
     progress.finish()
     return []
-fake = types.ModuleType("featx.extract")
+fake = types.ModuleType("featx.extraction")
 fake.extract = extract
-sys.modules["featx.extract"] = fake
+sys.modules["featx.extraction"] = fake
 main()
 """
 

@@ -14,8 +14,8 @@ from sklearn.svm import LinearSVC
 
 from featx.embedder import Embedder
 from featx.errors import ImageError
-from featx.extract import extract
-from featx.load import load
+from featx.extraction import extract
+from featx.features import load
 
 
 @pytest.fixture

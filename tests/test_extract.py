@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from helpers_photos import CLASSES, folder, photo, tiny
 
-import featx.extract as extraction
+from featx import extraction
 from featx.errors import ImageError, TooManyFailedError, UsageError
-from featx.extract import extract, parse_max_failed
-from featx.load import load
+from featx.extraction import extract, parse_max_failed
+from featx.features import load
 
 BACKBONE = "helpers_photos:tiny"
 OPTIONS = {"backbone": BACKBONE, "image_size": 32, "precision": "fp32"}

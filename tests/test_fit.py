@@ -18,8 +18,8 @@ import featx.result
 from featx._types import Silent
 from featx.artifact import read_artifact
 from featx.errors import FeatxError, HeadTaskError, TargetError, UnknownNameError, UsageError
-from featx.fit import cross_validate, fit, fit_targets
-from featx.load import Features
+from featx.features import Features
+from featx.fitting import cross_validate, fit, fit_targets
 
 X, KIND = blobs(60)
 NAMES = np.array(["cat", "dog", "<script>|**x**\n,\"'=1+1"])
@@ -315,7 +315,7 @@ def test_cross_validate_writes_nothing(
 
 def test_fit_loads_no_torch(features: Features, tmp_path: Path) -> None:
     code = (
-        "import sys; from featx.fit import fit; "
+        "import sys; from featx.fitting import fit; "
         f"fit(cache={str(tmp_path / 'cache')!r}, out=None, search=False, n_jobs=1); "
         "assert 'torch' not in sys.modules"
     )

@@ -42,4 +42,6 @@ def test_the_cache_is_kept_without_torch(command: str, tmp_path: Path) -> None:
 
 
 def test_a_linear_head_is_fitted_without_torch() -> None:
-    assert not loaded("-c", "import featx.fit, featx.evaluate, featx.load, featx.runs") & TORCH
+    assert (
+        not loaded("-c", "import featx.fitting, featx.evaluate, featx.features, featx.runs") & TORCH
+    )

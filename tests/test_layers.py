@@ -24,8 +24,13 @@ LAYERS = {
     "2 adapters": [
         "sources images tokens datasets backbones store heads artifact demo tables runs",
     ],
-    "3 engines": ["forward evaluate catalog", "load embedding"],
-    "4 workflows": ["export problem embedder extract", "manage result", "fit model", "predict"],
+    "3 engines": ["forward evaluate catalog", "features embedding"],
+    "4 workflows": [
+        "export problem embedder extraction",
+        "manage result",
+        "fitting model",
+        "prediction",
+    ],
     "5 shells": ["cli", "featx", "__main__"],
 }
 ROWS = [row.split() for rows in LAYERS.values() for row in rows]

@@ -18,8 +18,8 @@ from featx.errors import (
     UnknownNameError,
     UsageError,
 )
-from featx.extract import extract
-from featx.load import load
+from featx.extraction import extract
+from featx.features import load
 
 LABEL = "helpers_photos:tiny:output:flatten@64"
 

@@ -27,9 +27,9 @@ from featx.errors import (
     UnknownNameError,
     UsageError,
 )
-from featx.extract import extract
-from featx.load import Features, load
-from featx.predict import Model, load_model, predict
+from featx.extraction import extract
+from featx.features import Features, load
+from featx.prediction import Model, load_model, predict
 
 SIZE = 64
 COLOURS = {"blue": (40, 40, 200), "red": (200, 40, 40)}

@@ -48,7 +48,7 @@ def demo(console: Console, cache: o.Cache = None, out: o.Out = "runs") -> None:
 
 def _embed(console: Console, cache: Path) -> JsonObject:
     from featx.demo import BACKBONE, NAME, demo_table, demo_weights
-    from featx.extract import extract
+    from featx.extraction import extract
 
     table, weights = demo_table(cache), demo_weights(cache)
     _announce(console, "extract", str(table), "--backbone", BACKBONE, "--weights", str(weights))
@@ -68,7 +68,7 @@ def _embed(console: Console, cache: Path) -> JsonObject:
 def _fit(
     console: Console, extraction: JsonObject, step: tuple[str, str], cache: Path, out: str
 ) -> JsonObject:
-    from featx.fit import fit
+    from featx.fitting import fit
 
     head, target = step
     _announce(console, "fit", "--head", head, "--target", target)

@@ -130,7 +130,7 @@ def extract(
 
     What is cached already is not computed again.
     """
-    from featx.extract import extract
+    from featx.extraction import extract
 
     done = extract(
         one_or_all(data),

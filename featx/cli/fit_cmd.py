@@ -121,7 +121,7 @@ def fit(
     A searched grid is scored nested: the rows that score never choose.
     """
     grid_texts, fixed_texts = pairs("--grid", grid), pairs("--set", fixed)
-    from featx.fit import fit, fit_targets
+    from featx.fitting import fit, fit_targets
 
     options: dict[str, Any] = {
         "data": data,

@@ -73,7 +73,7 @@ def predict(
     They go through the recipe that the model was fitted on.
     """
     allowed = max_failed(failed)
-    from featx.predict import predict
+    from featx.prediction import predict
 
     done = predict(
         model,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from featx._types import Silent
 from featx.evaluate import Spec, evaluate
+from featx.features import Features, load
 from featx.heads import check_head, parse_grid, parse_params
-from featx.load import Features, load
 from featx.problem import Problem, pose
 from featx.result import FitResult, keep
 from featx.runs import check_name

@@ -10,7 +10,7 @@ from featx._types import Silent
 from featx.backbones import BackboneRequest
 from featx.embedding import How, manifest_of, run_pass
 from featx.errors import TooManyFailedError, UsageError
-from featx.load import view
+from featx.features import view
 from featx.sources import open_source
 from featx.store import FeatureStore
 

@@ -11,8 +11,8 @@ from helpers_photos import folder
 from featx import datasets
 from featx.catalog import cache_dir
 from featx.errors import AmbiguousNameError, NotFoundError, TargetError, UnknownNameError
-from featx.extract import extract
-from featx.load import as_numbers, load
+from featx.extraction import extract
+from featx.features import as_numbers, load
 
 
 @pytest.fixture(scope="module")
