@@ -13,7 +13,7 @@ from featx.errors import AmbiguousNameError, SourceNotFoundError, TooManyFailedE
 
 def fake_extract(monkeypatch: pytest.MonkeyPatch, answer: Any) -> Workflow:
     workflow = Workflow(answer)
-    replace_module(monkeypatch, "extract", extract=workflow)
+    replace_module(monkeypatch, "extraction", extract=workflow)
     return workflow
 
 

@@ -43,7 +43,7 @@ def fake_fit(
 ) -> tuple[Workflow, Workflow]:
     results = [SimpleNamespace(record=record) for record in records]
     one, many = Workflow(results[0]), Workflow(results)
-    replace_module(monkeypatch, "fit", fit=one, fit_targets=many)
+    replace_module(monkeypatch, "fitting", fit=one, fit_targets=many)
     return one, many
 
 
@@ -89,9 +89,9 @@ def test_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         "  tuned C over 1e-06, 0.001, 1 by accuracy\n"
         "  chosen: C=0.001, tol=0.0001\n"
         "\n"
-        "metric       mean ± std   95 % interval  most frequent class\n"
-        "accuracy  0.889 ± 0.012  0.870 to 0.900                0.173\n"
-        "log_loss          123.5               -                    -\n"
+        "metric       mean ± std   95 % interval  baseline: most frequent class\n"
+        "accuracy  0.889 ± 0.012  0.870 to 0.900                          0.173\n"
+        "log_loss          123.5               -                              -\n"
         "\n"
         "nested 5-fold cross-validation\n"
         "note: column 'person' looks like an identity\n"

@@ -63,8 +63,8 @@ def fake_demo(monkeypatch: pytest.MonkeyPatch, **extraction: Any) -> tuple[Workf
         LICENSE="CC BY-NC-SA 4.0",
         CITATIONS=("Deitsch et al., Automatic classification " + "of cells " * 10,),
     )
-    replace_module(monkeypatch, "extract", extract=extract)
-    replace_module(monkeypatch, "fit", fit=fit)
+    replace_module(monkeypatch, "extraction", extract=extract)
+    replace_module(monkeypatch, "fitting", fit=fit)
     return extract, fit
 
 

@@ -23,7 +23,7 @@ def fake_predict(
         "metrics": metrics,
     }
     workflow = Workflow(SimpleNamespace(frame=frame, to_json=lambda: value))
-    replace_module(monkeypatch, "predict", predict=workflow)
+    replace_module(monkeypatch, "prediction", predict=workflow)
     return workflow
 
 

@@ -170,9 +170,9 @@ def report(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
     yield from _scores(records, plus_minus)
     yield ""
     for how in dict.fromkeys(record["how"] for record in records):
-        yield from wrap(how, 79)
+        yield from _wrapped(how)
     for note in dict.fromkeys(note for record in records for note in record["notes"]):
-        yield from wrap(f"note: {note}", 79, subsequent_indent="  ")
+        yield from _wrapped(f"note: {note}", rest="  ")
     for record in records:
         yield f"results: {record['path']} ({duration(sum(record['seconds'].values()))})"
 
@@ -186,7 +186,8 @@ def _what(record: JsonObject) -> Iterator[str]:
     for parameter in record["best_params"] if searched else ():
         values = dict.fromkeys(_value(row["params"].get(parameter)) for row in searched)
         if len(values) > 1:
-            yield f"  tuned {parameter} over {', '.join(values)} by {record['criterion']}"
+            grid = f"tuned {parameter} over {', '.join(values)} by {record['criterion']}"
+            yield from _wrapped(grid, "  ", "    ")
     chosen = ", ".join(f"{key}={_value(value)}" for key, value in record["best_params"].items())
     yield f"  {'chosen' if searched else 'parameters'}: {chosen or 'the defaults'}"
 
@@ -194,7 +195,8 @@ def _what(record: JsonObject) -> Iterator[str]:
 def _scores(records: list[JsonObject], plus_minus: str) -> Iterator[str]:
     several = len(records) > 1
     header = ["target"] if several else []
-    header += ["metric", f"mean {plus_minus} std", "95 % interval", records[0]["baseline_kind"]]
+    baseline_name = f"baseline: {records[0]['baseline_kind']}"
+    header += ["metric", f"mean {plus_minus} std", "95 % interval", baseline_name]
     rows = []
     for record in records:
         for metric, score in record["metrics"].items():
@@ -203,6 +205,17 @@ def _scores(records: list[JsonObject], plus_minus: str) -> Iterator[str]:
             cells = [metric, number(score["mean"]) + spread, interval(score), number(baseline)]
             rows.append([record["target"], *cells] if several else cells)
     return table(header, rows, right=range(len(header) - 3, len(header)))
+
+
+def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
+    return wrap(
+        text,
+        79,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _value(value: Any) -> str:
