@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from featx import catalog, datasets
 from featx._files import writing
 from featx._types import Silent
+from featx.drift import drift
 from featx.errors import AmbiguousNameError, NotFoundError
 from featx.export import export as write_export
 from featx.features import load
@@ -84,16 +85,24 @@ def _data_info(cache: Path, name: str) -> JsonObject:
 
 
 def verify(
-    name: str | None = None, cache: PathLike | None = None, progress: Progress | None = None
+    name: str | None = None,
+    cache: PathLike | None = None,
+    *,
+    sample: int = 0,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> JsonObject:
     """Read every stored byte of one store, or of all, and name each chunk that is damaged.
 
-    What is damaged is marked; the next extraction computes it again.
+    What is damaged is marked; the next extraction computes it again. With ``sample``, so many
+    seeded rows of each undamaged store are computed again and compared.
 
     Raises
     ------
     NotFoundError, AmbiguousNameError
         If the name fits nothing, or several things.
+    FeatxError
+        As `featx.drift.drift`, with ``sample``.
     """
     folder = catalog.cache_dir(cache)
     report = progress or Silent()
@@ -101,22 +110,27 @@ def verify(
         stores, broken = list_stores(folder)
     else:
         stores, broken = [catalog.find_store(folder, name)], []
-    damages = [
-        {
-            "features": store.recipe.label,
-            "array": damage.array,
-            "block": damage.block,
-            "file": str(damage.file),
-            "reason": damage.reason,
-        }
-        for store in stores
-        for damage in store.check(report)
-    ]
+    found = [(store, store.check(report)) for store in stores]
     return {
         "cache": str(folder.absolute()),
         "stores": len(stores),
         "blocks": sum(store.counts()["blocks"] for store in stores),
-        "damages": damages,
+        "damages": [
+            {
+                "features": store.recipe.label,
+                "array": damage.array,
+                "block": damage.block,
+                "file": str(damage.file),
+                "reason": damage.reason,
+            }
+            for store, damages in found
+            for damage in damages
+        ],
+        "drift": [
+            {"features": store.recipe.label, **drift(store, folder, sample, seed, report)}
+            for store, damages in found
+            if sample and not damages and store.counts()["done"]
+        ],
         "unreadable": [{"store": path.name, "reason": reason} for path, reason in broken],
     }
 

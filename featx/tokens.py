@@ -107,6 +107,17 @@ class TokenIndex:
                 self._writable = False
                 self._failed(error)
 
+    def paths(self) -> dict[bytes, bytes]:
+        """Give, for each digest, the absolute path of a file that had it."""
+        with self._lock:
+            if self._database is None:
+                return {}
+            try:
+                return dict(self._database.execute("SELECT digest, path FROM tokens"))
+            except sqlite3.Error as error:
+                self._failed(error)
+                return {}
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:

@@ -86,6 +86,7 @@ def report(damages: list[Any], unreadable: list[Any]) -> dict[str, Any]:
         "blocks": 5,
         "damages": damages,
         "unreadable": unreadable,
+        "drift": [],
     }
 
 
@@ -101,6 +102,17 @@ def test_verify(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "damaged: vgg16:features:flatten@224, features block 3: the checksum" in bad.stdout
     assert "1 chunk damaged; `featx extract`" in bad.stdout
     assert featx("verify", "--json").exit_code == 1
+
+    for passed in (True, False):
+        drift = {"features": "vgg16", "rows": 5, "min_cosine": 0.5, "relative_error": 0.25}
+        manage = fake_manage(
+            monkeypatch, verify=report([], []) | {"drift": [drift | {"passed": passed}]}
+        )
+        sampled = featx("verify", "--sample", "5")
+        assert manage["verify"].options["sample"] == 5
+        assert sampled.exit_code == (0 if passed else 1)
+        assert "5 rows of vgg16" in sampled.stdout
+        assert ("OUT OF tolerance" in sampled.stdout) is not passed
 
     fake_manage(monkeypatch, verify=report([], BROKEN))
     unreadable = featx("verify", "--json")

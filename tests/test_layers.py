@@ -26,7 +26,7 @@ LAYERS = {
     ],
     "3 engines": ["forward evaluate catalog", "features embedding"],
     "4 workflows": [
-        "export problem embedder extraction",
+        "export problem embedder extraction drift",
         "manage result",
         "fitting model",
         "prediction",

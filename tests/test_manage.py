@@ -76,6 +76,19 @@ def test_a_flipped_byte_is_found_named_repaired_and_forgotten(cache: Path, tmp_p
     assert manage.verify(LABEL, cache)["damages"] == []
 
 
+def test_rows_computed_again_lie_where_they_lay(cache: Path, tmp_path: Path) -> None:
+    (drift,) = manage.verify(LABEL, cache, sample=5)["drift"]
+    assert (drift["rows"], drift["passed"]) == (5, True)
+    assert drift["min_cosine"] > 0.99999
+    victim = tmp_path / "photos" / "cat" / "0.jpg"
+    victim.write_bytes((tmp_path / "photos" / "cat" / "1.jpg").read_bytes())
+    (drift,) = manage.verify(LABEL, cache, sample=100)["drift"]
+    assert drift["rows"] == 8, "an image that has changed is not compared"
+    (tmp_path / "photos").rename(tmp_path / "gone")
+    with pytest.raises(NotFoundError, match="featx extract"):
+        manage.verify(LABEL, cache, sample=5)
+
+
 def test_gc_keeps_every_vector(cache: Path, tmp_path: Path) -> None:
     from helpers_photos import photo
 

@@ -93,16 +93,26 @@ def _plain(item: Any) -> str:
 
 
 @command
-def verify(console: Console, name: OptionalName = None, cache: o.Cache = None) -> None:
+def verify(
+    console: Console,
+    name: OptionalName = None,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Also compute N rows of each store again, and compare.")
+    ] = 0,
+    seed: o.Seed = 0,
+    cache: o.Cache = None,
+) -> None:
     """Read every stored byte again, and name what is damaged.
 
-    Exits with 1 where something is. The next `featx extract` computes it again.
+    Exits with 1 where something is, or where rows computed again lie out of tolerance. The next
+    `featx extract` computes what is damaged again.
     """
     from featx.manage import verify
 
-    value = verify(name, cache, progress=console.progress)
+    value = verify(name, cache, sample=sample, seed=seed, progress=console.progress)
     console.show(value, _verify_lines(value))
-    if value["damages"] or value["unreadable"]:
+    out_of_tolerance = not all(one["passed"] for one in value["drift"])
+    if value["damages"] or value["unreadable"] or out_of_tolerance:
         raise typer.Exit(1)
 
 
@@ -114,6 +124,12 @@ def _verify_lines(value: JsonObject) -> Iterator[str]:
         yield f"damaged: {one['features']}, {one['array']} block {one['block']}: {one['reason']}"
         yield f"  {one['file']}"
     yield from _unreadable_lines(value)
+    for one in value["drift"]:
+        yield (
+            f"computed again: {count(one['rows'], 'row')} of {one['features']}: cosine with the "
+            f"stored ones at least {one['min_cosine']:.6f}, relative error "
+            f"{one['relative_error']:.2g}, {'within' if one['passed'] else 'OUT OF'} tolerance"
+        )
     if damages:
         yield f"{count(len(damages), 'chunk')} damaged; `featx extract` of the same images repairs"
     elif not value["unreadable"]:

@@ -38,6 +38,8 @@ class How:
     ----------
     write
         Whether new vectors go into the cache, or into memory alone.
+    fresh
+        Whether everything is computed, as if nothing were cached; with ``write`` off.
     rehash
         Whether files are read again though size, time and inode are unchanged.
     retry_failed
@@ -50,6 +52,7 @@ class How:
     precision: str = "auto"
     batch_size: int | None = None
     write: bool = True
+    fresh: bool = False
     rehash: bool = False
     retry_failed: bool = False
     raise_on_error: bool = False
@@ -88,7 +91,9 @@ def run_pass(
     for note in resolved.notes:
         progress.say(note)
     notes = list(resolved.notes)
-    sinks: Sequence[Sink] = [_reading(cache, recipe) for recipe in resolved.recipes]
+    sinks: Sequence[Sink] = [
+        MemorySink(recipe) if how.fresh else _reading(cache, recipe) for recipe in resolved.recipes
+    ]
     pre = resolved.recipes[0].preprocess
     with ExitStack() as stack:
         tokens = stack.enter_context(TokenIndex(cache, _counting(pre), progress.say))
