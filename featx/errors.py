@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class FeatxError(Exception):
@@ -69,9 +69,19 @@ class ImageError(FeatxError, ValueError):
 
 
 class TooManyFailedError(FeatxError, RuntimeError):
-    """More images failed than ``max_failed`` allows."""
+    """More images failed than ``max_failed`` allows.
+
+    Attributes
+    ----------
+    results
+        What was done all the same, as it would have been returned.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, results: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        self.results = results
 
 
 class WeightsError(FeatxError, ValueError):

@@ -178,13 +178,14 @@ def extract(
     ImageError
         If ``on_error="raise"`` and an image is bad.
     TooManyFailedError
-        If more images failed than ``max_failed``; what is done is kept.
+        If more images failed than ``max_failed``; what is done is kept, and in ``results``.
     NumericsError, DeviceError, CacheWriteError
         If values, the device or the disk cannot hold it; what is done is kept.
     """
     report = progress or Silent()
     _check_choice("on_error", on_error, ("record", "raise"))
     _check_choice("decoder", decoder, ("auto", "pil"))
+    parse_max_failed(max_failed, 0)
     folder = catalog.cache_dir(cache)
     reference = precision == "fp32" and decoder == "pil"
     how = How(
@@ -295,7 +296,8 @@ def _refuse_many_failures(out: Sequence[Extraction], n: int, max_failed: int | s
     raise TooManyFailedError(
         f"{len(worst.failed)} of {n} images have no vector, more than the {allowed} that "
         f"--max-failed {max_failed} allows; the first: {path}: {reason}; the others are cached, "
-        "and --max-failed 100% accepts this"
+        "and --max-failed 100% accepts this",
+        out,
     )
 
 

@@ -85,4 +85,4 @@ def test_too_many_failed(monkeypatch: pytest.MonkeyPatch, allowed: str) -> None:
     value = json.loads(result.stdout)
     assert value["predictions"][0]["probability_cat"] == 0.9
     assert value["predictions"][1]["prediction"] is None
-    assert f"1 of 2 images have no prediction, more than --max-failed {allowed}" in result.stderr
+    assert "1 of 2 images have no prediction, more than the 0 that --max-failed" in result.stderr

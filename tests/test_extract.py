@@ -137,8 +137,9 @@ def test_failures_are_kept_with_their_reasons(photos: Path, cache: Path) -> None
     (again,) = run(photos, cache, max_failed=2)
     assert (again.computed, again.failed) == (0, done.failed)
     assert load(cache=cache).failed["path"].tolist() == ["cat/cut.jpg", "cat/empty.jpg"]
-    with pytest.raises(TooManyFailedError, match="2 of 20 images have no vector"):
+    with pytest.raises(TooManyFailedError, match="2 of 20 images have no vector") as error:
         run(photos, cache, max_failed=1)
+    assert [e.rows for e in error.value.results] == [18]  # type: ignore[attr-defined]
     for folder_ in (cache.with_name("other"), cache):  # met for the first time, and known before
         with pytest.raises(ImageError, match=r"cut\.jpg"):
             run(photos, folder_, on_error="raise")

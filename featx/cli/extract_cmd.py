@@ -13,9 +13,10 @@ from featx.cli.console import Console
 from featx.cli.jsonable import jsonable
 from featx.cli.parsing import image_size, max_failed, names, numbers, one_or_all
 from featx.cli.text import count, duration, literal, rate
+from featx.errors import TooManyFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from featx._types import JsonObject
 
@@ -132,44 +133,53 @@ def extract(
     """
     from featx.extraction import extract
 
-    done = extract(
-        one_or_all(data),
-        backbone=names(backbone),
-        layers=names(layer),
-        pools=names(pool),
-        name=name,
-        append=append,
-        limit=limit,
-        limit_per_class=limit_per_class,
-        label_column=label_column,
-        seed=seed,
-        path_column=path_column,
-        root=root,
-        image_size=image_size(size),
-        resize=resize,
-        precision=precision,
-        decoder=decoder,
-        device=device,
-        dtype=dtype,
-        batch_size=batch_size,
-        cache=cache,
-        weights=weights,
-        weights_key=weights_key,
-        strip_prefix=strip_prefix,
-        preprocess=preprocess,
-        mean=numbers("--mean", mean),
-        std=numbers("--std", std),
-        interpolation=interpolation,
-        intensity=intensity,
-        channels=channels,
-        page=page,
-        reader=reader,
-        on_error=on_error,
-        retry_failed=retry_failed,
-        rehash=rehash,
-        max_failed=max_failed(failed),
-        progress=console.progress,
-    )
+    try:
+        done = extract(
+            one_or_all(data),
+            backbone=names(backbone),
+            layers=names(layer),
+            pools=names(pool),
+            name=name,
+            append=append,
+            limit=limit,
+            limit_per_class=limit_per_class,
+            label_column=label_column,
+            seed=seed,
+            path_column=path_column,
+            root=root,
+            image_size=image_size(size),
+            resize=resize,
+            precision=precision,
+            decoder=decoder,
+            device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+            cache=cache,
+            weights=weights,
+            weights_key=weights_key,
+            strip_prefix=strip_prefix,
+            preprocess=preprocess,
+            mean=numbers("--mean", mean),
+            std=numbers("--std", std),
+            interpolation=interpolation,
+            intensity=intensity,
+            channels=channels,
+            page=page,
+            reader=reader,
+            on_error=on_error,
+            retry_failed=retry_failed,
+            rehash=rehash,
+            max_failed=max_failed(failed),
+            progress=console.progress,
+        )
+    except TooManyFailedError as error:
+        if error.results:
+            _show(console, error.results, cache)
+        raise
+    _show(console, done, cache)
+
+
+def _show(console: Console, done: Sequence[object], cache: str | None) -> None:
     values = [jsonable(one) for one in done]
     console.show(as_one(values), lines(values, cache))
 

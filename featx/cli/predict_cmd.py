@@ -144,12 +144,12 @@ def _said(cells: tuple[Any, ...], scored: bool) -> list[str]:
 
 
 def _refuse_many_failures(value: JsonObject, allowed: int | str) -> None:
+    from featx.extraction import parse_max_failed
+
     n, failed = value["rows"], value["failed"]
-    share = isinstance(allowed, str)
-    most = n * float(allowed[:-1]) / 100 if isinstance(allowed, str) else allowed
+    most = parse_max_failed(allowed, n)
     if failed > most:
-        limit = f"{allowed} of {n}" if share else allowed
         raise TooManyFailedError(
-            f"{failed} of {n} images have no prediction, more than --max-failed {limit} allows; "
-            "the table says why for each; --max-failed 100% accepts this"
+            f"{failed} of {n} images have no prediction, more than the {most} that --max-failed "
+            f"{allowed} allows; the table says why for each; --max-failed 100% accepts this"
         )
