@@ -9,6 +9,7 @@ import numpy as np
 
 from featx._files import replacing
 from featx.errors import MissingDependencyError, UsageError, unknown_name
+from featx.tables import free_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +54,11 @@ def export(features: Features, to: str, output: Path) -> Path:
 
 
 def _npz(features: Features, path: Path) -> None:
-    columns = {str(k): _plain(v) for k, v in features.frame.items()}
-    taken = {"X", "recipe"} & set(columns)
-    named = {f"column_{k}" if k in taken else k: v for k, v in columns.items()}
+    arrays = {"X": features.raw, "recipe": np.array(_recipe(features))}
+    for name, values in features.frame.items():
+        arrays[free_name(str(name), [*arrays, "file", "allow_pickle"])] = _plain(values)
     with path.open("wb") as file:
-        np.savez(file, X=features.raw, recipe=np.array(_recipe(features)), **named)  # type: ignore[arg-type]
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _parquet(features: Features, path: Path) -> None:
@@ -67,7 +68,7 @@ def _parquet(features: Features, path: Path) -> None:
     x = np.ascontiguousarray(features.raw)
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(x.reshape(-1)), x.shape[1])
     table = pa.Table.from_pandas(features.frame, preserve_index=False)
-    table = table.append_column(_free("features", features.frame), vectors)
+    table = table.append_column(free_name("features", list(features.frame.columns)), vectors)
     pq.write_table(table.replace_schema_metadata({"featx": _recipe(features)}), path)
 
 
@@ -75,7 +76,8 @@ def _csv(features: Features, path: Path) -> None:
     import pandas as pd
 
     x = features.X
-    names = [f"f{i}" for i in range(x.shape[1])]
+    taken = list(features.frame.columns)
+    names = [free_name(f"f{i}", taken) for i in range(x.shape[1])]
     vectors = pd.DataFrame(x, columns=names)
     pd.concat([features.frame, vectors], axis=1).to_csv(path, index=False, encoding="utf-8")
 
@@ -85,14 +87,13 @@ def _zarr(features: Features, path: Path) -> None:
 
     group = zarr.open_group(path, mode="w", zarr_format=2)
     group.create_array("X", data=features.raw)
+    columns: dict[str, str] = {}
     for name, values in features.frame.items():
-        group.create_array(f"columns/{_key(str(name))}", data=_plain(values))
+        key = free_name(_key(str(name)), list(columns))
+        columns[key] = str(name)
+        group.create_array(f"columns/{key}", data=_plain(values))
     group.attrs.update(
-        {
-            "recipe": features.recipe.to_json(),
-            "data": features.name,
-            "columns": {_key(str(name)): str(name) for name in features.frame.columns},
-        }
+        {"recipe": features.recipe.to_json(), "data": features.name, "columns": columns}
     )
 
 
@@ -105,7 +106,11 @@ def _h5ad(features: Features, path: Path) -> None:
         ) from error
     import pandas as pd
 
-    obs = pd.DataFrame({str(k): _plain(v) for k, v in features.frame.items()})
+    columns: dict[str, Array] = {}
+    for name, values in features.frame.items():
+        # anndata keeps _index for itself, and takes a slash for a group of HDF5
+        columns[free_name(str(name).replace("/", "_"), [*columns, "_index"])] = _plain(values)
+    obs = pd.DataFrame(columns)
     obs.index = obs.index.astype(str)
     data = anndata.AnnData(X=features.X, obs=obs, uns={"featx_recipe": _recipe(features)})
     data.write_h5ad(path)
@@ -126,12 +131,6 @@ def _plain(values: pd.Series[Any]) -> Array:
 
 def _key(name: str) -> str:
     return "".join(c if c.isalnum() or c in "_-." else "_" for c in name) or "_"
-
-
-def _free(name: str, frame: pd.DataFrame) -> str:
-    while name in frame.columns:
-        name += "_"
-    return name
 
 
 FORMATS: dict[str, Callable[[Features, Path], None]] = {
