@@ -5,6 +5,7 @@ Which column is the target, the split or the group is chosen when fitting, never
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -83,8 +84,8 @@ class Manifest:
         """Give the manifest with the rows of ``other`` after its own.
 
         A row that both have (same path, digest and item) stays where it is and takes what is not
-        empty in the columns of ``other``. Columns that only one side has are empty in the other's
-        rows.
+        empty in the columns of ``other``; of several such rows the first is paired with the first,
+        the second with the second. Columns that only one side has are empty in the other's rows.
         """
         keys = self._keys() + other._keys()
         number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
@@ -101,6 +102,12 @@ class Manifest:
             frame=frame.groupby(group).last().reset_index(drop=True),
         )
 
-    def _keys(self) -> list[tuple[str, bytes, int]]:
-        digests = [row.tobytes() for row in self.digest]
-        return list(zip(self.path.tolist(), digests, self.item.tolist(), strict=True))
+    def _keys(self) -> list[tuple[str, bytes, int, int]]:
+        """(path, digest, item, how many rows before have these) of each row."""
+        seen: Counter[tuple[str, bytes, int]] = Counter()
+        keys = []
+        for path, digest, item in zip(self.path, self.digest, self.item.tolist(), strict=True):
+            same = (path, digest.tobytes(), item)
+            keys.append((*same, seen[same]))
+            seen[same] += 1
+        return keys

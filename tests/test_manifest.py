@@ -54,6 +54,18 @@ def test_append_keeps_order_updates_and_adds() -> None:
     assert both.append(week2).hash == both.hash
 
 
+def test_append_keeps_rows_that_name_one_image_twice() -> None:
+    raters = make(["a", "a", "b"], {"score": ["1", "2", "3"]})
+    both = raters.append(make(["a", "a", "a", "c"], {"score": ["1", "20", "4", "5"]}))
+    assert both.path.tolist() == ["a", "a", "b", "a", "c"]
+    assert both.frame["score"].tolist() == ["1", "20", "3", "4", "5"]
+    assert raters.append(raters).hash == raters.hash
+
+
+def test_append_needs_no_columns() -> None:
+    assert len(make(["a", "b"], {}).append(make(["b", "c"], {}))) == 3
+
+
 def test_round_trip_through_the_cache(tmp_path: Path) -> None:
     manifest = make(["a b", "ü\n", "😀"], {"id": ["007", None, "x"], "n": [1, 2, 3]})
     failure = np.array([None, "no such file", None], dtype=object)
