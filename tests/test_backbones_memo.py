@@ -19,6 +19,7 @@ from featx.errors import CacheWriteError
 def weights(tmp_path: Path) -> Path:
     file = tmp_path / "w.pth"
     torch.save(seeded_model("squeezenet1_1").state_dict(), file)
+    os.utime(file, ns=(2, 2))
     return file
 
 
@@ -70,6 +71,25 @@ def test_a_changed_weights_file_is_read_again(tmp_path, weights):
     weights.unlink()
     with pytest.raises(FileNotFoundError):
         resolve(request, tmp_path)
+
+
+def test_weights_that_have_just_changed_have_no_memo(tmp_path, weights, monkeypatch):
+    """They may change again without their time stamp showing it, or have while they were read."""
+    request, real = small(weights=str(weights)), memo.load_backbone
+
+    def load_while_replaced(*args):
+        backbone = real(*args)
+        os.utime(weights)
+        return backbone
+
+    monkeypatch.setattr(memo, "load_backbone", load_while_replaced)
+    resolve(request, tmp_path)
+    resolve(request, tmp_path)
+    assert memos(tmp_path) == []
+    monkeypatch.undo()
+    os.utime(weights, ns=(3, 3))
+    resolve(request, tmp_path)
+    assert len(memos(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"token": null, "provenance": null}'])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
@@ -27,6 +28,10 @@ _PACKAGES = {
     "torchvision": ("torch", "torchvision"),
     "timm": ("torch", "torchvision", "timm"),
 }
+
+
+_RACY_NS = 2_000_000_000
+"""The coarsest time stamp of a file system that is in use (FAT): two seconds."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +78,11 @@ def resolve(
     path = None if cache is None else _memo_path(request, cache)
     if path is not None and (found := _recall(path)) is not None:
         return found
+    started_ns = time.time_ns()
     backbone = load_backbone(request, progress)
     resolved = Resolved(tuple(backbone.recipes()), backbone.notes, backbone.provenance, backbone)
     if path is not None:
-        _remember(path, resolved)
+        _remember(path, resolved, started_ns)
     return resolved
 
 
@@ -135,10 +141,18 @@ def _recall(path: Path) -> Resolved | None:
         return None
 
 
-def _remember(path: Path, resolved: Resolved) -> None:
+def _remember(path: Path, resolved: Resolved, started_ns: int) -> None:
+    """Write a memo, unless the weights file changed while it was read or just before.
+
+    Its token would then be that of other bytes, or those bytes could change once more without the
+    token showing it.
+    """
     provenance = resolved.provenance or {}
+    token = _token(provenance.get("weights_file"))
+    if token is not None and token[1] > started_ns - _RACY_NS:
+        return
     memo = {
-        "token": _token(provenance.get("weights_file")),
+        "token": token,
         "filled": [[r.to_json(), list(shape), dim] for r, shape, dim in resolved.filled],
         "notes": list(resolved.notes),
         "provenance": provenance,
