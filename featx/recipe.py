@@ -46,7 +46,8 @@ class Preprocess:
     page
         ``""``, a page number counted from 0, or ``all`` (one item a page).
     reader
-        ``module:function`` that turns bytes into an array, or ``""``.
+        ``module:function@mark`` that turns bytes into an array, the mark that of its code; or
+        ``""``.
     """
 
     image_size: tuple[int, int] = (224, 224)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from helpers_backbones import Net, make_net, small
@@ -122,6 +123,36 @@ def test_the_structure_is_part_of_the_identity():
     assert structure(Net()) == digests[0]
     assert structure(Net().eval()) == digests[0]
     assert structure(typed_at_a_prompt("x")()) == digests[6]
+
+
+def test_values_outside_the_state_dict_are_part_of_the_identity():
+    def made(name: str, value: object) -> nn.Module:
+        net = Net()
+        setattr(net, name, value)
+        return net
+
+    def buffered(value: float) -> nn.Module:
+        net = Net()
+        net.register_buffer("shift", torch.tensor(value), persistent=False)
+        return net
+
+    nets = [
+        Net(),
+        made("gain", torch.tensor(1.0)),
+        made("gain", torch.tensor(2.0)),
+        made("gain", np.ones(2)),
+        made("gain", np.zeros(2)),
+        made("gain", [1, 2]),
+        made("gain", [1, 3]),
+        made("gain", {"a": 1}),
+        made("_gain", 1.0),
+        made("_gain", 2.0),
+        buffered(1.0),
+        buffered(2.0),
+    ]
+    assert len({structure(net) for net in nets}) == len(nets)
+    assert structure(made("gain", [object()])) == structure(made("gain", [object()]))
+    assert structure(made("gain", torch.tensor(1.0))) == structure(nets[1])
 
 
 def test_poolings_must_suit_the_map():

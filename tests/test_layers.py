@@ -16,7 +16,7 @@ PACKAGE = Path(featx.__file__).parent
 # A module imports from the rows above its own, never from its own row. A package (sources,
 # store ...) counts as one module; "featx" is __init__.py.
 LAYERS = {
-    "0 foundations": ["errors _types", "_files"],
+    "0 foundations": ["errors _types", "_files _imports"],
     "1 pure values": [
         "manifest recipe pooling metrics folds reduce targets card",
         "scores",

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import inspect
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
+import numpy as np
+import torch
 from torch import fx, nn
 
+from featx._imports import folder_importable, imported
 from featx._types import Progress
 from featx.backbones.assemble import Loaded, assemble, seeded
 from featx.backbones.base import Backbone
@@ -23,7 +23,7 @@ from featx.backbones.cut import Cutter, Whole
 from featx.backbones.enums import choose_preset
 from featx.backbones.preprocess import PRESETS, prepare
 from featx.backbones.request import BackboneRequest
-from featx.backbones.weights import fill, read_tensors
+from featx.backbones.weights import fill, read_tensors, tensor_digest
 from featx.errors import UnknownNameError, UsageError
 
 OUTPUT = "output"
@@ -32,7 +32,8 @@ _VERSIONED = ("torch", "torchvision", "timm")
 _UNSAID = replace(
     PRESETS["imagenet"], origin="the imagenet preset, for want of --preprocess, --mean and --std"
 )
-_PLAIN = (bool, int, float, str, bytes, tuple, type(None))
+_OF_MODULES = frozenset(vars(nn.Module()))
+_PLAIN = (bool, int, float, str, bytes, type(None))
 
 
 def load(request: BackboneRequest, progress: Progress) -> Backbone:  # noqa: ARG001
@@ -93,7 +94,7 @@ def _module(request: BackboneRequest) -> tuple[str, nn.Module]:
                 "weights 'random' with a module object; give a callable that builds it"
             )
         return type(request.name).__qualname__, copy.deepcopy(request.name)
-    with _folder_importable(), seeded(request.seed):
+    with folder_importable(), seeded(request.seed):
         build = _imported(request.name) if isinstance(request.name, str) else request.name
         made = build()
     name = request.name if isinstance(request.name, str) else _name_of(build)
@@ -108,11 +109,8 @@ def _name_of(build: Callable[[], Any]) -> str:
 
 
 def _imported(name: str) -> Callable[[], Any]:
-    path, _, attribute = name.partition(":")
     try:
-        found = importlib.import_module(path)
-        for part in attribute.split("."):
-            found = getattr(found, part)
+        found: Callable[[], Any] = imported(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UnknownNameError(
             f"backbone {name!r} cannot be imported ({error}); give module:callable, the module in "
@@ -123,30 +121,16 @@ def _imported(name: str) -> Callable[[], Any]:
     return found
 
 
-@contextmanager
-def _folder_importable() -> Iterator[None]:
-    """Let modules of the current folder be imported, as ``python -m`` does."""
-    folder = str(Path.cwd())
-    if folder in sys.path:
-        yield
-        return
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        if folder in sys.path:
-            sys.path.remove(folder)
-
-
 def structure(model: nn.Module) -> str:
     """Give 32 hex digits that change when the network's code or settings do."""
     digest = blake2b(digest_size=16)
     for name, part in model.named_modules():
         cls = type(part)
+        unsaved = part._non_persistent_buffers_set
         settings = sorted(
-            (key, repr(value))
-            for key, value in vars(part).items()
-            if isinstance(value, _PLAIN) and not key.startswith("_") and key != "training"
+            (key, _setting(value))
+            for key, value in (*vars(part).items(), *((k, part._buffers[k]) for k in unsaved))
+            if key not in _OF_MODULES
         )
         known = cls.__module__.partition(".")[0] in _VERSIONED
         texts = (
@@ -158,6 +142,24 @@ def structure(model: nn.Module) -> str:
         )
         digest.update("\0".join(texts).encode())
     return digest.hexdigest()
+
+
+def _setting(value: Any) -> str:
+    """Give a text that changes with numbers, texts, arrays and collections of those; else ``""``.
+
+    What else an attribute may hold is a module of its own, or has no text that lasts.
+    """
+    if isinstance(value, _PLAIN):
+        return repr(value)
+    if isinstance(value, torch.Tensor):
+        return tensor_digest("", value).hex()
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        return _setting(torch.from_numpy(np.ascontiguousarray(value)))
+    if isinstance(value, Mapping):
+        value = list(value.items())
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_setting, value))}]"
+    return ""
 
 
 def _source(cls: type) -> str:

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from featx._files import write_json
+from featx._imports import marked_reader
 from featx._types import JsonObject, Progress
 from featx.backbones.base import Backbone, Filled
 from featx.backbones.load import load_backbone
@@ -92,6 +93,7 @@ def _memo_path(request: BackboneRequest, cache: Path) -> Path | None:
     key = {
         "schema": _SCHEMA,
         "request": request.to_json(),
+        "reader": marked_reader(request.reader),
         "hub": _hub_folder(),
         "versions": {name: _version(name) for name in (*_PACKAGES[request.kind], "featx")},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite
 
+from featx._imports import marked_reader
 from featx.backbones.request import BackboneRequest
 from featx.errors import UsageError, unknown_name
 from featx.recipe import Preprocess, Resize
@@ -93,7 +94,7 @@ def prepare(
         intensity=request.intensity,
         channels=request.channels,
         page=request.page,
-        reader=request.reader,
+        reader=marked_reader(request.reader),
         **fields,
     )
     return pre, _notes(pre, preset)

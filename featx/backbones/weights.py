@@ -242,13 +242,14 @@ def weights_digests(model: nn.Module, outputs: Iterable[Collection[str]]) -> lis
     for names in outputs:
         whole = blake2b(digest_size=_DIGEST_BYTES)
         for name in sorted(names):
-            known[name] = known.get(name) or _tensor_digest(name, state[name])
+            known[name] = known.get(name) or tensor_digest(name, state[name])
             whole.update(known[name])
         digests.append(whole.hexdigest())
     return digests
 
 
-def _tensor_digest(name: str, tensor: torch.Tensor) -> bytes:
+def tensor_digest(name: str, tensor: torch.Tensor) -> bytes:
+    """Give the BLAKE2b-128 digest of (name, dtype, shape, bytes)."""
     digest = blake2b(f"{name}\0{tensor.dtype}\0{_shape(tensor)}\0".encode(), digest_size=16)
     values = tensor.detach().cpu().contiguous().reshape(-1)
     if values.numel():

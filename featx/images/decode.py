@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from featx.errors import FeatxError, ImageError
+from featx.errors import FeatxError, ImageError, MissingDependencyError
 from featx.images.array import number_samples, open_array, open_with
 from featx.images.deep import TIFF_MARKS, jpeg2000_bits, open_jpeg2000, open_tiff
 from featx.images.magic import what_is
@@ -32,12 +32,14 @@ _DEEP_RAWMODE = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK);16[BLN]?")
 def image_errors(data: Any = b"") -> Iterator[None]:
     """Turn whatever a decoder raises about bad bytes into an `ImageError` with a reason.
 
-    Lack of memory and a failing disk are not the image's fault and pass through.
+    Lack of memory, a failing disk and a package that is not installed are not the image's fault.
     """
     try:
         yield
     except (FeatxError, MemoryError):
         raise
+    except ImportError as error:
+        raise MissingDependencyError(f"cannot read images here: {error}; install it") from error
     except UnidentifiedImageError as error:
         raise ImageError(what_is(data if isinstance(data, bytes) else b"")) from error
     except Exception as error:  # decoders raise nearly everything on damaged bytes

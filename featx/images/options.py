@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import sys
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from featx._imports import reader_function
 from featx.errors import UsageError, unknown_name
 from featx.recipe import Preprocess
 
@@ -66,7 +66,10 @@ def parse_options(pre: Preprocess) -> Options:
         If one of them is not understood.
     """
     return Options(
-        _intensity(pre.intensity), _channels(pre.channels), _page(pre.page), _reader(pre.reader)
+        _intensity(pre.intensity),
+        _channels(pre.channels),
+        _page(pre.page),
+        reader_function(pre.reader) if pre.reader else None,
     )
 
 
@@ -130,22 +133,3 @@ def _page(text: str) -> int | Literal["all"] | None:
     if not text.isdecimal():
         raise UsageError(f"--page {text}: expected a page counted from 0, or all")
     return int(text)
-
-
-def _reader(text: str) -> Callable[[bytes], Any] | None:
-    if not text:
-        return None
-    module, colon, function = text.partition(":")
-    if not (colon and module and function):
-        raise UsageError(f"--reader {text}: expected module:function")
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"--reader {text}: {error}; expected an importable module and a function in it that "
-            "takes bytes and returns an array (H, W[, C])"
-        ) from error
-    if not callable(found):
-        raise UsageError(f"--reader {text}: {function} is not a function")
-    reader: Callable[[bytes], Any] = found
-    return reader
