@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -52,8 +52,8 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # gone, or on a read-only file system: said already
+            temporary.unlink()
 
 
 def _take_place(temporary: Path, path: Path) -> None:

@@ -121,6 +121,18 @@ def test_a_store_that_cannot_be_made_says_why(tmp_path, monkeypatch):
         writer(tmp_path)
 
 
+def test_what_cannot_be_tidied_up_does_not_hide_the_reason(tmp_path, monkeypatch):
+    """On a read-only file system deleting even what is not there is refused."""
+
+    def refuse(*_args, **_options):
+        raise OSError(errno.EROFS, "as simulated")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(CacheWriteError, match="read-only"):
+        _files.write_text(tmp_path / "a", "text")
+
+
 def test_windows_readers_are_waited_for(tmp_path, monkeypatch):
     """There a file cannot be replaced while somebody has it open."""
     replace, refusals = Path.replace, [PermissionError(), PermissionError()]
