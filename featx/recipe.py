@@ -11,12 +11,14 @@ import json
 import re
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from featx._types import JsonObject
 from featx.errors import RecipeMismatchError
 
 Resize: TypeAlias = Literal["crop", "squash", "pad", "none"]
+RESIZES: tuple[Resize, ...] = get_args(Resize)
+INTERPOLATIONS = ("bicubic", "bilinear", "box", "hamming", "lanczos", "nearest")
 Numerics: TypeAlias = Literal["reference", "certified"]
 StoredDtype: TypeAlias = Literal["float16", "float32"]
 

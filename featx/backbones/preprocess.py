@@ -8,9 +8,8 @@ from math import isfinite
 from featx._imports import marked_reader
 from featx.backbones.request import BackboneRequest
 from featx.errors import UsageError, unknown_name
-from featx.recipe import Preprocess, Resize
+from featx.recipe import INTERPOLATIONS, RESIZES, Preprocess, Resize
 
-INTERPOLATIONS = ("bicubic", "bilinear", "box", "hamming", "lanczos", "nearest")
 _CHANNELS = 3
 
 
@@ -72,9 +71,11 @@ def prepare(
     Raises
     ------
     UsageError
-        If a value is out of range, or ``resize="none"`` comes without a size.
+        If a value is unknown or out of range, or ``resize="none"`` comes without a size.
     """
     resize: Resize = request.resize or preset.resize
+    if resize not in RESIZES:
+        raise unknown_name("resize", resize, RESIZES)
     if resize == "none" and request.image_size is None:
         raise UsageError(
             "resize 'none' takes images as they are, so their size in pixels must be given: "

@@ -11,10 +11,8 @@ from typing import Any, Literal
 
 from featx._imports import reader_function
 from featx.errors import UsageError, unknown_name
-from featx.recipe import Preprocess
+from featx.recipe import INTERPOLATIONS, RESIZES, Preprocess
 
-INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
-RESIZES = ("crop", "squash", "pad", "none")
 _BOUNDS = {
     "fixed": (-sys.float_info.max, sys.float_info.max),
     "percentile": (0.0, 100.0),
