@@ -110,7 +110,7 @@ class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         bad = [i for i, reason in enumerate(found.reasons) if reason is not None]
         if bad:
             raise ImageError(f"{found.manifest.path[bad[0]]}: {found.reasons[bad[0]]}")
-        return found.X[found.row_of]
+        return found.X  # no image is bad, so there is one row an image, in order
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers_photos import CLASSES, folder, photo, tiny
 
 from featx import extraction
-from featx.errors import ImageError, TooManyFailedError, UsageError
+from featx.errors import CorruptStoreError, ImageError, TooManyFailedError, UsageError
 from featx.extraction import extract, parse_max_failed
 from featx.features import load
 
@@ -165,6 +166,65 @@ def test_a_bad_image_is_tried_again_only_when_asked(
     assert run(photos, cache)[0].failed == (("cat/0.jpg", "not today"),)
     (retried,) = run(photos, cache, retry_failed=True)
     assert (retried.computed, retried.failed) == (1, ())
+
+
+def test_another_data_set_keeps_its_failures_while_one_is_tried_again(
+    photos: Path, cache: Path
+) -> None:
+    for name in ("cat", "dog"):
+        (photos / name / "0.jpg").write_bytes(b"no image of " + name.encode())
+        run(photos / name, cache, name=name, max_failed="50%")
+    (retried,) = run(photos / "cat", cache, name="cat", max_failed="50%", retry_failed=True)
+    assert (retried.rows, retried.computed) == (5, 0)
+    assert [path for path, _ in retried.failed] == ["0.jpg"]
+    other = load("dog", cache=cache)
+    assert (len(other), other.failed["path"].tolist()) == (5, ["0.jpg"])
+    assert other.store.counts()["undecodable"] == 2
+
+
+def test_an_engine_is_chosen_although_most_images_are_bad(photos: Path, cache: Path) -> None:
+    from featx.embedding import pipeline
+
+    entries = [f"{i:03}.jpg" for i in range(5 * pipeline.SAMPLE)]
+    for name in entries:
+        (photos / name).write_bytes(name.encode())
+    table = photos / "t.csv"
+    table.write_text("\n".join(["path", *entries, "cat/0.jpg"]), encoding="utf-8")
+    sampled: list[int] = []
+    real = pipeline._sample
+
+    def sample(*args: Any) -> Any:
+        images = real(*args)
+        sampled.append(len(images))
+        return images
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "_sample", sample)
+        patch.setattr("featx.forward.devices.fast_precision", lambda _: "bf16")
+        (done,) = run(table, cache, precision="auto", max_failed="100%")
+    assert (done.rows, sampled) == (1, [1])
+
+
+def test_a_damaged_flattened_store_is_not_pooled_from_twice(photos: Path, cache: Path) -> None:
+    (flat,) = run(photos, cache)
+    for chunk in (flat.store / "features" / "c").rglob("0"):
+        if chunk.is_file():
+            chunk.write_bytes(chunk.read_bytes()[:-1])
+    with pytest.raises(CorruptStoreError, match="featx extract"):
+        run(photos, cache, pools=["avg"])
+    (pooled,) = run(photos, cache, pools=["avg"])
+    assert (pooled.computed, pooled.derived) == (18, 0)
+
+
+@pytest.mark.parametrize(
+    "option", [{"resize": "stretch"}, {"intensity": "loud"}, {"channels": "x"}, {"page": "-1"}]
+)
+def test_an_option_that_no_image_can_be_read_with_is_no_images_fault(
+    photos: Path, cache: Path, option: dict[str, str]
+) -> None:
+    with pytest.raises(UsageError):
+        run(photos, cache, **option)
+    assert not list(cache.glob("*.zarr"))
 
 
 def test_a_missing_path_of_a_table_is_a_failure(photos: Path, cache: Path) -> None:

@@ -3,6 +3,8 @@
 import json
 import pickle
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -118,7 +120,7 @@ def test_the_newest_row_of_a_key_answers(tmp_path):
     assert w.store.rows(*keys([0])).tolist() == [1]
 
 
-def test_failures_are_kept_with_their_reason_and_can_be_forgotten(tmp_path):
+def test_failures_are_kept_with_their_reason_until_a_newer_row_stands_before_them(tmp_path):
     with writer(tmp_path) as w:
         w.append(digest(0), 0, vector(0))
         w.append_failure(digest(1), 0, "truncated")
@@ -131,20 +133,55 @@ def test_failures_are_kept_with_their_reason_and_can_be_forgotten(tmp_path):
     with pytest.raises(errors.CorruptStoreError, match="1 of 2 rows have no vector"):
         store.read(np.array([0, 1]))
     with writer(tmp_path) as w:
-        assert w.forget_failures() == 2
-        assert w.store.rows(*keys([0, 1])).tolist() == [0, -1]
-        assert w.forget_failures() == 0
+        assert w.supersede_shadowed() == 0
         w.append(digest(1), 0, vector(1))
+        assert w.supersede_shadowed() == 1
+        assert w.store.rows(*keys([0, 1])).tolist() == [0, w.store.block_rows]
+        assert w.supersede_shadowed() == 0
     store.refresh()
-    assert store.states(rows).tolist() == [DONE, SUPERSEDED, SUPERSEDED, EMPTY]
-    assert store.reasons(rows) == [None] * 4
-    assert store.counts() == {"done": 2, "undecodable": 0, "superseded": 2, "blocks": 2}
+    assert store.states(rows).tolist() == [DONE, SUPERSEDED, UNDECODABLE, EMPTY]
+    assert store.reasons(rows) == [None, None, "no image", None]
+    assert store.counts() == {"done": 2, "undecodable": 1, "superseded": 1, "blocks": 2}
 
 
-def test_failures_of_the_open_block_are_forgotten_too(tmp_path):
+def test_the_newest_failure_of_an_image_gives_the_reason(tmp_path):
+    for reason in ("truncated", "damaged"):
+        with writer(tmp_path) as w:
+            w.append_failure(digest(1), 0, reason)
+            w.supersede_shadowed()
+    store = FeatureStore.open(w.store.path)
+    assert store.reasons(store.rows(*keys([1]))) == ["damaged"]
+    assert store.counts()["undecodable"] == 1
+
+
+def test_states_of_an_image_are_those_of_its_newest_rows(tmp_path):
     with writer(tmp_path) as w:
-        w.append_failure(digest(1), 0, "truncated")
-        assert w.forget_failures() == 1
+        for item in (0, 2, 300):
+            w.append(digest(1), item, vector(item))
+        w.append_failure(digest(2), 0, "truncated")
+    index = FeatureStore.open(w.store.path).index
+    assert index.states_of(digest(1), 3) == [DONE, EMPTY, DONE]
+    assert index.states_of(digest(1), 301)[300] == DONE
+    assert index.states_of(digest(2), 1) == [UNDECODABLE]
+    assert index.states_of(digest(3), 1) == [EMPTY]
+
+
+def test_an_index_is_whole_while_another_thread_refreshes(tmp_path):
+    store = fill(tmp_path, range(3))
+    stop = threading.Event()
+
+    def refresh():
+        while not stop.is_set():
+            store._index = None
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(refresh)
+        try:
+            for _ in range(300):
+                assert store.rows(*keys([0, 2])).tolist() == [0, 2]
+        finally:
+            stop.set()
+        done.result()
 
 
 def test_a_missing_row_cannot_be_read(tmp_path):

@@ -174,13 +174,14 @@ def test_an_index_that_cannot_be_trusted_says_what_is_lost(store):
     assert (index.state[ROWS : 2 * ROWS] == EMPTY).all()
 
 
-def test_forgetting_failures_in_a_damaged_state_chunk_raises(tmp_path):
+def test_superseding_in_a_damaged_state_chunk_raises(tmp_path):
     with writer(tmp_path) as w:
         w.append_failure(digest(0), 0, "truncated")
         w.flush()
+        w.append(digest(0), 0, vector(0))
         flip(w.store.layout.chunk("state", 0))
         with pytest.raises(CorruptStoreError, match="state block 0"):
-            w.forget_failures()
+            w.supersede_shadowed()
 
 
 def test_a_state_chunk_that_is_lost_while_it_is_changed_raises(tmp_path):

@@ -14,6 +14,7 @@ from featx.embedding.sinks import MemorySink, StoreSink
 from featx.embedding.work import Network
 from featx.errors import RecipeMismatchError
 from featx.forward import choose_engine
+from featx.images import check_preprocess
 from featx.store import FeatureStore, StoreWriter
 from featx.tokens import TokenIndex
 
@@ -95,6 +96,7 @@ def run_pass(
         MemorySink(recipe) if how.fresh else _reading(cache, recipe) for recipe in resolved.recipes
     ]
     pre = resolved.recipes[0].preprocess
+    check_preprocess(pre)
     with ExitStack() as stack:
         tokens = stack.enter_context(TokenIndex(cache, _counting(pre), progress.say))
         if how.write and _must_write(source, pre, sinks, tokens, how):
@@ -111,6 +113,9 @@ def run_pass(
             seed=how.seed,
             progress=progress,
         )
+        for sink in sinks:
+            if isinstance(sink, StoreSink) and sink.retry:
+                sink.writer.supersede_shadowed()
     seconds = time.perf_counter() - start
     return Pass(tuple(resolved.recipes), sinks, located, seconds, tuple(notes))
 
@@ -127,9 +132,11 @@ def _existing(cache: Path, recipe: Recipe) -> FeatureStore | None:
 
 
 def _flat(cache: Path, recipe: Recipe) -> FeatureStore | None:
+    """Give the store that a recipe's vectors can be pooled from, if there is a sound one."""
     if recipe.pooling == "flatten":
         return None
-    return _existing(cache, replace(recipe, pooling="flatten"))
+    flat = _existing(cache, replace(recipe, pooling="flatten"))
+    return None if flat is None or flat.needs_repair() else flat
 
 
 def _reading(cache: Path, recipe: Recipe) -> MemorySink:
@@ -168,9 +175,9 @@ def _writing(
             on_wait=partial(progress.say, f"another featx is writing {recipe.label}; waiting"),
         )
         writers[recipe.store_name] = stack.enter_context(writer)
-        if how.retry_failed:
-            writer.forget_failures()
-    return [StoreSink(s.recipe, writers[s.recipe.store_name], s.flat) for s in sinks]
+    return [
+        StoreSink(s.recipe, writers[s.recipe.store_name], s.flat, how.retry_failed) for s in sinks
+    ]
 
 
 def _source(request: BackboneRequest, resolved: Resolved) -> JsonObject:
@@ -218,14 +225,16 @@ def _engine(
     known: JsonObject,
 ) -> ChosenEngine:
     key = (request, resolved.filled, how.device, how.precision, how.batch_size)
-    if key not in _LAST:
+    chosen = _LAST.get(key)
+    if chosen is None:
         _LAST.clear()
         backbone = resolved.backbone or load_backbone(request)
         _refuse_other_weights(resolved, backbone)
-        _LAST[key] = choose_engine(
+        chosen = choose_engine(
             backbone, how.device, how.precision, how.batch_size, sample=sample, known=known
         )
-    return _LAST[key]
+        _LAST[key] = chosen
+    return chosen
 
 
 def _refuse_other_weights(resolved: Resolved, backbone: Backbone) -> None:

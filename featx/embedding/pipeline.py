@@ -6,6 +6,7 @@ is computed once, whatever the number of stores that want it. Memory is bounded 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -126,21 +127,24 @@ def _raise_known(entries: Sequence[Entry], taken: Sequence[Taken], sinks: Sequen
     """Raise for the first image that is not there, or that a store knows as undecodable."""
     for one in taken:
         reason = one.failure or next(
-            (known for sink in sinks if (known := known_failure(sink.store, one.digest))), None
+            (known for sink in sinks if (known := known_failure(sink, one.digest))), None
         )
         if reason is not None:
             raise ImageError(f"{entries[one.index].path}: {reason}")
 
 
 def _sample(entries: Sequence[Entry], todo: Sequence[int], pre: Preprocess, seed: int) -> Array:
-    """Give up to 32 seeded images among those to come, (n, H, W, 3); bad ones are passed over."""
+    """Give up to 32 seeded images among those to come, (n, H, W, 3); bad ones are passed over.
+
+    After 128 tries it is content with what it has, if it has any.
+    """
     order = np.random.default_rng(seed).permutation(len(todo))
     found: list[Array] = []
-    for place in order[: 4 * SAMPLE]:
-        try:
-            found.append(images.load(entries[todo[place]].read(), pre)[0])
-        except ImageError:
-            continue
-        if len(found) == SAMPLE:
+    for tried, place in enumerate(order):
+        if len(found) == SAMPLE or (found and tried >= 4 * SAMPLE):
             break
+        with suppress(ImageError):
+            found.append(images.load(entries[todo[place]].read(), pre)[0])
+    if not found:
+        return np.empty((0, *pre.image_size, 3), np.uint8)
     return np.stack([image for image in found if image.dtype == found[0].dtype])

@@ -9,8 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from featx import images
 from featx.embedding.sinks import can_derive, has_items
 from featx.errors import ImageError
@@ -28,7 +26,7 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Taken:
     """What became of one entry.
 
@@ -82,19 +80,16 @@ class Reader:
 
     def settle(self) -> list[Taken | None]:
         """Give what is known of each entry without reading it; None where it must be read."""
-        found = [self._known.get(e.token) if e.token is not None else None for e in self._entries]
-        places = [i for i, f in enumerate(found) if f is not None]
-        digests = [found[i][0] for i in places]  # type: ignore[index]  # places holds no None
-        items = [1 if self._one_item else found[i][1] for i in places]  # type: ignore[index]
-        out: list[Taken | None] = [
-            None if entry.failure is None else Taken(i, failure=entry.failure)
-            for i, entry in enumerate(self._entries)
-        ]
-        for i, digest, n, done in zip(
-            places, digests, items, self._all_complete(digests, items), strict=True
-        ):
-            out[i] = Taken(i, digest, n) if done else None
-        return out
+        return [self._settled(index, entry) for index, entry in enumerate(self._entries)]
+
+    def _settled(self, index: int, entry: Entry) -> Taken | None:
+        if entry.failure is not None:
+            return Taken(index, failure=entry.failure)
+        found = self._known.get(entry.token) if entry.token is not None else None
+        if found is None:
+            return None
+        digest, items = found[0], 1 if self._one_item else found[1]
+        return Taken(index, digest, items) if self._complete(digest, items) else None
 
     def take(self, index: int) -> Taken:
         """Read an entry, and decode it if any sink lacks it.
@@ -124,24 +119,10 @@ class Reader:
         return Taken(index, digest, len(decoded), images=decoded, was_read=True)
 
     def _complete(self, digest: bytes, items: int) -> bool:
-        return all(has_items(sink.store, digest, items) for sink in self._sinks)
-
-    def _all_complete(self, digests: Sequence[bytes], items: Sequence[int]) -> Sequence[bool]:
-        if not digests:
-            return []
-        if not self._one_item:
-            return [self._complete(d, n) for d, n in zip(digests, items, strict=True)]
-        keys = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
-        zero = np.zeros(len(keys), np.uint16)
-        known = [s.store.rows(keys, zero) >= 0 for s in self._sinks if s.store is not None]
-        if len(known) < len(self._sinks):
-            return [False] * len(keys)
-        return np.logical_and.reduce(known).tolist()  # type: ignore[no-any-return]
+        return all(has_items(sink, digest, items) for sink in self._sinks)
 
     def _derivable(self, digest: bytes) -> bool:
-        return all(
-            has_items(sink.store, digest, 1) or can_derive(sink, digest, 1) for sink in self._sinks
-        )
+        return all(has_items(sink, digest, 1) or can_derive(sink, digest) for sink in self._sinks)
 
 
 def workers() -> int:

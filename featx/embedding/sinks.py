@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 
 from featx.pooling import pool
-from featx.store import DONE, UNDECODABLE
+from featx.store import DONE, EMPTY, UNDECODABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from featx._types import Array, Float32s, Key
     from featx.recipe import Recipe
     from featx.store import FeatureStore, StoreWriter
-
-DERIVE_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -28,11 +26,14 @@ class StoreSink:
     ----------
     flat
         The store of the same layer, flattened: this one's vectors can be pooled from it.
+    retry
+        Whether images that the store knows as undecodable are tried again.
     """
 
     recipe: Recipe
     writer: StoreWriter
     flat: FeatureStore | None = None
+    retry: bool = False
 
     @property
     def store(self) -> FeatureStore:
@@ -55,6 +56,7 @@ class MemorySink:
     recipe: Recipe
     store: FeatureStore | None = None
     flat: FeatureStore | None = None
+    retry: ClassVar[bool] = False
     vectors: dict[Key, Array] = field(default_factory=dict)
     reasons: dict[Key, str] = field(default_factory=dict)
 
@@ -71,48 +73,46 @@ Sink: TypeAlias = StoreSink | MemorySink
 """Takes the vectors of one recipe."""
 
 
-def has_items(store: FeatureStore | None, digest: bytes, items: int) -> bool:
-    """Say whether a store knows items 0 to ``items`` - 1 of an image, or that it is undecodable."""
-    states = _states(store, digest, items)
-    return states[0] == UNDECODABLE or bool(np.isin(states, (DONE, UNDECODABLE)).all())
+def has_items(sink: Sink, digest: bytes, items: int) -> bool:
+    """Say whether a sink's store has items 0 to ``items`` - 1 of an image, or need not have them.
+
+    It need not where the image is known as undecodable and is not to be tried again.
+    """
+    if sink.store is None:
+        return False
+    states = sink.store.index.states_of(digest, items)
+    if UNDECODABLE in states:
+        return not sink.retry
+    return EMPTY not in states
 
 
-def can_derive(sink: Sink, digest: bytes, items: int) -> bool:
-    """Say whether every vector of an image can be pooled from the flattened store."""
-    return bool((_states(sink.flat, digest, items) == DONE).all())
+def can_derive(sink: Sink, digest: bytes) -> bool:
+    """Say whether the one vector of an image can be pooled from the flattened store."""
+    return sink.flat is not None and sink.flat.index.states_of(digest, 1) == [DONE]
 
 
-def known_failure(store: FeatureStore | None, digest: bytes | None) -> str | None:
-    """Give the reason that a store keeps for an undecodable image; None if it keeps none."""
-    if store is None or digest is None:
+def known_failure(sink: Sink, digest: bytes | None) -> str | None:
+    """Give the reason for which an image stays undecodable in a sink's store; None for none."""
+    store = sink.store
+    if store is None or digest is None or sink.retry:
         return None
     one = np.frombuffer(digest, dtype=np.uint8)[None, :]
-    rows = store.rows(one, np.zeros(1, np.uint16))
-    return store.reasons(rows[rows >= 0])[0] if rows[0] >= 0 else None
+    return store.reasons(store.rows(one, np.zeros(1, np.uint16)))[0]
 
 
-def _states(store: FeatureStore | None, digest: bytes, items: int) -> Array:
-    """(items,) uint8 of one image."""
-    if store is None:
-        return np.zeros(items, np.uint8)
-    digests = np.repeat(np.frombuffer(digest, dtype=np.uint8)[None, :], items, axis=0)
-    return store.states(store.rows(digests, np.arange(items, dtype=np.uint16)))
-
-
-def derive(sink: Sink, keys: Sequence[Key]) -> int:
-    """Pool the vectors of ``keys`` from the flattened store; give how many.
+def derive(sink: Sink, digests: Sequence[bytes]) -> None:
+    """Pool the vectors of images from the flattened store, block by block.
 
     The stored map is read back as float32, so a pooled vector differs from one that was pooled
     before rounding by no more than that rounding (5e-4 of a value for float16).
     """
     flat = sink.flat
-    if flat is None or not keys:
-        return 0
-    for start in range(0, len(keys), DERIVE_ROWS):
-        part = keys[start : start + DERIVE_ROWS]
-        digests = np.frombuffer(b"".join(d for d, _ in part), np.uint8).reshape(-1, 16)
-        rows = flat.rows(digests, np.array([i for _, i in part], np.uint16))
-        maps: Float32s = flat.read(rows, np.float32).reshape(-1, *flat.map_shape)
-        for (digest, item), vector in zip(part, pool(maps, sink.recipe.pooling), strict=True):
-            sink.append(digest, item, vector)
-    return len(keys)
+    if flat is None or not digests:
+        return
+    one_each = np.zeros(len(digests), np.uint16)
+    rows = flat.rows(np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16), one_each)
+    order = np.argsort(rows)
+    for part in np.array_split(order, -(-len(order) // flat.block_rows)):
+        maps: Float32s = flat.read(rows[part], np.float32).reshape(-1, *flat.map_shape)
+        for i, vector in zip(part, pool(maps, sink.recipe.pooling), strict=True):
+            sink.append(digests[i], 0, vector)

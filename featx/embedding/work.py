@@ -55,7 +55,7 @@ class Work:
         self._batch_size = 1
         self._keys: list[Key] = []
         self._images: list[Array] = []
-        self._derive: list[Key] = []
+        self._derive: list[bytes] = []
 
     def add(self, one: Taken) -> None:
         """Take one entry as it was read; a full batch is computed at once."""
@@ -79,18 +79,18 @@ class Work:
         if self._images:
             self._compute()
         for sink in self._sinks:
-            derive(sink, [(d, i) for d, i in self._derive if not has_items(sink.store, d, i + 1)])
+            derive(sink, [d for d in self._derive if not has_items(sink, d, 1)])
         self._derive.clear()
 
     def _later(self, digest: bytes) -> None:
-        self._derive.append((digest, 0))
+        self._derive.append(digest)
         self.derived += 1
         if len(self._derive) >= DERIVE_AT:
             self.flush()
 
     def _fail(self, digest: bytes, reason: str) -> None:
         for sink in self._sinks:
-            if not has_items(sink.store, digest, 1):
+            if not has_items(sink, digest, 1):
                 sink.append_failure(digest, 0, reason)
 
     def _ready(self) -> int:
@@ -105,6 +105,6 @@ class Work:
         for sink, layer in zip(self._sinks, self._network.layer_of, strict=True):
             vectors = pool(maps[layer], sink.recipe.pooling)
             for (digest, item), vector in zip(self._keys, vectors, strict=True):
-                if not has_items(sink.store, digest, item + 1):
+                if not has_items(sink, digest, item + 1):
                     sink.append(digest, item, vector)
         self._keys, self._images = [], []

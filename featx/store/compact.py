@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx.store.layout import DONE, read_layout, size_bytes
-from featx.store.repair import delete_values, supersede
+from featx.store.repair import delete_values
 from featx.store.writer import StoreWriter
 
 if TYPE_CHECKING:
@@ -67,16 +67,10 @@ def compact(cache: Path, path: Path, progress: Progress) -> Compaction:
         on_wait=lambda: progress.say(f"waiting for another featx to release {path.name}"),
         max_block_s=float("inf"),
     ) as writer:
-        store = writer.store
-        _supersede_shadowed(store)
-        moved = _move(writer, _plan(store), progress)
-        freed = _delete_dead(store)
+        writer.supersede_shadowed()
+        moved = _move(writer, _plan(writer.store), progress)
+        freed = _delete_dead(writer.store)
     return Compaction(moved, freed, before - size_bytes(path))
-
-
-def _supersede_shadowed(store: FeatureStore) -> None:
-    supersede(store.layout, store.index.shadowed())
-    store.refresh()
 
 
 def _live_by_block(store: FeatureStore) -> Array:
@@ -100,17 +94,15 @@ def _plan(store: FeatureStore) -> list[tuple[JsonObject, Ints]]:
 
 
 def _move(writer: StoreWriter, plan: list[tuple[JsonObject, Ints]], progress: Progress) -> int:
-    store, before = writer.store, writer.store.counts()
-    progress.start(f"compact {store.recipe.label}", sum(len(blocks) for _, blocks in plan))
+    progress.start(f"compact {writer.store.recipe.label}", sum(len(blocks) for _, blocks in plan))
     for provenance, blocks in plan:
         writer.start_run(provenance)
         for block in blocks.tolist():
             _copy(writer, block)
             progress.advance()
-    writer.flush()
-    _supersede_shadowed(store)
+    moved = writer.supersede_shadowed()
     progress.finish()
-    return store.counts()["superseded"] - before["superseded"]
+    return moved
 
 
 def _copy(writer: StoreWriter, block: int) -> None:

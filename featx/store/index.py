@@ -51,6 +51,11 @@ class Index:
         found = [row_of.get(key, -1) for key in keys(digest, item)]
         return np.array(found, dtype=np.int64)
 
+    def states_of(self, digest: bytes, items: int) -> list[int]:
+        """Give the state of items 0 to ``items`` - 1 of one image, EMPTY where there is no row."""
+        rows = [self._row_of.get(digest + item.to_bytes(2, "little")) for item in range(items)]
+        return [EMPTY if row is None else int(self.state[row]) for row in rows]
+
     def shadowed(self) -> Ints:
         """Give the live rows that a newer row of the same key stands before."""
         live: Ints = np.flatnonzero(self.live)

@@ -94,13 +94,14 @@ class FeatureStore:
         CorruptStoreError
             If a chunk of digest, item or state is damaged: which rows there are is unknown then.
         """
-        if self._index is None:
+        index = self._index  # read once: another thread may `refresh` meanwhile
+        if index is None:
             index, damages = load_index(self.layout, self.runs)
             errors = [damaged(self.layout, damage) for damage in damages]
             if errors:
                 raise errors[0]
             self._index = index
-        return self._index
+        return index
 
     def refresh(self) -> None:
         """See what was written since; the index is read on its next use.
@@ -145,14 +146,14 @@ class FeatureStore:
 
     def reasons(self, rows: Ints) -> list[str | None]:
         """Say why each UNDECODABLE row has no vector; None for the others."""
+        index = self.index
         failed = {key: why for run in self.runs for key, why in run["failed"].items()}
-        keys = [self._failure_key(row) for row in np.asarray(rows).tolist()]
-        return [failed.get(key) if key else None for key in keys]
-
-    def _failure_key(self, row: int) -> str:
-        if row < 0 or self.index.state[row] != UNDECODABLE:
-            return ""
-        return failure_key(self.index.digest[row].tobytes(), int(self.index.item[row]))
+        reasons: list[str | None] = [None] * len(rows)
+        for i in np.flatnonzero(self.states(rows) == UNDECODABLE).tolist():
+            row = rows[i]
+            key = failure_key(index.digest[row].tobytes(), int(index.item[row]))
+            reasons[i] = failed.get(key)
+        return reasons
 
     def read(
         self,

@@ -148,10 +148,13 @@ class StoreWriter:
         block.failed[failure_key(digest, item)] = reason
         self._hand_over_if_due(block)
 
-    def forget_failures(self) -> int:
-        """Supersede the UNDECODABLE rows, so that they are tried again; give their number."""
+    def supersede_shadowed(self) -> int:
+        """Supersede the live rows that a newer one of their key stands before; give their number.
+
+        What was appended is committed first, so that a key has a live row at every instant.
+        """
         self.flush()
-        rows = np.flatnonzero(self.store.index.state == UNDECODABLE)
+        rows = self.store.index.shadowed()
         supersede(self._layout, rows)
         self.store.refresh()
         return len(rows)
