@@ -75,15 +75,17 @@ POOLINGS: dict[str, Callable[[Array], Array]] = {
 _NEED_TOKENS = frozenset({"cls", "tokens-avg"})
 
 
-def check_pooling(name: str, map_shape: tuple[int, ...]) -> None:
+def check_pooling(name: str, map_shape: tuple[int, ...], class_token: bool | None = None) -> None:
     """Raise if ``name`` is no pooling, or one that a map of this shape does not allow.
+
+    ``class_token`` says whether the first token is one; None where that is not known.
 
     Raises
     ------
     UnknownNameError
         If no pooling has that name.
     UsageError
-        If it needs tokens and the layer gives none.
+        If it needs tokens, and the layer gives none or a first one like the others.
     """
     if name not in POOLINGS:
         raise unknown_name("pooling", name, POOLINGS)
@@ -91,6 +93,11 @@ def check_pooling(name: str, map_shape: tuple[int, ...]) -> None:
         raise UsageError(
             f"pooling {name!r} needs a layer that gives tokens (tokens, channels); this one gives "
             f"{map_shape}; use flatten, avg, max, std or gem"
+        )
+    if name in _NEED_TOKENS and class_token is False:
+        raise UsageError(
+            f"pooling {name!r} needs a class token, and this backbone has none: its first token is "
+            "a part of the image like the others; use avg"
         )
 
 

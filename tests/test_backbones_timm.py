@@ -40,6 +40,11 @@ def test_defaults_follow_the_kind_of_network(name, label, dim):
     assert (recipe.label, length) == (label, dim)
 
 
+def test_what_has_no_class_token_cannot_be_pooled_by_it():
+    with pytest.raises(UsageError, match="use avg"):
+        load_backbone(request("test_vit2", poolings=("cls",)))
+
+
 def test_values_are_timms_own():
     backbone = load_backbone(request(layers=("forward_features", "blocks.0", "head")))
     with torch.random.fork_rng(devices=[]):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # its usual name
 
 from featx.errors import UnknownNameError, UsageError
-from featx.pooling import POOLINGS, pool, pooled_dim
+from featx.pooling import POOLINGS, check_pooling, pool, pooled_dim
 
 RNG = np.random.default_rng(0)
 MAPS = RNG.standard_normal((3, 8, 5, 7)).astype(np.float32)
@@ -56,3 +56,12 @@ def test_the_promised_dimension(name: str, shape: tuple[int, ...]) -> None:
 def test_an_unknown_pooling_names_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'flatten'"):
         pool(MAPS, "flaten")
+
+
+@pytest.mark.parametrize("name", ["cls", "tokens-avg"])
+def test_a_token_of_the_image_is_not_taken_for_a_class_token(name: str) -> None:
+    for class_token in (True, None):
+        check_pooling(name, (17, 8), class_token)
+    with pytest.raises(UsageError, match=r"has none.*use avg"):
+        check_pooling(name, (17, 8), class_token=False)
+    check_pooling("avg", (17, 8), class_token=False)

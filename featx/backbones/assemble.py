@@ -32,7 +32,7 @@ class Loaded:
     map_pooling
         Default for a map.
     class_token
-        Whether the first token stands for the image.
+        Whether the first token stands for the image; None where that is not known.
     preprocess, random_seed, options, notes, provenance
         See `featx.backbones.base.Backbone`.
     """
@@ -42,7 +42,7 @@ class Loaded:
     layers: tuple[str, ...]
     preprocess: Preprocess
     map_pooling: str = "flatten"
-    class_token: bool = False
+    class_token: bool | None = None
     random_seed: int | None = None
     options: tuple[tuple[str, Any], ...] = ()
     notes: tuple[str, ...] = ()

@@ -98,7 +98,11 @@ class Backbone:
 
 
 def choose_poolings(
-    asked: tuple[str, ...], map_shape: tuple[int, ...], map_default: str, *, class_token: bool
+    asked: tuple[str, ...],
+    map_shape: tuple[int, ...],
+    map_default: str,
+    *,
+    class_token: bool | None,
 ) -> tuple[str, ...]:
     """Give the poolings of one output: those asked for, else what suits its shape.
 
@@ -107,7 +111,7 @@ def choose_poolings(
     """
     if asked:
         for name in asked:
-            check_pooling(name, map_shape)
+            check_pooling(name, map_shape, class_token)
         return tuple(dict.fromkeys(asked))
     tokens = "cls" if class_token else "avg"
     return ({1: "flatten", 2: tokens}.get(len(map_shape), map_default),)
