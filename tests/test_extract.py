@@ -216,6 +216,19 @@ def test_a_damaged_flattened_store_is_not_pooled_from_twice(photos: Path, cache:
     assert (pooled.computed, pooled.derived) == (18, 0)
 
 
+def test_a_copy_is_computed_once_and_read_once(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from featx.embedding.reading import Reader
+
+    shutil.copy(photos / "cat" / "0.jpg", photos / "cat" / "copy.jpg")
+    for path in photos.rglob("*.jpg"):
+        os.utime(path, ns=(1, 1))  # long ago, so that their tokens are kept
+    assert run(photos, cache)[0].computed == 18
+    monkeypatch.setattr(Reader, "take", None)
+    assert run(photos, cache)[0].rows == 19
+
+
 @pytest.mark.parametrize(
     "option", [{"resize": "stretch"}, {"intensity": "loud"}, {"channels": "x"}, {"page": "-1"}]
 )

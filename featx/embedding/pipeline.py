@@ -90,8 +90,9 @@ def embed(
         progress.advance()
     work.flush()
     progress.finish()
-    _save_tokens(tokens, entries, unsaved)
     taken = _with_twins([done[i] for i in range(len(entries))])
+    twins = [one for one in taken if done[one.index].items is None]
+    _save_tokens(tokens, entries, [*unsaved, *twins])
     if raise_on_error:
         _raise_known(entries, taken, sinks)
     return Located(taken, work.computed, work.derived)

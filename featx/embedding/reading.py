@@ -46,8 +46,6 @@ class Taken:
         (H, W, 3) each, decoded; empty if nothing is to be computed.
     derive
         Whether its vectors are to be pooled from a flattened store.
-    was_read
-        Whether the file was read in this run.
     """
 
     index: int
@@ -57,7 +55,6 @@ class Taken:
     reason: str | None = None
     images: Sequence[Array] = ()
     derive: bool = False
-    was_read: bool = False
 
 
 class Reader:
@@ -105,18 +102,18 @@ class Reader:
         except ImageError as error:  # gone since it was listed, or no image to begin with
             return Taken(index, failure=str(error))
         if self._one_item and self._complete(digest, 1):
-            return Taken(index, digest, 1, was_read=True)
+            return Taken(index, digest, 1)
         with self._lock:
             if digest in self._claimed:
-                return Taken(index, digest, None, was_read=True)
+                return Taken(index, digest, None)
             self._claimed.add(digest)
         if self._one_item and self._derivable(digest):
-            return Taken(index, digest, 1, derive=True, was_read=True)
+            return Taken(index, digest, 1, derive=True)
         try:
             decoded = images.load(payload, self._pre)
         except ImageError as error:
-            return Taken(index, digest, 1, reason=str(error), was_read=True)
-        return Taken(index, digest, len(decoded), images=decoded, was_read=True)
+            return Taken(index, digest, 1, reason=str(error))
+        return Taken(index, digest, len(decoded), images=decoded)
 
     def _complete(self, digest: bytes, items: int) -> bool:
         return all(has_items(sink, digest, items) for sink in self._sinks)
