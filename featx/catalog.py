@@ -6,14 +6,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from featx import datasets
-from featx.errors import AmbiguousNameError, NotFoundError
+from featx.errors import AmbiguousNameError, CorruptStoreError, NotFoundError
 from featx.store import FeatureStore, list_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from featx._types import PathLike
+    from featx.manifest import Manifest
 
 
 def cache_dir(cache: PathLike | None = None) -> Path:
@@ -76,37 +79,55 @@ def _fits(name: str, store: FeatureStore) -> bool:
 def choose(
     cache: Path, data: str | None, features: str | None, say: Callable[[str], None]
 ) -> tuple[str, FeatureStore]:
-    """Choose a data set and a store; what is not named is the last extraction's, said aloud.
+    """Choose a data set and a store; what is chosen for the caller is said aloud.
+
+    Where no store is named, those of the last extraction come first, then all others; it must
+    hold the data set's images, and be the only one of them that does.
 
     Raises
     ------
     NotFoundError, AmbiguousNameError
-        As `find_store` and `featx.datasets.recall` do, and if the last extraction filled several
-        stores and none is named.
+        As `find_store` and `featx.datasets.recall` do; or if no store, or several, would do.
     """
-    if data is None or features is None:
-        last = datasets.recall(cache)
-        if data is None:
-            data = last.data
-            say(f"data set {data} (the last extraction; --data NAME for another)")
-        if features is None:
-            return data, _last_store(cache, last.features, say)
-    datasets.head(cache, data)
-    return data, find_store(cache, features)
+    if data is None:
+        data = datasets.recall(cache).data
+        say(f"data set {data} (the last extraction; --data NAME for another)")
+    if features is not None:
+        datasets.head(cache, data)
+        return data, find_store(cache, features)
+    manifest = datasets.load(cache, data)
+    last, others = _by_recency(cache)
+    for stores, why in ((last, "the last extraction"), (others, "the only ones of its images")):
+        fits = [store for store in stores if _holds(store, manifest, strict=stores is last)]
+        if len(fits) > 1:
+            labels = ", ".join(unique_labels(fits))
+            raise AmbiguousNameError(
+                f"{data} has its images in {len(fits)} stores; name one with --features: {labels}"
+            )
+        if fits:
+            say(f"features {fits[0].recipe.label} ({why}; --features ID for others)")
+            return data, fits[0]
+    raise NotFoundError(
+        f"no store in {cache.absolute()} holds the images of {data}; run `featx extract` on its "
+        "images again: what is cached is not computed again"
+    )
 
 
-def _last_store(cache: Path, names: Sequence[str], say: Callable[[str], None]) -> FeatureStore:
-    missing = [name for name in names if not (cache / name).is_dir()]
-    if missing:
-        raise NotFoundError(
-            f"the last extraction filled {cache.absolute() / missing[0]}, which is gone; "
-            "`featx ls` lists what there is; name one with --features"
-        )
-    stores = [FeatureStore.open(cache / name) for name in names]
-    if len(stores) > 1:
-        labels = ", ".join(unique_labels(stores))
-        raise AmbiguousNameError(
-            f"the last extraction filled {len(stores)} stores; name one with --features: {labels}"
-        )
-    say(f"features {stores[0].recipe.label} (the last extraction; --features ID for others)")
-    return stores[0]
+def _by_recency(cache: Path) -> tuple[list[FeatureStore], list[FeatureStore]]:
+    """Give the stores of the last extraction, and all others."""
+    names = datasets.recall(cache).features
+    stores, _ = list_stores(cache)
+    last = [store for store in stores if store.path.name in names]
+    return last, [store for store in stores if store.path.name not in names]
+
+
+def _holds(store: FeatureStore, manifest: Manifest, *, strict: bool) -> bool:
+    """Whether a store knows all images of a manifest; damage elsewhere is nobody's concern here."""
+    readable = np.array([failure is None for failure in manifest.failure], dtype=bool)
+    try:
+        rows = store.rows(manifest.digest[readable], manifest.item[readable])
+    except CorruptStoreError:
+        if strict:
+            raise
+        return False
+    return bool((rows >= 0).all())

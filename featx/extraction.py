@@ -42,6 +42,8 @@ class Extraction:
         Images whose vector was computed now, pooled from a flattened store, or there before.
     failed
         (path, reason) of the images that have none.
+    columns
+        Of the data set's table.
     seconds
         Wall time of the pass over the images, shared by the stores that it filled.
     notes
@@ -57,6 +59,7 @@ class Extraction:
     derived: int
     reused: int
     failed: tuple[tuple[str, str], ...]
+    columns: tuple[str, ...]
     seconds: float
     notes: tuple[str, ...] = field(default=(), repr=False)
 
@@ -77,6 +80,7 @@ class Extraction:
             "derived": self.derived,
             "reused": self.reused,
             "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
+            "columns": list(self.columns),
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 2),
             "notes": list(self.notes),
@@ -235,7 +239,7 @@ def extract(
     for one in names:
         done = run_pass(source, replace(asked, name=one), folder, how, report)
         manifest = manifest_of(source, done.located.taken)
-        out += _commit(folder, manifest, done, append=append)
+        out += _commit(folder, manifest, done, append, report)
     last = datasets.Last(out[0].data, tuple(e.store.name for e in out))
     datasets.remember(folder, last)
     _refuse_many_failures(out, len(source.entries), max_failed)
@@ -261,9 +265,17 @@ def _counted(source: Source) -> str:
     return f"{source.name}: {len(source.entries)} images from {source.description}{ignored}"
 
 
-def _commit(cache: Path, manifest: Manifest, done: Pass, *, append: bool) -> list[Extraction]:
+def _commit(
+    cache: Path, manifest: Manifest, done: Pass, append: bool, progress: Progress
+) -> list[Extraction]:
     """Save the manifest, and say what each store holds of it."""
+    before = {head.name: head for head in datasets.list_heads(cache)}.get(manifest.name)
     whole = datasets.load(cache, manifest.name).append(manifest) if append else manifest
+    if before and not append and before.source != manifest.source:
+        progress.say(
+            f"data set {manifest.name} now stands for {manifest.source}; until now it was "
+            f"{before.source}; --name NAME keeps both"
+        )
     datasets.save(cache, whole)
     out = []
     for recipe in done.recipes:
@@ -280,6 +292,7 @@ def _commit(cache: Path, manifest: Manifest, done: Pass, *, append: bool) -> lis
                 derived=derived,
                 reused=max(0, len(found) - computed - derived),
                 failed=tuple(zip(found.failed["path"], found.failed["reason"], strict=True)),
+                columns=tuple(map(str, manifest.frame.columns)),
                 seconds=done.seconds,
                 notes=done.notes,
             )

@@ -10,7 +10,8 @@ from featx import catalog, datasets
 from featx._files import writing
 from featx._types import Silent
 from featx.drift import drift
-from featx.errors import AmbiguousNameError, NotFoundError
+from featx.errors import AmbiguousNameError, NotFoundError, UsageError
+from featx.export import FORMATS
 from featx.export import export as write_export
 from featx.features import load
 from featx.store import FeatureStore, compact, list_stores
@@ -206,7 +207,7 @@ def collect(cache: PathLike | None = None, progress: Progress | None = None) -> 
 
 def export(
     name: str | None = None,
-    to: str = "npz",
+    to: str | None = None,
     output: PathLike | None = None,
     features: str | None = None,
     cache: PathLike | None = None,
@@ -214,11 +215,28 @@ def export(
 ) -> Path:
     """Write a data set's vectors, paths and columns into one file for people without featx.
 
+    Parameters
+    ----------
+    name
+        Of the data set; None for the last extraction's.
+    to
+        A format of `featx.export.FORMATS`; None for what ``output`` ends in, else npz.
+    output
+        The file; None for the data set's name with the format as its ending.
+    features, cache, say
+        As `featx.load` takes them.
+
     Raises
     ------
+    UsageError
+        If ``output`` ends in another format's name.
     FeatxError
         As `featx.load` and `featx.export.export`.
     """
+    ending = None if output is None else Path(output).suffix.lower().removeprefix(".")
+    if to is not None and ending in FORMATS and ending != to:
+        raise UsageError(f"{output} ends in {ending}, and the format is {to}; change one of them")
+    chosen = to or (ending if ending in FORMATS else "npz")
     found = load(name, features, cache=cache, say=say)
-    path = Path(output) if output is not None else Path(f"{found.name}.{to}")
-    return write_export(found, to, path)
+    path = Path(output) if output is not None else Path(f"{found.name}.{chosen}")
+    return write_export(found, chosen, path)

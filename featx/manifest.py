@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,8 @@ class Manifest:
         h.update(np.ascontiguousarray(self.digest).tobytes())
         h.update(np.ascontiguousarray(self.item, dtype="<u2").tobytes())
         columns = {"": self.path, "!": self.failure} | {
-            f"={name}": self.frame[name].to_numpy(dtype=object) for name in self.frame
+            f"={name}\x1d{_kind(self.frame[name])}": self.frame[name].to_numpy(dtype=object)
+            for name in self.frame
         }
         for name, values in columns.items():
             h.update(f"\x1d{name}".encode("utf-8", "backslashreplace"))
@@ -111,3 +113,9 @@ class Manifest:
             keys.append((*same, seen[same]))
             seen[same] += 1
         return keys
+
+
+def _kind(column: pd.Series[Any]) -> str:
+    """Tell numbers, truths and times from text, whatever type a version of pandas gives text."""
+    kind = column.dtype.kind
+    return kind if kind in "biufcmM" else ""

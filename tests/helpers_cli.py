@@ -21,6 +21,7 @@ EXTRACTION = {
     "derived": 0,
     "reused": 2,
     "failed": [],
+    "columns": ["label"],
     "seconds": 1.25,
     "images_per_second": 30.4,
     "notes": [],

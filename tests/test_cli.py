@@ -218,3 +218,19 @@ def test_the_version() -> None:
         pytest.skip("featx runs from a checkout that is not installed")
     result = featx("--version")
     assert (result.exit_code, result.stdout) == (0, expected)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (["label"], "--features vgg16:features:flatten@224\n"),
+        (["label", "split"], "--split split\n"),
+        (["age", "site"], "--target COLUMN, one of: age, site\n"),
+        ([], "next: featx predict MODEL, or `featx export photos`\n"),
+    ],
+)
+def test_the_next_command_fits_the_columns(
+    monkeypatch: pytest.MonkeyPatch, columns: list[str], expected: str
+) -> None:
+    fake_extract(monkeypatch, [{**EXTRACTION, "columns": columns}])
+    assert featx("extract", "x", "--backbone", "vgg16").stdout.endswith(expected)

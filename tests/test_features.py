@@ -13,6 +13,7 @@ from featx.catalog import cache_dir
 from featx.errors import AmbiguousNameError, NotFoundError, TargetError, UnknownNameError
 from featx.extraction import extract
 from featx.features import as_numbers, load
+from featx.store import FeatureStore
 
 
 @pytest.fixture(scope="module")
@@ -104,18 +105,21 @@ def test_a_view_of_images_never_embedded_says_how_many(cache: Path) -> None:
         load("strange", "helpers_photos:tiny:output:flatten@64", cache=cache)
 
 
-def test_a_store_that_is_gone_is_named(cache: Path, tmp_path: Path) -> None:
+def test_without_a_name_the_store_is_one_that_holds_the_images(cache: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    datasets.save(tmp_path, datasets.load(cache, "t"))
     datasets.remember(tmp_path, datasets.Last("photos", ("gone.zarr",)))
-    datasets.save(tmp_path, datasets.load(cache, "photos"))
-    with pytest.raises(NotFoundError, match=r"gone\.zarr, which is gone"):
-        load(cache=tmp_path)
-    datasets.remember(
-        tmp_path, datasets.Last("photos", tuple(p.name for p in cache.glob("*.zarr")))
-    )
-    for path in cache.glob("*.zarr"):
-        (tmp_path / path.name).symlink_to(path)
+    with pytest.raises(NotFoundError, match="holds the images of t;"):
+        load("t", cache=tmp_path)
+    small, large = sorted(cache.glob("*.zarr"), key=lambda p: FeatureStore.open(p).dim)
+    (tmp_path / large.name).symlink_to(large)
+    assert load("t", cache=tmp_path, say=said.append).label.endswith("@64")
+    assert "the only ones of its images" in said[0]
+    (tmp_path / small.name).symlink_to(small)
     with pytest.raises(AmbiguousNameError, match="2 stores"):
-        load(cache=tmp_path)
+        load("t", cache=tmp_path)
+    datasets.remember(tmp_path, datasets.Last("t", (small.name,)))
+    assert load(cache=tmp_path).label.endswith("@32")
 
 
 def test_numbers() -> None:

@@ -164,3 +164,12 @@ def _h5ad(path: Path) -> tuple[object, object]:
 
 
 READERS = {"npz": _npz, "parquet": _parquet, "csv": _csv, "zarr": _zarr, "h5ad": _h5ad}
+
+
+def test_the_format_is_that_of_the_files_name(cache: Path, tmp_path: Path) -> None:
+    assert (
+        len(pd.read_parquet(manage.export("photos", None, tmp_path / "o.parquet", cache=cache)))
+        == 9
+    )
+    with pytest.raises(UsageError, match="ends in csv"):
+        manage.export("photos", "npz", tmp_path / "o.csv", cache=cache)

@@ -37,10 +37,11 @@ def test_the_hash_is_of_rows_order_and_columns() -> None:
         BASE.take(np.array([1, 0, 2])),
         make(["a", "b", "c"], {"id": ["7", "8", None], "age": ["1", "2", "3"]}),
         make(["a", "b", "c"], {"id": ["007", "8", "None"], "age": ["1", "2", "3"]}),
+        make(["a", "b", "c"], {"id": ["007", "8", None], "age": [1, 2, 3]}),
         make(["a", "b", "c"], {"ID": ["007", "8", None], "age": ["1", "2", "3"]}),
         make(["a", "b", "d"], {"id": ["007", "8", None], "age": ["1", "2", "3"]}),
     ]
-    assert len({m.hash for m in [BASE, *others]}) == 6
+    assert len({m.hash for m in [BASE, *others]}) == 7
 
 
 def test_append_keeps_order_updates_and_adds() -> None:

@@ -173,7 +173,7 @@ def _agreed(console: Console, kind: str, path: str) -> bool:
 
 @command
 def gc(console: Console, cache: o.Cache = None) -> None:
-    """Tidy the cache: join small blocks, free what nothing refers to."""
+    """Tidy the cache: join small blocks, drop the bytes of superseded rows."""
     from featx.manage import collect
 
     value = collect(cache, progress=console.progress)
@@ -199,9 +199,9 @@ def export(
         ),
     ] = None,
     to: Annotated[
-        Literal["npz", "parquet", "csv", "zarr", "h5ad"],
-        typer.Option("--to", help="Format; h5ad needs the extra h5ad."),
-    ] = "npz",
+        Literal["npz", "parquet", "csv", "zarr", "h5ad"] | None,
+        typer.Option("--to", help="Format [default: as FILE ends, else npz]; h5ad is an extra."),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="Where to [default: NAME.FORMAT]."),

@@ -225,7 +225,15 @@ def failure_lines(failed: list[JsonObject]) -> Iterator[str]:
 
 
 def _next(values: list[JsonObject], cache: str | None) -> Iterator[str]:
+    """Name the command that goes on: with the target and the split that the columns suggest."""
+    columns = values[0]["columns"]
     words = ["featx", "fit", "--head", "svm", "--data", values[0]["data"]]
     words += ["--features", values[0]["features"]]
     words += ["--cache", cache] if cache else []
-    yield f"next: {literal(*words)}"
+    words += ["--split", "split"] if "split" in columns else []
+    if "label" in columns:
+        yield f"next: {literal(*words)}"
+    elif columns:
+        yield f"next: {literal(*words)} --target COLUMN, one of: {', '.join(columns)}"
+    else:
+        yield f"next: featx predict MODEL, or `featx export {literal(values[0]['data'])}`"
