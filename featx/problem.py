@@ -111,12 +111,9 @@ def pose(
 
 def _target(values: Array, name: str, task: Task | None) -> Array:
     """Labels or numbers as the task asks; without a task, numbers where they seem to be meant."""
-    if task == "classification":
-        return as_labels(values)
-    if task == "regression" or _mostly_amounts(values):
+    if task == "regression" or (task is None and _mostly_amounts(values)):
         return as_amounts(values, name)
-    numbers = as_numbers(values)
-    return as_labels(values) if numbers is None else numbers
+    return as_labels(values)
 
 
 def _mostly_amounts(values: Array) -> bool:

@@ -17,6 +17,7 @@ from featx.errors import TargetError, unknown_name
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_PADDED = re.compile(r"[+-]?0\d")
 _SCALE_VALUES = 150
 _IDENTITY_VALUES = 20
 _IDENTITY_NAME = re.compile(
@@ -78,9 +79,13 @@ def as_numbers(values: Array) -> Array | None:
 
 
 def as_labels(values: Array) -> Array:
-    """Give (n,) class labels: int64 where every value is a whole number, else text."""
+    """Give (n,) class labels: int64 where every value is a whole number, else text.
+
+    Digits with zeros before them (``007``) are text: as a number they would be another name.
+    """
     numbers = as_numbers(values)
-    if numbers is not None and numbers.dtype == np.int64:
+    padded = any(isinstance(value, str) and _PADDED.match(value.strip()) for value in values)
+    if numbers is not None and numbers.dtype == np.int64 and not padded:
         return numbers
     return np.array([str(value) for value in values], dtype=object).astype(str)
 
@@ -177,6 +182,9 @@ def _least_values(name: str, values: pd.Series[Any]) -> float:
 
 
 def _number(value: Any) -> float | None:
+    """Read a number; Python would also read ``2020_01`` as one, which is a name."""
+    if isinstance(value, str) and "_" in value:
+        return None
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -78,6 +78,8 @@ def test_class_weights_go_to_heads_that_take_them():
         (list(range(21)), "regression", "21 distinct"),
         (list(range(20)), "classification", "20 distinct"),
         (np.array(["a", 3], dtype=object), "classification", "text"),
+        (["1_0", "2"], "classification", "text"),
+        ([1.0, np.nan], "regression", "fractions"),
     ],
 )
 def test_the_task_is_told_by_the_target(y, task, why):
@@ -92,6 +94,7 @@ def test_a_target_is_read():
     assert target.values.tolist() == [1, 0, 1]
     assert read_target(np.array([2.0, 1.0])).classes.dtype == np.int64
     assert read_target(np.array(["10", "2"])).classes.tolist() == [2, 10]
+    assert read_target(np.array(["01", "2"])).classes.tolist() == ["01", "2"]
     assert read_target(np.array([True, False])).classes.tolist() == [False, True]
     amounts = read_target(np.array(["1.5", "2"]), "regression")
     assert amounts.values.tolist() == [1.5, 2.0]

@@ -70,6 +70,14 @@ def test_labels_are_whole_numbers_or_text() -> None:
     assert as_labels(np.array(["a", 1], dtype=object)).tolist() == ["a", "1"]
 
 
+def test_names_that_python_reads_as_numbers_stay_names() -> None:
+    assert as_labels(np.array(["2020_01", "20200_1"], dtype=object)).tolist() == [
+        "2020_01", "20200_1",
+    ]  # fmt: skip
+    assert as_labels(np.array(["007", "7"], dtype=object)).tolist() == ["007", "7"]
+    assert as_amounts(np.array(["007", "-01.5"], dtype=object), "y").tolist() == [7, -1.5]
+
+
 def test_amounts_name_the_first_values_that_are_no_number() -> None:
     assert as_amounts(np.array(["1", 2], dtype=object), "age").dtype == np.float64
     with pytest.raises(TargetError, match=r"3 values that are no number: 'old', 'NA', 'inf'"):

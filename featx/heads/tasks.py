@@ -8,6 +8,7 @@ import numpy as np
 
 from featx._types import Array
 from featx.errors import TargetError
+from featx.targets import as_amounts, as_labels, as_numbers
 
 MAX_CLASSES = 20
 """Whole numbers with more distinct values than this are amounts."""
@@ -47,12 +48,12 @@ def task_of(y: Array) -> tuple[str, str]:
     values = np.asarray(y)
     if values.dtype.kind == "b":
         return "classification", "the target is true or false"
-    numbers = _numbers(values)
-    if numbers is None:
+    numbers = as_numbers(values)
+    if numbers is None and values.dtype.kind != "f":
         return "classification", "the target is text"
-    distinct = len(np.unique(numbers))
-    if np.any(numbers != np.round(numbers)):
+    if numbers is None or numbers.dtype != np.int64:
         return "regression", "the target has fractions"
+    distinct = len(np.unique(numbers))
     if distinct > MAX_CLASSES:
         return "regression", f"the target has {distinct} distinct numbers"
     return "classification", f"the target has only {distinct} distinct whole numbers"
@@ -70,35 +71,10 @@ def read_target(y: Array, task: str | None = None) -> Target:
     if values.ndim != 1 or not len(values):
         raise TargetError(f"the target has shape {values.shape}; expected one value a row")
     chosen, why = task_of(values) if task is None else (task, "")
-    numbers = _numbers(values)
     if chosen == "regression":
-        if numbers is None or not np.all(np.isfinite(numbers)):
-            bad = [str(value) for value in values.tolist() if not _finite(value)][:5]
-            raise TargetError(
-                f"the target has values that are no number: {', '.join(map(repr, bad))}; leave "
-                "those rows out with --missing, or classify with --task classification"
-            )
-        return Target(chosen, numbers, None, why)
-    if numbers is not None and np.all(numbers == np.round(numbers)) and values.dtype.kind != "b":
-        values = numbers.astype(np.int64)
-    elif values.dtype.kind == "O":
-        values = np.array([str(value) for value in values])
+        return Target(chosen, as_amounts(values, "y"), None, why)
+    numbers = as_numbers(values)
+    if values.dtype.kind in "OU" or (numbers is not None and numbers.dtype == np.int64):
+        values = as_labels(values)
     classes, codes = np.unique(values, return_inverse=True)
     return Target(chosen, codes.astype(np.int64), classes, why)
-
-
-def _numbers(values: Array) -> Array | None:
-    """Give the values as float64, or None where one is no number."""
-    if values.dtype.kind in "iuf":
-        return values.astype(np.float64)
-    try:
-        return np.array([float(value) for value in values.tolist()])
-    except (TypeError, ValueError):
-        return None
-
-
-def _finite(value: object) -> bool:
-    try:
-        return bool(np.isfinite(float(str(value))))
-    except ValueError:
-        return False
