@@ -166,6 +166,12 @@ def test_the_edge_of_the_grid_and_a_guessed_task_are_said(X):
     assert evaluate(X, y, Spec(search=False, task="classification")).notes == ()
 
 
+def test_the_positive_class_is_named(X):
+    y = np.array(["abnormal", "normal"])[np.arange(N) % 2]
+    (note,) = evaluate(X, y, Spec(search=False, task="classification")).notes
+    assert note == "sensitivity and average precision are of 'normal', the last class"
+
+
 def test_a_solver_that_stops_early_is_said_and_does_not_warn(X, y):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -192,6 +198,14 @@ def test_correlations_and_losses_choose_in_their_own_direction(X, y, amounts):
         chosen = next(row for row in found.candidates if row.params == found.params)
         assert chosen.mean == pick
     assert evaluate(X, y, Spec(head="knn", scoring="log_loss")).greater_is_better is False
+
+
+def test_a_start_from_the_candidate_before_changes_no_answer(X, y):
+    grid = [1e-3, 1e-1, 1.0]
+    found = evaluate(X, y, Spec(head="logreg", grid={"C": grid}, cv="3", scoring="log_loss"))
+    for C, row in zip(grid, found.candidates, strict=True):
+        alone = evaluate(X, y, Spec(head="logreg", search=False, fixed={"C": C}, cv="3"))
+        assert alone.metrics["log_loss"].mean == pytest.approx(row.mean, rel=1e-5)
 
 
 def test_more_processes_and_the_same_seed_give_the_same_answer(X, y):
@@ -243,6 +257,8 @@ def test_progress_counts_every_training_set(X, y):
         ({"scoring": "acuracy"}, UnknownNameError, "'accuracy'"),
         ({"scoring": "log_loss"}, UsageError, "those that do: accuracy"),
         ({"scoring": "plcc"}, UsageError, "does not fit"),
+        ({"scoring": "r2"}, UsageError, "does not fit"),
+        ({"head": "knn", "fixed": {"n_neighbors": None}}, UsageError, "n_neighbors=None"),
         ({"scoring": "neg_log_loss"}, UsageError, "does not work for LinearSVC"),
         ({"scale": "minmax"}, UsageError, "none, l2 or standard"),
         ({"class_weight": "balanced", "head": "knn"}, UsageError, "no class weights"),

@@ -49,8 +49,6 @@ def _head_lines(values: Sequence[JsonObject]) -> Iterator[str]:
 
 
 def _grid(grid: Mapping[str, Sequence[Any]]) -> str:
-    if not grid:
-        return "nothing searched"
     parts = [f"{k} {v[0]:g} to {v[-1]:g} ({len(v)} values)" for k, v in grid.items()]
     return ", ".join(parts)
 

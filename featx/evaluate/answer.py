@@ -187,6 +187,9 @@ def _notes(setup: Setup, params: Any, converged: list[bool]) -> tuple[str, ...]:
     notes = list(setup.plan.notes)
     if setup.target.why:
         notes.append(f"taken as {setup.target.task}: {setup.target.why} (--task decides)")
+    if setup.target.classes is not None and len(setup.target.classes) == 2:
+        positive = str(setup.target.classes[1])
+        notes.append(f"sensitivity and average precision are of {positive!r}, the last class")
     if setup.searched:
         notes += edges(setup.grid, params)
     if not all(converged):

@@ -36,15 +36,15 @@ def read_criterion(name: str | None, task: str, metrics: Sequence[Metric]) -> Cr
     for metric in metrics:
         if metric.name == name:
             return Criterion(name, metric, metric.greater_is_better)
-    scorers = get_scorer_names()
-    if name in scorers:
-        return Criterion(name, None, True)
     ours = [metric.name for table in METRICS.values() for metric in table]
     if name in ours:
         raise UsageError(
             f"scoring {name!r} does not fit this {task} with this head; "
             f"those that do: {', '.join(metric.name for metric in metrics)}"
         )
+    scorers = get_scorer_names()
+    if name in scorers:
+        return Criterion(name, None, True)
     raise unknown_name("scoring", name, {*ours, *scorers}, "featx or scikit-learn must know it")
 
 

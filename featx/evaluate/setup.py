@@ -128,14 +128,14 @@ def _fitting_neighbours(
     Raises
     ------
     UsageError
-        If a count that was asked for is too large.
+        If a count that was asked for is none, or too large.
     """
     trains = [len(train) for fold in plan.folds for train, _ in (*fold.inner, (fold.train, None))]
     asked = [*(spec.grid or {}).get("n_neighbors", ()), spec.fixed.get("n_neighbors", 1)]
-    if too_many := [k for k in asked if k > min(trains)]:
+    if bad := [k for k in asked if not isinstance(k, int | np.integer) or k > min(trains)]:
         raise UsageError(
-            f"n_neighbors={too_many[0]} is more than the {min(trains)} rows of the smallest "
-            "training set"
+            f"n_neighbors={bad[0]}: expected a whole number, at most the {min(trains)} rows of the "
+            "smallest training set"
         )
     if spec.grid is not None or "n_neighbors" not in grid:
         return grid

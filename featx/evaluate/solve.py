@@ -79,15 +79,23 @@ def run_job(space: Space, values: Array, job: Job, solver: Solver) -> list[Answe
     values
         (n,) class numbers or float64.
     """
-    at = coordinates(space, job.train, job.test, HEADS[solver.head].coordinates)
-    return [_answer(at, values, job, params, solver) for params in job.params]
+    head = HEADS[solver.head]
+    at = coordinates(space, job.train, job.test, head.coordinates)
+    answers, before = [], None
+    for params in job.params:
+        estimator = solver.make(params)
+        if head.warm and before is not None:
+            estimator.warm_start = True
+            estimator.coef_, estimator.intercept_ = before.coef_, before.intercept_
+        before, converged = fit_quietly(estimator, at.Z, values[job.train], params)
+        answers.append(_answer(before, converged, at.T, values[job.test], solver.criterion))
+    return answers
 
 
-def _answer(at: Coordinates, values: Array, job: Job, params: Params, solver: Solver) -> Answer:
-    estimator, converged = fit_quietly(solver.make(params), at.Z, values[job.train], params)
-    scores, _ = output_scores(estimator, at.T)
-    outcome = Outcome(values[job.test], estimator.predict(at.T), scores)
-    return Answer(outcome, _value(solver.criterion, estimator, at.T, outcome), converged)
+def _answer(estimator: Any, converged: bool, T: Float64s, y: Array, criterion: Criterion) -> Answer:
+    scores, _ = output_scores(estimator, T)
+    outcome = Outcome(y, estimator.predict(T), scores)
+    return Answer(outcome, _value(criterion, estimator, T, outcome), converged)
 
 
 def _value(criterion: Criterion, estimator: Any, T: Float64s, outcome: Outcome) -> float:
