@@ -171,6 +171,9 @@ def test_other_values_that_cannot_be_worked_with():
     for kwargs in ({"test_size": 1.5}, {"test_size": 0.0}, {"repeats": 0}, {"train_per_class": 0}):
         with pytest.raises(UsageError):
             make_plan(rows(), **kwargs)
+    for kwargs in ({"test_size": 0.2}, {"repeats": 2}):
+        with pytest.raises(UsageError, match="which rows are tested"):
+            make_plan(rows(), split=np.array(["train", "test"] * 30), **kwargs)
     with pytest.raises(UsageError, match="needs classes"):
         make_plan(numbers(), train_per_class=3)
 

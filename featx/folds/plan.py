@@ -87,7 +87,7 @@ def make_plan(
     Parameters
     ----------
     cv
-        ``"5"`` or ``"random:10:0.2"``; ignored where ``test_size`` or ``split`` is given.
+        ``"5"`` or ``"random:10:0.2"``; not used where ``test_size`` or ``split`` is given.
     split
         (n,) train, val or test of every row. Parameters are chosen on the val rows, where there
         are some and the training rows are not cut down; else in folds of the training rows.
@@ -102,6 +102,10 @@ def make_plan(
         If the classes or groups do not allow the splits asked for.
     """
     check_classes(rows)
+    if split is not None and (test_size is not None or repeats > 1):
+        raise UsageError(
+            f"column {split_name!r} says which rows are tested: leave out the test size and repeats"
+        )
     if split is not None:
         return _plan_column(rows, split, split_name, train_per_class, search, seed)
     kind, count, fraction = parse_cv(cv) if test_size is None else ("random", 1, test_size)
