@@ -58,8 +58,8 @@ class ModelInfo:
         How an image becomes such a vector.
     source
         How to rebuild the backbone of the recipe: names and paths, no weights.
-    data, manifest
-        Name and hash of the data set that it was fitted on.
+    data, manifest, group
+        Name and hash of the data set that it was fitted on, and its column of groups, if any.
     versions
         Of featx, Python, NumPy and scikit-learn when it was fitted.
     """
@@ -75,6 +75,7 @@ class ModelInfo:
     data: str
     manifest: str
     versions: dict[str, str]
+    group: str | None = None
 
     def to_json(self) -> JsonObject:
         """Give it as a JSON object with the schema version."""
@@ -91,7 +92,7 @@ class ModelInfo:
     @classmethod
     def from_json(cls, value: JsonObject) -> ModelInfo:
         """Rebuild what `to_json` gave; unknown entries are left aside."""
-        fields = {f.name: value[f.name] for f in dataclasses.fields(cls)}
+        fields = {f.name: value[f.name] for f in dataclasses.fields(cls) if f.name in value}
         recipe = Recipe.from_json(fields.pop("recipe"))
         if recipe.hash != value["recipe_hash"]:
             raise RecipeMismatchError(

@@ -154,10 +154,19 @@ def _compare(
         raise TargetError(f"no row has both a prediction and a value in column {target!r}")
     at = found.row_of[rows]
     scores = None if said.scores is None else said.scores[at]
-    groups = image_groups(found.manifest.digest[rows], None)
+    user = (
+        frame[group].to_numpy(dtype=object)[rows] if (group := model.info.group) in frame else None
+    )
+    groups = image_groups(found.manifest.digest[rows], user)
     y, prediction, classes = _alike(model, values[rows], said.prediction[at], target)
     return score_once(
-        y, prediction, scores, classes, groups=groups, probabilities=said.probabilities
+        y,
+        prediction,
+        scores,
+        classes,
+        groups=groups,
+        group_name="image" if user is None else str(group),
+        probabilities=said.probabilities,
     )
 
 
@@ -170,4 +179,5 @@ def _alike(
     y = as_labels(values)
     if y.dtype.kind == model.classes_.dtype.kind:
         return y, prediction.astype(y.dtype), model.classes_
-    return y.astype(str), prediction.astype(str), model.classes_.astype(str)
+    text = np.array([str(value) for value in values])
+    return text, prediction.astype(str), model.classes_.astype(str)

@@ -139,6 +139,6 @@ def _add_products(G: Float64s, block: Float64s) -> Float64s:
 
 
 def _symmetric(G: Float64s) -> Float64s:
-    """Copy the lower half of ``G`` to the upper one."""
-    out: Float64s = np.tril(G) + np.tril(G, -1).T
+    """Copy the lower half of ``G`` to the upper one, which is zero."""
+    out: Float64s = G + np.tril(G, -1).T
     return out

@@ -211,6 +211,7 @@ def _model_info(
         data=features.name,
         manifest=features.manifest.hash,
         versions=versions,
+        group=problem.group,
     )
 
 
@@ -223,13 +224,18 @@ def command(arguments: JsonObject) -> str:
             words += [] if value else ["--no-search"]
         elif isinstance(value, dict):
             for key, choice in value.items():
-                many = choice if isinstance(choice, list | tuple) else [choice]
-                words += [option, f"{key}={','.join(map(str, many))}"]
+                many = choice if name == "grid" else [choice]
+                words += [option, f"{key}={','.join(map(_word, many))}"]
         elif isinstance(value, list | tuple):
             words += [option, ",".join(map(str, value))] if value else []
         elif value is not None:
             words += [option, str(value)]
     return shlex.join(words)
+
+
+def _word(value: Any) -> str:
+    """Write a parameter as `featx.heads.parse_params` reads it: sizes as ``100x50``."""
+    return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def versions() -> dict[str, str]:

@@ -89,7 +89,7 @@ def score_splits(
     drawn = group_name if groups is not None else "row"
     how = (
         f"95 % percentile bootstrap: {resamples} resamples of {units} units ({drawn}) of the "
-        "out-of-fold predictions, heads not refitted"
+        "predictions of tested rows, heads not refitted"
     )
     n = len(np.unique(np.concatenate(rows))) if rows else 0
     return {m.name: _score(m, outcomes, values[m.name], n, how) for m in metrics}

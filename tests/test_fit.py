@@ -20,6 +20,7 @@ from featx.artifact import read_artifact
 from featx.errors import FeatxError, HeadTaskError, TargetError, UnknownNameError, UsageError
 from featx.features import Features
 from featx.fitting import cross_validate, fit, fit_targets
+from featx.heads import parse_grid, parse_params
 
 X, KIND = blobs(60)
 NAMES = np.array(["cat", "dog", "<script>|**x**\n,\"'=1+1"])
@@ -256,6 +257,14 @@ def test_the_command_repeats_the_fit(features: Features, tmp_path: Path) -> None
     plain = fit(features, "svm", out=None, **QUICK).record["command"]
     assert "--no-search" in plain
     assert "--set C=0.1" in plain
+
+
+def test_the_command_writes_sizes_as_they_are_read() -> None:
+    arguments = {"set": {"hidden_layer_sizes": (100, 50)}, "grid": {"h": [(8, 4), 20, None]}}
+    text = featx.result.command(arguments)
+    assert text == "featx fit --set hidden_layer_sizes=100x50 --grid h=8x4,20,None"
+    assert parse_params("hidden_layer_sizes=100x50") == arguments["set"]
+    assert parse_grid("h=8x4,20,None") == {"h": ((8, 4), 20, None)}
 
 
 def test_names(features: Features, tmp_path: Path) -> None:

@@ -208,6 +208,25 @@ def test_evaluate(home: Path, svm: Path) -> None:
     assert done.to_json()["metrics"]["accuracy"]["mean"] == 1
 
 
+def test_evaluate_resamples_the_groups_of_the_fit(home: Path) -> None:
+    path = save(home, LogisticRegression(), labels, group="person")
+    data = table_of(home, label=["red", "blue"] * 3, person=list("aabbbb"))
+    done = predict(path, data, evaluate=True, cache=home / "cache", precision="fp32")
+    assert done.metrics is not None
+    assert "2 units (person)" in done.metrics["accuracy"].how
+
+
+def test_labels_with_zeros_before_them_stay_names(home: Path) -> None:
+    def names(features: Features) -> np.ndarray:
+        return np.where(labels(features) == "red", "01", "other")
+
+    path = save(home, LogisticRegression(), names)
+    data = table_of(home, label=["01", "", "01", "", "01", ""])
+    done = predict(path, data, evaluate=True, cache=home / "cache", precision="fp32")
+    assert done.metrics is not None
+    assert done.metrics["accuracy"].mean == 1
+
+
 def test_evaluate_names_what_is_missing(home: Path, svm: Path) -> None:
     path = table_of(home, colour=["red", "blue", "?", "green", "red", "red"])
     options: dict[str, Any] = {"evaluate": True, "cache": home / "cache", "precision": "fp32"}
