@@ -213,13 +213,24 @@ def test_a_damaged_download_is_an_error(hub, monkeypatch):
         load_backbone(small(weights=None))
 
 
-def test_a_file_takes_the_transforms_of_the_member_it_is_named_after():
-    request = BackboneRequest("vgg16", weights="/x/vgg16_features-amdegroot-88682ab5.pth")
-    assert enums.choose_weights("vgg16", request).member.name == "IMAGENET1K_FEATURES"
-    other = replace(request, weights="/x/vgg16_features.pth")
-    assert enums.choose_weights("vgg16", other).member.name == "IMAGENET1K_V1"
-    trap = enums.preset_of(torchvision.models.VGG16_Weights.IMAGENET1K_FEATURES)
-    assert trap.std == (1 / 255,) * 3
+def test_a_file_takes_the_transforms_of_the_member_with_its_bytes(tmp_path, monkeypatch):
+    file = tmp_path / "renamed.pth"
+    file.write_bytes(b"weights")
+    request = BackboneRequest("vgg16", weights=str(file))
+    assumed = enums.choose_weights("vgg16", request)
+    assert assumed.member.name == "IMAGENET1K_V1"
+    assert "IMAGENET1K_V1 is assumed; --preprocess says otherwise" in assumed.note
+    monkeypatch.setattr(enums, "sha256", lambda _: "88682ab5" + 56 * "0")
+    found = enums.choose_weights("vgg16", request)
+    assert (found.member.name, found.note) == ("IMAGENET1K_FEATURES", None)
+
+
+@pytest.mark.shared
+def test_real_weights_are_known_under_any_name(shared, tmp_path):
+    renamed = tmp_path / "mine.pth"
+    renamed.write_bytes((shared / "weights" / "mobilenet_v2-b0353104.pth").read_bytes())
+    request = BackboneRequest("mobilenet_v2", weights=str(renamed))
+    assert enums.choose_weights("mobilenet_v2", request).member.name == "IMAGENET1K_V1"
 
 
 def test_random_weights_are_torchvisions_own_under_the_seed():

@@ -9,6 +9,7 @@ from urllib.parse import urlparse
 
 import torchvision
 
+from featx.backbones.hub import published_digest, sha256
 from featx.backbones.preprocess import PRESETS, Preset
 from featx.backbones.request import BackboneRequest
 from featx.errors import unknown_name
@@ -33,19 +34,22 @@ class Choice:
         That the user named, or None.
     random
         Whether they are untrained.
+    note
+        What is assumed of a file that was published under no known digest.
     """
 
     label: str
     member: Any
     file: Path | None = None
     random: bool = False
+    note: str | None = None
 
 
 def choose_weights(name: str, request: BackboneRequest) -> Choice:
     """Decide which weights of torchvision backbone ``name`` are meant.
 
-    A file takes the transforms of the enum member whose file has the same name, else those of
-    the default member.
+    A file takes the transforms of the enum member that was published as the same bytes, whatever
+    its name; else those of the default member, and the note says that this is assumed.
 
     Raises
     ------
@@ -58,10 +62,22 @@ def choose_weights(name: str, request: BackboneRequest) -> Choice:
     if request.weights == "random":
         return Choice(f"random (seed {request.seed})", enum.DEFAULT, random=True)
     if (file := request.weights_file) is not None:
-        same = [member for member in enum if file_name(member) == file.name]
-        return Choice(file.name, same[0] if same else enum.DEFAULT, file=file)
+        return _of_file(file, enum)
     member = _member(name, request.weights, "weights")
     return Choice(str(member), member)
+
+
+def _of_file(file: Path, enum: Any) -> Choice:
+    digest = sha256(file) if file.is_file() else ""
+    for member in enum:
+        published = published_digest(file_name(member))
+        if published is not None and digest.startswith(published):
+            return Choice(file.name, member, file=file)
+    note = (
+        f"{file.name} is no file that torchvision has published for this backbone: the "
+        f"preprocessing of {enum.DEFAULT} is assumed; --preprocess says otherwise"
+    )
+    return Choice(file.name, enum.DEFAULT, file=file, note=note)
 
 
 def choose_preset(preprocess: str | None, name: str = "") -> Preset | None:

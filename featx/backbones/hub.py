@@ -35,11 +35,11 @@ def pretrained_file(url: str, name: str, progress: Progress) -> Path:
         If its bytes are not those that its name promises.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
-    digest = found[1] if (found := _HASH.search(name)) else None
+    digest = published_digest(name)
     if not path.is_file():
         progress.say(f"downloading {url} to {path}")
         _download(url, path, digest)
-    elif digest is not None and not _sha256(path).startswith(digest):
+    elif digest is not None and not sha256(path).startswith(digest):
         raise WeightsError(
             f"{path} is damaged or another file: its SHA-256 does not start with {digest}; "
             "delete it, so that it is downloaded again, or name it with --weights FILE"
@@ -61,6 +61,12 @@ def _download(url: str, path: Path, digest: str | None) -> None:
         ) from error
 
 
-def _sha256(path: Path) -> str:
+def published_digest(name: str) -> str | None:
+    """Give the beginning of the SHA-256 that a published file's name holds; None if it has none."""
+    return found[1] if (found := _HASH.search(name)) else None
+
+
+def sha256(path: Path) -> str:
+    """Give the SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as handle:
         return file_digest(handle, "sha256").hexdigest()

@@ -49,6 +49,8 @@ def load(request: BackboneRequest, progress: Progress) -> Backbone:
     choice = enums.choose_weights(name, request)
     preset = enums.choose_preset(request.preprocess, name) or enums.preset_of(choice.member)
     pre, notes = prepare(request, preset, family.size)
+    if choice.note is not None and request.preprocess is None:
+        notes += (choice.note,)
     path = choice.file
     if path is None and not choice.random:
         path = pretrained_file(choice.member.url, enums.file_name(choice.member), progress)
