@@ -14,8 +14,10 @@ from uuid import uuid4
 from featx.errors import CacheWriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from filelock import FileLock
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some room (`featx gc`, `featx rm`) and run it again: "
@@ -79,3 +81,31 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` to ``path`` as indented JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def take_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> FileLock:
+    """Take an operating-system lock that goes with its process; ``release`` gives it back.
+
+    Parameters
+    ----------
+    path
+        The lock's file; it stays.
+    on_wait
+        Called once if somebody else holds it; then it is waited for.
+
+    Raises
+    ------
+    CacheWriteError
+        If the file cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire()
+    return lock

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featx._files import replacing, write_json
+from featx._files import replacing, take_lock, write_json
 from featx.errors import CorruptStoreError, NotFoundError, UsageError, unknown_name
 from featx.manifest import Manifest
 
@@ -75,6 +75,21 @@ def save(cache: Path, manifest: Manifest) -> None:
     head = {"manifest": digest, "rows": len(manifest), "source": manifest.source}
     if _read_json(folder / "head.json") != head:
         write_json(folder / "head.json", head)
+
+
+def append(cache: Path, manifest: Manifest) -> None:
+    """Put a manifest's rows after those of the data set of its name, one process at a time.
+
+    Raises
+    ------
+    NotFoundError, CorruptStoreError, CacheWriteError
+        As `load` and `save`.
+    """
+    lock = take_lock(cache / "locks" / f"{manifest.name}.data.lock")
+    try:
+        save(cache, load(cache, manifest.name).append(manifest))
+    finally:
+        lock.release()
 
 
 def load(cache: Path, name: str) -> Manifest:

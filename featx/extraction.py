@@ -233,6 +233,8 @@ def extract(
         seed=seed,
         every_file=bool(reader),
     )
+    if append:
+        datasets.head(folder, datasets.safe_name(source.name))
     report.say(_counted(source))
     names = list(backbone) if isinstance(backbone, list | tuple) else [backbone]
     out: list[Extraction] = []
@@ -252,7 +254,7 @@ def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
 
 
 def _or_demo(data: Any, cache: Path, progress: Progress) -> Any:
-    if data is not None and not (isinstance(data, list | tuple) and len(data) == 0):
+    if data is not None:
         return data
     from featx.demo import demo_table
 
@@ -270,13 +272,12 @@ def _commit(
 ) -> list[Extraction]:
     """Save the manifest, and say what each store holds of it."""
     before = {head.name: head for head in datasets.list_heads(cache)}.get(manifest.name)
-    whole = datasets.load(cache, manifest.name).append(manifest) if append else manifest
     if before and not append and before.source != manifest.source:
         progress.say(
             f"data set {manifest.name} now stands for {manifest.source}; until now it was "
             f"{before.source}; --name NAME keeps both"
         )
-    datasets.save(cache, whole)
+    (datasets.append if append else datasets.save)(cache, manifest)
     out = []
     for recipe in done.recipes:
         found = view(manifest, FeatureStore.open(cache / recipe.store_name))

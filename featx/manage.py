@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featx import catalog, datasets
-from featx._files import writing
+from featx._files import take_lock, writing
 from featx._types import Silent
 from featx.drift import drift
 from featx.errors import AmbiguousNameError, NotFoundError, UsageError
 from featx.export import FORMATS
 from featx.export import export as write_export
 from featx.features import load
-from featx.store import FeatureStore, compact, list_stores
+from featx.store import FeatureStore, compact, list_stores, lock_file, size_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,31 +148,40 @@ def remove(name: str, cache: PathLike | None = None) -> JsonObject:
     """
     folder = catalog.cache_dir(cache)
     path, kind = locate(folder, name)
-    size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-    with writing(path):
+    lock = take_lock(lock_file(path) if kind == "store" else folder / "locks" / f"{name}.data.lock")
+    try:
+        size = size_bytes(path)
         doomed = path.with_name(f".{path.name}.removed")
-        path.rename(doomed)
-        shutil.rmtree(doomed)
+        with writing(path):
+            shutil.rmtree(doomed, ignore_errors=True)  # what a killed removal left
+            path.rename(doomed)
+            shutil.rmtree(doomed)
+    finally:
+        lock.release()
     return {"removed": str(path.absolute()), "kind": kind, "size_bytes": size}
 
 
 def locate(cache: Path, name: str) -> tuple[Path, str]:
     """Give the folder of a store or data set, and which of the two it is.
 
+    A store named by its folder need not be readable.
+
     Raises
     ------
     NotFoundError, AmbiguousNameError
         If the name fits nothing, or both a store and a data set.
     """
-    data = cache / "datasets" / name if name else cache
-    is_data = name in {h.name for h in datasets.list_heads(cache)}
+    if name.endswith(".zarr") and Path(name).name == name and (cache / name).is_dir():
+        return cache / name, "store"
+    data = cache / "datasets" / name
+    heads = [h.name for h in datasets.list_heads(cache)]
     try:
         store = catalog.find_store(cache, name).path
-    except NotFoundError:
-        if not is_data:
-            raise
-        return data, "data"
-    if is_data:
+    except NotFoundError as error:
+        if name in heads:
+            return data, "data"
+        raise NotFoundError(f"{error}; data sets: {', '.join(heads) or 'none'}") from None
+    if name in heads:
         raise AmbiguousNameError(
             f"{name!r} is a data set and a store ({store.name}); name the store by its folder, or "
             f"remove the data set by deleting {data.absolute()}"

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from filelock import FileLock
-
-from featx._files import writing
+from featx._files import take_lock, writing
 from featx._types import JsonObject, PathLike
 from featx.errors import NotFoundError, UsageError, unknown_name
 
@@ -59,10 +57,7 @@ def new_run(out: Path, name: str | None, stem: str) -> Iterator[tuple[str, Path]
     stem
         What an automatic name begins with; characters unfit for a folder name become ``-``.
     """
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / _LOCK_FILE)
-        lock.acquire()
+    lock = take_lock(out / _LOCK_FILE)
     try:
         final = name or _free_name(out, stem)
         check_name(out, final)

@@ -12,7 +12,13 @@ import pytest
 from helpers_photos import CLASSES, folder, photo, tiny
 
 from featx import extraction
-from featx.errors import CorruptStoreError, ImageError, TooManyFailedError, UsageError
+from featx.errors import (
+    CorruptStoreError,
+    ImageError,
+    NotFoundError,
+    TooManyFailedError,
+    UsageError,
+)
 from featx.extraction import extract, parse_max_failed
 from featx.features import load
 
@@ -255,6 +261,9 @@ def test_append_adds_next_weeks_table(photos: Path, cache: Path) -> None:
     for week, name in ((1, "cat"), (2, "dog")):
         rows = "".join(f"{name}/{i}.jpg,{week}\n" for i in range(3))
         (photos / f"week{week}.csv").write_text("path,week\n" + rows, encoding="utf-8")
+    with pytest.raises(NotFoundError, match="study"):
+        run(photos / "week1.csv", cache, name="study", append=True)
+    assert not list(cache.glob("*.zarr")), "nothing is computed for a name that is not there"
     run(photos / "week1.csv", cache, name="study")
     (second,) = run(photos / "week2.csv", cache, name="study", append=True)
     assert second.computed == 3

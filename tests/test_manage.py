@@ -111,6 +111,13 @@ def test_remove(cache: Path) -> None:
     assert (listed["stores"], listed["data"]) == ([], [])
 
 
+def test_a_damaged_store_can_be_removed_by_its_folder(cache: Path) -> None:
+    (path,) = cache.glob("*.zarr")
+    (path / "zarr.json").write_text("{")
+    assert manage.remove(path.name, cache)["kind"] == "store"
+    assert not path.exists()
+
+
 def test_a_name_of_both_kinds_is_not_guessed(cache: Path, tmp_path: Path) -> None:
     extract(
         tmp_path / "photos", backbone="squeezenet1_1", weights="random", pools=["avg"],

@@ -11,6 +11,8 @@ from featx.store.layout import (
     SUPERSEDED,
     UNDECODABLE,
     block_rows,
+    lock_file,
+    size_bytes,
 )
 from featx.store.reader import FeatureStore, list_stores
 from featx.store.writer import StoreWriter
@@ -28,4 +30,6 @@ __all__ = [
     "block_rows",
     "compact",
     "list_stores",
+    "lock_file",
+    "size_bytes",
 ]

@@ -269,6 +269,11 @@ def grow(layout: Layout, n_blocks: int) -> None:
         write_json(layout.path / array / "zarr.json", meta)
 
 
+def lock_file(path: Path) -> Path:
+    """Give the file whose lock a writer of the store holds."""
+    return path.parent / "locks" / f"{path.name}.lock"
+
+
 def size_bytes(path: Path) -> int:
     """Give the size of all files of a store; a file that a writer just moved counts nothing."""
     total = 0

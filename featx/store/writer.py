@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from filelock import FileLock, Timeout
 
-from featx._files import writing
+from featx._files import take_lock
 from featx.errors import RecipeMismatchError, UsageError
 from featx.store.block import Block, check_vector
 from featx.store.chunks import write_chunk
@@ -23,6 +22,7 @@ from featx.store.layout import (
     UNDECODABLE,
     create,
     grow,
+    lock_file,
     read_layout,
     write_runs,
 )
@@ -88,7 +88,7 @@ class StoreWriter:
         max_block_s: float = 20.0,
     ) -> None:
         path = Path(cache) / recipe.store_name
-        self._lock = _take_lock(path.parent / "locks" / f"{path.name}.lock", on_wait)
+        self._lock = take_lock(lock_file(path), on_wait)
         try:
             self.store = _open(path, recipe, tuple(map_shape), dim)
             self._layout = self.store.layout
@@ -260,18 +260,6 @@ class StoreWriter:
             self._run["blocks"][-1][1] = self._next
             self._run["closed"] = True
             write_runs(self._layout, self._runs)
-
-
-def _take_lock(path: Path, on_wait: Callable[[], None]) -> FileLock:
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            on_wait()
-            lock.acquire()
-    return lock
 
 
 def _open(path: Path, recipe: Recipe, map_shape: tuple[int, ...], dim: int) -> FeatureStore:
