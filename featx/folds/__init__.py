@@ -1,6 +1,6 @@
 """Which rows train and which are tested."""
 
-from featx.folds.draw import cut_per_class, fold_splits, inner_splits, random_splits
+from featx.folds.draw import inner_splits
 from featx.folds.plan import Fold, Plan, make_plan, parse_cv
 from featx.folds.rows import Rows
 from featx.folds.sides import read_sides
@@ -9,11 +9,8 @@ __all__ = [
     "Fold",
     "Plan",
     "Rows",
-    "cut_per_class",
-    "fold_splits",
     "inner_splits",
     "make_plan",
     "parse_cv",
-    "random_splits",
     "read_sides",
 ]
