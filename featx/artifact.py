@@ -7,8 +7,10 @@ every type that neither skops nor `TRUSTED` names, before any of it is built.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.metadata
 import json
+import sys
 import warnings
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -112,8 +114,7 @@ def write_artifact(folder: Path, head: Any, info: ModelInfo) -> None:
     CacheWriteError
         If the folder cannot be written.
     """
-    from skops import io
-
+    io = _skops_io()
     data = io.dumps(head)
     if unknown := _unknown_types(data):
         raise ModelFileError(
@@ -195,8 +196,7 @@ def _parse(path: Path, value: JsonObject) -> ModelInfo:
 
 def _load_head(data: bytes, path: Path) -> Any:
     """Build the estimator that ``data`` describes, once every type in it is known to be safe."""
-    from skops import io
-
+    io = _skops_io()
     with warnings.catch_warnings():
         # A scikit-learn of another version warns here; `_check_version` says it in plain words.
         warnings.simplefilter("ignore")
@@ -220,9 +220,23 @@ def _load_head(data: bytes, path: Path) -> Any:
 
 def _unknown_types(data: bytes) -> list[str]:
     """Name the types in ``data`` that are neither skops' own nor `TRUSTED`; builds none of them."""
-    from skops import io
-
+    io = _skops_io()
     return sorted(set(io.get_untrusted_types(data=data)) - TRUSTED)
+
+
+def _skops_io() -> Any:
+    """Import skops without torch, which no head needs and which takes longer than most fits.
+
+    skops lists scikit-learn's estimators, for which scikit-learn walks through its packages and
+    imports each, among them one that wraps torch; one that cannot be imported is passed over.
+    """
+    if "skops.io" not in sys.modules and "torch" not in sys.modules:
+        sys.modules["torch"] = None  # type: ignore[assignment]  # makes `import torch` fail
+        try:
+            pass
+        finally:
+            del sys.modules["torch"]
+    return importlib.import_module("skops.io")
 
 
 # skops reports a malformed file with whatever error its parts raise: there is no narrower set.

@@ -325,7 +325,8 @@ def test_cross_validate_writes_nothing(
 def test_fit_loads_no_torch(features: Features, tmp_path: Path) -> None:
     code = (
         "import sys; from featx.fitting import fit; "
-        f"fit(cache={str(tmp_path / 'cache')!r}, out=None, search=False, n_jobs=1); "
+        f"fit(cache={str(tmp_path / 'cache')!r}, out={str(tmp_path / 'runs')!r}, "
+        "search=False, n_jobs=1); "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
