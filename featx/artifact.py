@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from zipfile import BadZipFile
 
+import numpy as np
+
 from featx._files import replacing, write_json
-from featx._types import Callable, JsonObject
+from featx._types import Bytes16s, Callable, JsonObject
 from featx.errors import (
     ModelFileError,
     NotFoundError,
@@ -30,6 +32,7 @@ from featx.recipe import Recipe
 
 SCHEMA_VERSION = 1
 HEAD_FILE = "head.skops"
+IMAGES_FILE = "images.npy"
 INFO_FILE = "model.json"
 TRUSTED = frozenset(
     {
@@ -123,6 +126,24 @@ def write_artifact(folder: Path, head: Any, info: ModelInfo) -> None:
     with replacing(folder / HEAD_FILE) as temporary:
         temporary.write_bytes(data)
     write_json(folder / INFO_FILE, info.to_json() | {"head_digest": _digest(data)})
+
+
+def write_images(folder: Path, digests: Bytes16s) -> None:
+    """Save the (n, 16) uint8 digests of the fit's images.
+
+    Whoever evaluates the head later can then be told which images are not new to it.
+    """
+    with replacing(folder / IMAGES_FILE) as temporary, temporary.open("wb") as file:
+        np.save(file, digests, allow_pickle=False)
+
+
+def read_images(folder: Path) -> set[bytes]:
+    """Give the digests of the images that the head's data held; none where that is not known."""
+    try:
+        images = np.load(folder / IMAGES_FILE, allow_pickle=False)
+    except (OSError, ValueError):
+        return set()
+    return {row.tobytes() for row in images}
 
 
 def read_info(folder: Path) -> ModelInfo:
@@ -224,19 +245,26 @@ def _unknown_types(data: bytes) -> list[str]:
     return sorted(set(io.get_untrusted_types(data=data)) - TRUSTED)
 
 
+class _NoTorch:
+    """An import finder to which torch is not installed."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002
+        if name == "torch":
+            raise ModuleNotFoundError(name, name=name)
+
+
 def _skops_io() -> Any:
     """Import skops without torch, which no head needs and which takes longer than most fits.
 
     skops lists scikit-learn's estimators, for which scikit-learn walks through its packages and
     imports each, among them one that wraps torch; one that cannot be imported is passed over.
     """
-    if "skops.io" not in sys.modules and "torch" not in sys.modules:
-        sys.modules["torch"] = None  # type: ignore[assignment]  # makes `import torch` fail
-        try:
-            pass
-        finally:
-            del sys.modules["torch"]
-    return importlib.import_module("skops.io")
+    finder = _NoTorch()
+    sys.meta_path.insert(0, finder)
+    try:
+        return importlib.import_module("skops.io")
+    finally:
+        sys.meta_path.remove(finder)
 
 
 # skops reports a malformed file with whatever error its parts raise: there is no narrower set.

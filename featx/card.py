@@ -87,6 +87,7 @@ def _data(result: JsonObject) -> str:
     lines = [
         f"- data set {escape(data['name'])}, from {escape(data['source'])}",
         f"- {result['n']} rows, manifest `{data['manifest']}`",
+        f"- the head was fitted on {result['n_train']} of them",
         *(f"- left out: {left['rows']} rows, {escape(left['why'])}" for left in data["left_out"]),
     ]
     classes = _table(

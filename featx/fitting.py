@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featx._types import Silent
+from featx.errors import HeadTaskError
 from featx.evaluate import Spec, evaluate
 from featx.features import Features, load
-from featx.heads import check_head, parse_grid, parse_params
+from featx.heads import check_head, head_for, parse_grid, parse_params, read_target
 from featx.problem import Problem, pose
 from featx.result import FitResult, keep
 from featx.runs import check_name
@@ -156,6 +157,8 @@ def fit_targets(
     A ``name`` becomes ``<name>-<target>``.
     """
     view = opened(features, data, cache, progress or Silent())
+    for target in targets:
+        _check_target(view, head, target, name, options)
     return [
         fit(
             view,
@@ -167,6 +170,20 @@ def fit_targets(
         )
         for target in targets
     ]
+
+
+def _check_target(
+    view: Features, head: str, target: str, name: str | None, options: Mapping[str, Any]
+) -> None:
+    """Raise what `fit` would raise of a target, before the first head is fitted."""
+    if name is not None and (out := options.get("out", "runs")) is not None:
+        check_name(Path(out), f"{name}-{target}")
+    task, missing = options.get("task"), _tokens(options.get("missing", ()))
+    problem = pose(view, target, options.get("group"), options.get("split"), task, missing)
+    try:
+        head_for(head, read_target(problem.y, task).task)
+    except HeadTaskError as error:
+        raise HeadTaskError(f"target {target!r}: {error}") from error
 
 
 def cross_validate(

@@ -14,12 +14,13 @@ from featx._types import Silent
 from featx.artifact import ModelInfo, read_artifact
 from featx.backbones import BackboneRequest, resolve
 from featx.embedding import Embedded, How, embed
-from featx.errors import ImageError, RecipeMismatchError
+from featx.errors import ImageError, RecipeMismatchError, TargetError
 from featx.heads import output_scores
 from featx.result import score_columns
 from featx.runs import find_run
 from featx.sources import open_source
 from featx.tables import free_name
+from featx.targets import check_column
 
 if TYPE_CHECKING:
     from featx._types import Array, Float32s, Float64s, PathLike, Progress
@@ -112,12 +113,17 @@ class Model:
         how: How | None = None,
         path_column: str | None = None,
         root: PathLike | None = None,
+        needs: str | None = None,
         progress: Progress | None = None,
     ) -> Embedded:
         """Give the vectors of images under the head's recipe; cached ones are not computed.
 
+        ``needs`` is a column that the images must come with.
+
         Raises
         ------
+        TargetError, UnknownNameError
+            If they come without it.
         RecipeMismatchError
             If the backbone here is not the one that the head was fitted on; names each field.
         """
@@ -125,6 +131,8 @@ class Model:
         self._check_recipe(resolve(self.request, self.cache, report).recipes[0])
         every_file = bool(self.recipe.preprocess.reader)
         source = open_source(images, path_column=path_column, root=root, every_file=every_file)
+        if needs is not None:
+            _check_labels([str(column) for column in source.frame.columns], needs)
         return embed(source, self.request, self.cache, how or self.how, report)
 
     def outputs(self, X: Float32s) -> Outputs:
@@ -175,6 +183,15 @@ class Model:
     def __repr__(self) -> str:
         info = self.info
         return f"<Model {self.path.name}: {info.head} for {info.target} on {info.recipe.label}>"
+
+
+def _check_labels(columns: list[str], name: str) -> None:
+    if not columns:
+        raise TargetError(
+            f"these images come without labels, and {name!r} is to be compared with; give a table "
+            "or class folders, or leave the evaluation out"
+        )
+    check_column(columns, name)
 
 
 def load_model(

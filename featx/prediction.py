@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from featx.artifact import read_images
 from featx.embedding import How
 from featx.errors import TargetError, UsageError
 from featx.model import Model, load_model, raise_failed
 from featx.scores import score_once
 from featx.tables import write_table, writer_for
-from featx.targets import as_amounts, as_labels, check_column, has_value, image_groups
+from featx.targets import as_amounts, as_labels, has_value, image_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,17 +43,24 @@ class Predictions:
         Rows in all, predicted, failed.
     metrics
         Where they were asked for.
+    notes
+        What a reader of the metrics should know.
     """
 
     frame: pd.DataFrame
     counts: dict[str, int]
     metrics: dict[str, Score] | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> JsonObject:
         """Give counts and metrics as a JSON object."""
         scores = self.metrics
         named = None if scores is None else {name: s.to_json() for name, s in scores.items()}
-        return {**self.counts, "metrics": named}
+        return {**self.counts, "metrics": named, "notes": list(self.notes)}
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {what}" for what, n in self.counts.items())
+        return "\n".join([f"<Predictions: {counts}>", *self.notes])
 
     def _repr_html_(self) -> str:
         return self.frame.head(20).to_html(escape=True)
@@ -122,18 +130,41 @@ def predict(
         model = load_model(model, weights=weights, cache=cache, progress=progress)
     elif weights is not None or cache is not None:
         raise UsageError("weights and cache are given to load_model where the model is loaded")
-    found = model.embed(data, how=how, path_column=path_column, root=root, progress=progress)
+    name = target or model.info.target
+    found = model.embed(
+        data,
+        how=how,
+        path_column=path_column,
+        root=root,
+        needs=name if evaluate else None,
+        progress=progress,
+    )
     if on_error == "raise":
         raise_failed(found)
     said = model.outputs(found.X)
     frame = model.table(found, said)
     if output is not None:
         write_table(Path(output), frame)
-    name = target or model.info.target
     metrics = _compare(model, found, said, name, missing) if evaluate else None
     failed = int((found.row_of < 0).sum())
     counts = {"rows": len(frame), "predicted": len(frame) - failed, "failed": failed}
-    return Predictions(frame, counts, metrics)
+    notes = _about_metrics(model, found, metrics) if metrics else ()
+    return Predictions(frame, counts, metrics, notes)
+
+
+def _about_metrics(model: Model, found: Embedded, metrics: dict[str, Score]) -> tuple[str, ...]:
+    n, scored = len(found.manifest), next(iter(metrics.values())).n
+    known = read_images(model.path)
+    seen = sum(digest.tobytes() in known for digest in found.manifest.digest)
+    notes = []
+    if seen:
+        notes.append(
+            f"{seen} of the {n} images belong to the data of the fit: on them the head is better "
+            "than on new ones"
+        )
+    if scored < n:
+        notes.append(f"scored: {scored} of {n} rows; the others failed or have no target")
+    return tuple(notes)
 
 
 def _compare(
@@ -143,11 +174,10 @@ def _compare(
 
     Raises
     ------
-    UnknownNameError, TargetError
-        If there is no such column, no row with both, or a label that the head does not know.
+    TargetError
+        If there is no row with both, or a label that the head does not know.
     """
     frame = found.manifest.frame
-    check_column([str(name) for name in frame.columns], target)
     values = frame[target].to_numpy(dtype=object)
     rows = np.flatnonzero((found.row_of >= 0) & has_value(values, missing))
     if not len(rows):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx.errors import TargetError
+from featx.folds import is_split
 from featx.heads import task_of
 from featx.targets import (
     as_amounts,
@@ -18,6 +19,7 @@ from featx.targets import (
     has_value,
     identity_columns,
     image_groups,
+    refuse_decimal_commas,
     target_name,
 )
 
@@ -105,12 +107,15 @@ def pose(
             *_about_images(manifest, y),
             *_about_groups(user, group),
             *_about_identities(features, [name, group or "", split or "", "path"]),
+            *_about_splits(features, [name, group or ""], split),
         ],
     )
 
 
 def _target(values: Array, name: str, task: Task | None) -> Array:
     """Labels or numbers as the task asks; without a task, numbers where they seem to be meant."""
+    if task != "classification":
+        refuse_decimal_commas(values, name)
     if task == "regression" or (task is None and _mostly_amounts(values)):
         return as_amounts(values, name)
     return as_labels(values)
@@ -144,6 +149,17 @@ def _about_images(manifest: Manifest, y: Array) -> list[str]:
 def _about_groups(user: Array | None, group: str | None) -> list[str]:
     alone = 0 if user is None else int((~has_value(user, ())).sum())
     return [f"{alone} rows have no {group!r}: each is a group of its own"] if alone else []
+
+
+def _about_splits(features: Features, used: Sequence[str], split: str | None) -> list[str]:
+    if split is not None:
+        return []
+    return [
+        f"column {column!r} says which rows train and test, and is not used: --split {column} "
+        "tunes in the one and scores the other once"
+        for column in map(str, features.frame.columns)
+        if column not in used and is_split(features.frame[column].to_numpy(dtype=object))
+    ]
 
 
 def _about_identities(features: Features, used: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from featx._files import write_json, write_text
-from featx.artifact import ModelInfo, write_artifact
+from featx.artifact import ModelInfo, write_artifact, write_images
 from featx.card import render_card
 from featx.runs import RESULT_FILE, new_run
 from featx.tables import write_table
@@ -41,7 +41,8 @@ class FitResult:
     record
         What ``result.json`` holds.
     predictions
-        (n rows) out-of-fold predictions, as ``predictions.csv`` holds them.
+        Out-of-fold predictions, as ``predictions.csv`` holds them: one row for each time that a
+        row was tested.
     estimator
         The fitted scikit-learn estimator of raw features, fitted on all training rows.
     path
@@ -130,6 +131,7 @@ def keep(
     with new_run(out, name, stem) as (final, folder):
         record = {"name": final, "path": str(out / final)} | record
         write_artifact(folder, head, info)
+        write_images(folder, features.manifest.digest[problem.rows])
         write_table(folder / PREDICTIONS_FILE, predictions)
         write_text(folder / CARD_FILE, render_card(record))
         write_json(folder / RESULT_FILE, record)
@@ -157,7 +159,7 @@ def _describe(
             "baseline_kind": "mean" if evaluation.classes is None else "most frequent class",
             "data": _data(features, problem),
             "features": _features(features),
-            "notes": [*problem.notes, *evaluation.notes],
+            "notes": [*problem.notes, *evaluation.notes, *_about_the_head(evaluation, problem)],
             "seed": arguments["seed"],
             "versions": versions(),
             "arguments": dict(arguments),
@@ -167,23 +169,37 @@ def _describe(
     return record
 
 
-def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -> pd.DataFrame:
-    """Give the out-of-fold predictions, one row for each row of the problem, in its order.
+def _about_the_head(evaluation: Evaluation, problem: Problem) -> list[str]:
+    if evaluation.n_train == len(problem.rows):
+        return []
+    return [f"the saved head was fitted on {evaluation.n_train} of the {len(problem.rows)} rows"]
 
-    Columns: ``path``, ``item`` where an image has several vectors, ``target``, ``prediction``
-    (empty where no split tested the row), ``fold`` (-1 there), one score column a class.
+
+def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -> pd.DataFrame:
+    """Give the out-of-fold predictions: one row for each time that a row was tested, in order.
+
+    Columns: ``path``, ``item`` where an image has several vectors, ``target``, ``prediction``,
+    ``fold`` (counted through all repeats), one score column a class.
     """
+    folds = evaluation.folds
+    tested = np.concatenate([fold.test for fold in folds])
+    order = np.argsort(tested, kind="stable")
+    rows = problem.rows[tested[order]]
     manifest = features.manifest
-    columns = {"path": manifest.path[problem.rows]}
+    columns = {"path": manifest.path[rows]}
     if manifest.item.any():
-        columns["item"] = manifest.item[problem.rows]
+        columns["item"] = manifest.item[rows]
+    numbers = np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds])
     columns |= {
-        "target": problem.y,
-        "prediction": evaluation.prediction,
-        "fold": evaluation.fold,
+        "target": problem.y[tested[order]],
+        "prediction": np.concatenate([fold.prediction for fold in folds])[order],
+        "fold": numbers[order],
     }
-    scores = score_columns(evaluation.classes, evaluation.scores, evaluation.probabilities)
-    return pd.DataFrame(columns | scores)
+    given = [fold.scores for fold in folds if fold.scores is not None]
+    scores = np.concatenate(given)[order] if given else None
+    return pd.DataFrame(
+        columns | score_columns(evaluation.classes, scores, evaluation.probabilities)
+    )
 
 
 def score_columns(

@@ -90,6 +90,21 @@ def as_labels(values: Array) -> Array:
     return np.array([str(value) for value in values], dtype=object).astype(str)
 
 
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+
+
+def refuse_decimal_commas(values: Array, name: str) -> None:
+    """Raise `TargetError` if half of the values or more are numbers but for their comma."""
+    texts = [value for value in values if isinstance(value, str)]
+    commas = [text for text in texts if _DECIMAL_COMMA.fullmatch(text.strip())]
+    if commas and 2 * len(commas) >= len(values):
+        raise TargetError(
+            f"target {name!r} has decimal commas ({commas[0]!r}); write them with a point "
+            f"({commas[0].strip().replace(',', '.')!r}) to have numbers, or say "
+            "--task classification if they are classes"
+        )
+
+
 def as_amounts(values: Array, name: str) -> NDArray[np.float64]:
     """Give (n,) float64 to regress on.
 

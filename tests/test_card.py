@@ -20,6 +20,7 @@ def record(**changes: Any) -> dict[str, Any]:
         "group": None,
         "how": "nested 5-fold cross-validation",
         "n": 4,
+        "n_train": 4,
         "d": 8,
         "classes": [{"class": "cat", "rows": 3}, {"class": HOSTILE, "rows": 1}],
         "metrics": {

@@ -21,6 +21,7 @@ def fake_predict(
         "predicted": len(frame) - failed,
         "failed": failed,
         "metrics": metrics,
+        "notes": [],
     }
     workflow = Workflow(SimpleNamespace(frame=frame, to_json=lambda: value))
     replace_module(monkeypatch, "prediction", predict=workflow)

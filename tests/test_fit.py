@@ -51,7 +51,7 @@ def test_a_run_holds_everything(features: Features, tmp_path: Path) -> None:
     result = fit(features, "svm", out=tmp_path / "runs", cv="3", n_jobs=1)
     folder = tmp_path / "runs" / "svm-blobs-squeezenet1_1-1"
     assert result.path == folder
-    names = {"result.json", "predictions.csv", "head.skops", "model.json", "card.md"}
+    names = {"result.json", "predictions.csv", "head.skops", "model.json", "card.md", "images.npy"}
     assert {p.name for p in folder.iterdir()} == names
     record = read(folder, "result.json")
     assert record == result.record
@@ -215,9 +215,44 @@ def test_split_scores_the_test_rows_once(tmp_path: Path) -> None:
     side = np.array(["train", "train", "test"])[np.arange(60) // 3 % 3]
     features = make(tmp_path / "cache", X, {"label": LABEL, "split": side})
     result = fit(features, split="split", out=tmp_path, grid="C=0.01,1", n_jobs=1)
-    tested = result.predictions["fold"] >= 0
-    assert np.array_equal(tested, side == "test")
+    tested = features.manifest.path[side == "test"]
+    assert result.predictions["path"].tolist() == tested.tolist()
+    assert (
+        f"the saved head was fitted on {int((side == 'train').sum())} of the 60 rows"
+        in result.notes
+    )
+    (note,) = [n for n in cross_validate(features, **QUICK).notes if "--split" in n]
+    assert "column 'split' says which rows train and test, and is not used" in note
     assert result.record["split"] == "split"
+
+
+def test_a_row_that_is_tested_twice_has_two_predictions(features: Features) -> None:
+    result = cross_validate(features, repeats=2, **QUICK)
+    n, folds = len(features), result.predictions["fold"]
+    assert len(result.predictions) == 2 * n
+    assert folds.nunique() == len(result.record["folds"])
+    accuracy = (
+        (result.predictions["prediction"] == result.predictions["target"]).groupby(folds).mean()
+    )
+    expected = [fold["metrics"]["accuracy"] for fold in result.record["folds"]]
+    np.testing.assert_allclose(accuracy.to_numpy(), expected)
+
+
+def test_several_targets_are_checked_before_the_first_is_fitted(tmp_path: Path) -> None:
+    score = np.linspace(0.1, 9.7, len(LABEL))
+    features = make(tmp_path / "cache", X, {"label": LABEL, "score": score})
+    with pytest.raises(HeadTaskError, match="target 'score'"):
+        fit_targets(["label", "score"], features, "logreg", name="both", out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_decimal_commas_are_no_classes(tmp_path: Path) -> None:
+    commas = np.array([f"{i % 7},5" for i in range(len(LABEL))], dtype=object)
+    features = make(tmp_path / "cache", X, {"rating": commas})
+    options: dict[str, Any] = {"target": "rating", "search": False, "cv": "3", "n_jobs": 1}
+    with pytest.raises(TargetError, match="decimal commas"):
+        cross_validate(features, "ridge", **options)
+    assert cross_validate(features, "ridge", task="classification", **options)
 
 
 def test_several_targets(features: Features, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 
 import featx.embedding.passes as passes
-from featx.artifact import ModelInfo, write_artifact
+from featx.artifact import ModelInfo, write_artifact, write_images
 from featx.errors import (
     ImageError,
     NotFoundError,
@@ -121,7 +121,7 @@ def test_a_folder(home: Path, svm: Path) -> None:
     assert np.array_equal(frame["score_blue"], -frame["score_red"])
     assert set(frame["status"]) == {"ok"}
     assert frame["reason"].isna().all()
-    assert done.to_json() == {"rows": 6, "predicted": 6, "failed": 0, "metrics": None}
+    assert done.to_json() == {"rows": 6, "predicted": 6, "failed": 0, "metrics": None, "notes": []}
     assert "<table" in done._repr_html_()
 
 
@@ -238,6 +238,20 @@ def test_evaluate_names_what_is_missing(home: Path, svm: Path) -> None:
     assert done.metrics is not None
     assert done.metrics["accuracy"].n == 4
     assert done.metrics["accuracy"].mean == pytest.approx(3 / 4)
+    assert done.notes == ("scored: 4 of 6 rows; the others failed or have no target",)
+    flat = home / "flat"
+    flat.mkdir()
+    (home / "new" / "red" / "1.png").rename(flat / "1.png")
+    with pytest.raises(TargetError, match="come without labels"):
+        predict(svm, flat, **options)
+
+
+def test_images_of_the_fit_are_not_new_to_the_head(home: Path, svm: Path) -> None:
+    options: dict[str, Any] = {"evaluate": True, "cache": home / "cache", "precision": "fp32"}
+    digests = load_model(svm, cache=home / "cache").embed(home / "new").manifest.digest
+    write_images(svm, digests[:2])
+    (note,) = predict(svm, home / "new", **options).notes
+    assert note.startswith("2 of the 6 images belong to the data of the fit")
 
 
 def test_regression(home: Path) -> None:

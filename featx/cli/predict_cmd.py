@@ -115,6 +115,7 @@ def _lines(value: JsonObject, frame: pd.DataFrame) -> Iterator[str]:
             for name, score in value["metrics"].items()
         ]
         yield from table(["metric", "value", "95 % interval"], rows, right=[1, 2])
+    yield from (f"note: {note}" for note in value["notes"])
     if value["output"] is not None:
         yield f"written to {value['output']}"
 

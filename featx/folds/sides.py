@@ -33,6 +33,13 @@ def read_sides(split: Array, name: str = "split") -> Array:
     return np.array([words[value] for value in values])
 
 
+def is_split(values: Array) -> bool:
+    """Say whether a column holds nothing but words for sides, train and test among them."""
+    words = {word: side for side, words in _SIDES.items() for word in words}
+    sides = {words.get(str(value).strip().lower()) for value in values}
+    return None not in sides and {"train", "test"} <= sides
+
+
 def groups_on_both(rows: Rows, sides: Array, name: str) -> tuple[str, ...]:
     """Say how many test groups are also among the other rows, if any."""
     if rows.groups is None:
