@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featx._types import Silent
-from featx.errors import HeadTaskError
+from featx.errors import HeadTaskError, UsageError
 from featx.evaluate import Spec, evaluate
 from featx.features import Features, load
 from featx.heads import check_head, head_for, parse_grid, parse_params, read_target
@@ -199,6 +199,11 @@ def opened(
     """Give the view that was handed in, or open the one that was named."""
     if isinstance(features, Features):
         return features
+    if features is not None and not isinstance(features, str):
+        raise UsageError(
+            f"features of type {type(features).__name__}; expected what featx.load gives, or the "
+            "name of a store"
+        )
     return load(data, features, cache=cache, say=progress.say)
 
 

@@ -60,6 +60,7 @@ def info(name: str | None = None, cache: PathLike | None = None) -> JsonObject:
         "recipe_hash": store.recipe.hash,
         "recipe": store.recipe.to_json(),
         "preprocessing": store.recipe.preprocess.describe(),
+        "weights": (store.runs[-1]["provenance"].get("weights") if store.runs else None) or {},
         "map_shape": list(store.map_shape),
         "dim": store.dim,
         "block_rows": store.block_rows,
@@ -79,7 +80,7 @@ def _data_info(cache: Path, name: str) -> JsonObject:
         "data": name,
         "source": manifest.source,
         "rows": len(manifest),
-        "unreadable": sum(f is not None for f in manifest.failure),
+        "missing_files": sum(f is not None for f in manifest.failure),
         "manifest": datasets.head(cache, name).manifest,
         "columns": columns,
     }
@@ -111,25 +112,28 @@ def verify(
         stores, broken = list_stores(folder)
     else:
         stores, broken = [catalog.find_store(folder, name)], []
-    found = [(store, store.check(report)) for store in stores]
+    labels = catalog.unique_labels(stores)
+    found = [
+        (store, label, store.check(report)) for store, label in zip(stores, labels, strict=True)
+    ]
     return {
         "cache": str(folder.absolute()),
         "stores": len(stores),
         "blocks": sum(store.counts()["blocks"] for store in stores),
         "damages": [
             {
-                "features": store.recipe.label,
+                "features": label,
                 "array": damage.array,
                 "block": damage.block,
                 "file": str(damage.file),
                 "reason": damage.reason,
             }
-            for store, damages in found
+            for _, label, damages in found
             for damage in damages
         ],
         "drift": [
-            {"features": store.recipe.label, **drift(store, folder, sample, seed, report)}
-            for store, damages in found
+            {"features": label, **drift(store, folder, sample, seed, report)}
+            for store, label, damages in found
             if sample and not damages and store.counts()["done"]
         ],
         "unreadable": [{"store": path.name, "reason": reason} for path, reason in broken],
@@ -247,5 +251,7 @@ def export(
         raise UsageError(f"{output} ends in {ending}, and the format is {to}; change one of them")
     chosen = to or (ending if ending in FORMATS else "npz")
     found = load(name, features, cache=cache, say=say)
+    if say is not None and len(found.failed):
+        say(f"{len(found.failed)} images have no vector and are left out")
     path = Path(output) if output is not None else Path(f"{found.name}.{chosen}")
     return write_export(found, chosen, path)

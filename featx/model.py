@@ -14,7 +14,7 @@ from featx._types import Silent
 from featx.artifact import ModelInfo, read_artifact
 from featx.backbones import BackboneRequest, resolve
 from featx.embedding import Embedded, How, embed
-from featx.errors import ImageError, RecipeMismatchError, TargetError
+from featx.errors import ImageError, RecipeMismatchError, TargetError, WeightsNotFoundError
 from featx.heads import output_scores
 from featx.result import score_columns
 from featx.runs import find_run
@@ -128,7 +128,14 @@ class Model:
             If the backbone here is not the one that the head was fitted on; names each field.
         """
         report = progress or Silent()
-        self._check_recipe(resolve(self.request, self.cache, report).recipes[0])
+        try:
+            here = resolve(self.request, self.cache, report).recipes[0]
+        except WeightsNotFoundError as error:
+            raise WeightsNotFoundError(
+                f"{error}; if the weights of {self.path.name} lie elsewhere now, say where with "
+                "--weights FILE"
+            ) from error
+        self._check_recipe(here)
         every_file = bool(self.recipe.preprocess.reader)
         source = open_source(images, path_column=path_column, root=root, every_file=every_file)
         if needs is not None:

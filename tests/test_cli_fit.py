@@ -23,7 +23,9 @@ RECORD: dict[str, Any] = {
     "n": 40,
     "d": 25088,
     "features": {"label": "vgg16:features:flatten@224"},
-    "data": {"left_out": [{"rows": 1, "why": "no value in column 'label'"}]},
+    "created": "2026-01-02T03:04:05+00:00",
+    "arguments": {"cv": "5", "repeats": 1, "split": None, "test_size": None},
+    "data": {"name": "photos", "left_out": [{"rows": 1, "why": "no value in column 'label'"}]},
     "candidates": [
         {"params": {"C": c, "tol": 1e-4}, "mean": 0.8, "std": 0.1} for c in (1e-6, 1e-3, 1.0)
     ],
@@ -132,7 +134,8 @@ def test_runs_are_listed(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_text(text, encoding="utf-8")
     result = featx("runs", "--out", str(tmp_path))
-    assert "accuracy 0.889  vgg16:features:flatten@224" in result.stdout
+    row = "2026-01-02  photos  40  label   accuracy 0.889  0.173     cv 5"
+    assert row in result.stdout
     assert "cannot be read" in result.stdout
     value = json.loads(featx("runs", "--out", str(tmp_path), "--json").stdout)
     assert {row["name"] for row in value["runs"]} == {"a", "b"}

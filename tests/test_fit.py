@@ -246,6 +246,11 @@ def test_several_targets_are_checked_before_the_first_is_fitted(tmp_path: Path) 
     assert not (tmp_path / "runs").exists()
 
 
+def test_an_array_is_no_view(features: Features) -> None:
+    with pytest.raises(UsageError, match=r"type ndarray; expected what featx\.load gives"):
+        fit(features.X, "svm")  # type: ignore[arg-type]
+
+
 def test_decimal_commas_are_no_classes(tmp_path: Path) -> None:
     commas = np.array([f"{i % 7},5" for i in range(len(LABEL))], dtype=object)
     features = make(tmp_path / "cache", X, {"rating": commas})

@@ -89,6 +89,8 @@ def _info_lines(value: JsonObject) -> Iterator[str]:
 
 
 def _plain(item: Any) -> str:
+    if isinstance(item, dict):
+        return ", ".join(f"{key} {value}" for key, value in item.items() if value is not None)
     return " x ".join(map(str, item)) if isinstance(item, list) else str(item)
 
 

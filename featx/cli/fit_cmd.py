@@ -237,13 +237,28 @@ def runs(console: Console, out: o.Out = "runs") -> None:
 def _run_lines(rows: list[JsonObject], folder: str) -> Iterable[str]:
     if not rows:
         return [f"no run in {folder}; `featx fit` makes one"]
-    return table(["run", "head", "target", "score", "features"], map(_run_cells, rows))
+    header = ["run", "made", "data", "n", "target", "score", "baseline", "estimated by", "features"]
+    return table(header, map(_run_cells, rows), right=[3])
 
 
 def _run_cells(row: JsonObject) -> list[str]:
     if "error" in row:
-        return [row["name"], "-", "-", "-", f"cannot be read: {row['error']}"]
-    scores = row["metrics"]
+        return [row["name"], *["-"] * 7, f"cannot be read: {row['error']}"]
+    scores, asked = row["metrics"], row["arguments"]
     metric = row["criterion"] if row["criterion"] in scores else next(iter(scores))
-    score = f"{metric} {number(scores[metric]['mean'])}"
-    return [row["name"], row["head"], row["target"], score, row["features"]["label"]]
+    by = f"cv {asked['cv']}" + (f" x {asked['repeats']}" if asked["repeats"] > 1 else "")
+    if asked["split"] is not None:
+        by = f"column {asked['split']}"
+    elif asked["test_size"] is not None:
+        by = f"{asked['test_size']:g} held out"
+    return [
+        row["name"],
+        row["created"][:10],
+        row["data"]["name"],
+        str(row["n"]),
+        row["target"],
+        f"{metric} {number(scores[metric]['mean'])}",
+        number(row["baseline"][metric]["mean"]),
+        by,
+        row["features"]["label"],
+    ]
