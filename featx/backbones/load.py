@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,9 @@ def load_backbone(request: BackboneRequest, progress: Progress | None = None) ->
     MissingDependencyError
         If the backbone needs a package that is not installed.
     """
+    # Before torch is imported: its threads would spin while they wait, and keep the threads that
+    # decode, and everything else on the machine, from the cores (docs/decisions/threads.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     adapter = import_module(_ADAPTERS[request.kind])
     backbone: Backbone = adapter.load(request, progress or Silent())
     return backbone
