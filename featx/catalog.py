@@ -51,20 +51,22 @@ def find_store(cache: Path, name: str) -> FeatureStore:
     """
     if name.endswith(".zarr") and (cache / name).is_dir():
         return FeatureStore.open(cache / name)
-    stores, broken = list_stores(cache)
+    stores, _ = list_stores(cache)
     labels = unique_labels(stores)
     fits = [i for i, store in enumerate(stores) if _fits(name, store)]
     exact = [i for i in fits if name in {labels[i], stores[i].recipe.label}]
     found = exact if len(exact) == 1 else fits
     if len(found) == 1:
         return stores[found[0]]
+    written = [i for i in found if stores[i].runs]
+    if len(written) == 1:
+        return stores[written[0]]
     if found:
         candidates = ", ".join(labels[i] for i in found)
         raise AmbiguousNameError(f"{name!r} fits several stores; name one of: {candidates}")
     there = f"it holds {', '.join(labels)}" if labels else "it holds no store"
-    unreadable = "".join(f"; {path.name} cannot be read: {reason}" for path, reason in broken)
     raise NotFoundError(
-        f"no store {name!r} in {cache.absolute()}; {there}{unreadable}; "
+        f"no store {name!r} in {cache.absolute()}; {there}{_unreadable(cache)}; "
         "`featx ls` lists them, --cache DIR looks elsewhere"
     )
 
@@ -109,16 +111,20 @@ def choose(
             return data, fits[0]
     raise NotFoundError(
         f"no store in {cache.absolute()} holds the images of {data}; run `featx extract` on its "
-        "images again: what is cached is not computed again"
+        f"images again: what is cached is not computed again{_unreadable(cache)}"
     )
 
 
 def _by_recency(cache: Path) -> tuple[list[FeatureStore], list[FeatureStore]]:
-    """Give the stores of the last extraction, and all others."""
+    """Give the stores of the last extraction, and all others that can be opened."""
     names = datasets.recall(cache).features
+    last = [FeatureStore.open(cache / name) for name in names if (cache / name).is_dir()]
     stores, _ = list_stores(cache)
-    last = [store for store in stores if store.path.name in names]
     return last, [store for store in stores if store.path.name not in names]
+
+
+def _unreadable(cache: Path) -> str:
+    return "".join(f"; {p.name} cannot be read: {reason}" for p, reason in list_stores(cache)[1])
 
 
 def _holds(store: FeatureStore, manifest: Manifest, *, strict: bool) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,18 +64,33 @@ def save(cache: Path, manifest: Manifest) -> None:
 
     Raises
     ------
+    UsageError
+        If a column has a name that is featx's own.
     CacheWriteError
         If the cache cannot be written.
     """
-    folder = cache / "datasets" / manifest.name
-    digest = manifest.hash
-    path = folder / f"{digest}.parquet"
-    if not path.exists():
-        with replacing(path) as temporary:
-            _write_parquet(temporary, manifest)
-    head = {"manifest": digest, "rows": len(manifest), "source": manifest.source}
-    if _read_json(folder / "head.json") != head:
-        write_json(folder / "head.json", head)
+    check_columns(manifest.frame)
+    path = cache / "datasets" / manifest.name / f"{manifest.hash}.parquet"
+    value = {"manifest": manifest.hash, "rows": len(manifest), "source": manifest.source}
+    try:
+        old = _read_head(path.with_name("head.json"))
+        if old == value | {"bytes": _digest(path.read_bytes())}:
+            return
+    except (OSError, CorruptStoreError):
+        pass  # not there, or damaged: written anew
+    data = _parquet(manifest)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+    write_json(path.with_name("head.json"), value | {"bytes": _digest(data)})
+
+
+def check_columns(frame: pd.DataFrame) -> None:
+    """Raise `UsageError` if a user's column has a name that is featx's own."""
+    taken = [str(name) for name in frame.columns if str(name).startswith("featx:")]
+    if taken:
+        raise UsageError(
+            f"column {taken[0]!r}: names that begin with 'featx:' are featx's own; rename it"
+        )
 
 
 def append(cache: Path, manifest: Manifest) -> None:
@@ -102,24 +118,24 @@ def load(cache: Path, name: str) -> Manifest:
     CorruptStoreError
         If its manifest cannot be read.
     """
-    current = head(cache, name)
-    path = cache / "datasets" / name / f"{current.manifest}.parquet"
+    value = _head_of(cache, name)
+    path = cache / "datasets" / name / f"{value['manifest']}.parquet"
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
-        frame: pd.DataFrame = table.drop_columns(list(_OWN)).to_pandas()
-        own = {column: table[column].to_numpy() for column in _OWN}
-    except (OSError, pa.ArrowException, KeyError) as error:
-        raise CorruptStoreError(
-            f"the manifest {path.absolute()} cannot be read ({error}); "
-            "run the extraction of this data set again: cached vectors are kept"
-        ) from error
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise _damaged(path, "it is missing") from None
+    if _digest(data) != value["bytes"]:
+        raise _damaged(path, "its bytes are not those that were written")
+    table = pq.read_table(pa.BufferReader(data))
+    frame: pd.DataFrame = table.drop_columns(list(_OWN)).to_pandas()
+    own = {column: table[column].to_numpy() for column in _OWN}
     digests = b"".join(own["featx:digest"].tolist())
     return Manifest(
         name=name,
-        source=current.source,
+        source=value["source"],
         path=own["featx:path"].astype(object),
         digest=np.frombuffer(digests, dtype=np.uint8).reshape(-1, 16).copy(),
         item=own["featx:item"].astype(np.uint16),
@@ -135,30 +151,61 @@ def head(cache: Path, name: str) -> Head:
     ------
     NotFoundError
         If the cache holds no data set of that name.
+    CorruptStoreError
+        If what names the current one is damaged.
     """
-    path = cache / "datasets" / name / "head.json"
-    value = _read_json(path)
-    if value is None:
-        known = [h.name for h in list_heads(cache)]
-        tried = f"looked for {path.absolute()}"
-        try:
-            raise unknown_name("data set", name, known, tried)
-        except UsageError as error:
-            raise NotFoundError(str(error)) from None
+    value = _head_of(cache, name)
     return Head(name, value["manifest"], value["rows"], value["source"])
 
 
 def list_heads(cache: Path) -> list[Head]:
-    """List the data sets of a cache by name."""
-    files = sorted((cache / "datasets").glob("*/head.json"))
-    return [head(cache, path.parent.name) for path in files if _read_json(path) is not None]
+    """List the data sets of a cache by name; those whose head is damaged are left out."""
+    return [head(cache, name) for name in _names(cache) if name not in list_broken(cache)]
+
+
+def list_broken(cache: Path) -> dict[str, str]:
+    """Give, for each data set that cannot be read, the reason."""
+    broken = {}
+    for name in _names(cache):
+        try:
+            _head_of(cache, name)
+        except CorruptStoreError as error:
+            broken[name] = str(error)
+    return broken
+
+
+def _names(cache: Path) -> list[str]:
+    return sorted(path.parent.name for path in (cache / "datasets").glob("*/head.json"))
+
+
+def _head_of(cache: Path, name: str) -> JsonObject:
+    path = cache / "datasets" / name / "head.json"
+    try:
+        return _read_head(path)
+    except FileNotFoundError:
+        looked = f"looked for {path.absolute()}"
+        raise NotFoundError(str(unknown_name("data set", name, _names(cache), looked))) from None
+
+
+def _read_head(path: Path) -> JsonObject:
+    value = _read_json(path)
+    types = {"manifest": str, "rows": int, "source": str, "bytes": str}
+    for key, kind in types.items():
+        if not isinstance(value.get(key), kind):
+            raise _damaged(path, f"it has no {key}")
+    return value
 
 
 def remember(cache: Path, last: Last) -> None:
     """Note the last extraction, for commands that name no data set."""
     value = {"data": last.data, "features": list(last.features)}
-    if _read_json(cache / "last.json") != value:
-        write_json(cache / "last.json", value)
+    path = cache / "last.json"
+    try:
+        if _read_json(path) == value:
+            return
+    except (OSError, CorruptStoreError):
+        pass  # not there, or damaged: written anew
+    write_json(path, value)
 
 
 def recall(cache: Path) -> Last:
@@ -168,30 +215,47 @@ def recall(cache: Path) -> Last:
     ------
     NotFoundError
         If there was none in this cache.
+    CorruptStoreError
+        If the note of it is damaged.
     """
-    value = _read_json(cache / "last.json")
-    if value is None:
+    path = cache / "last.json"
+    try:
+        value = _read_json(path)
+    except FileNotFoundError:
         raise NotFoundError(
             f"nothing has been extracted into {cache.absolute()} yet; run "
             "`featx extract FOLDER --backbone vgg16`, or point --cache at the right folder"
-        )
-    return Last(value["data"], tuple(value["features"]))
+        ) from None
+    data, features = value.get("data"), value.get("features")
+    if not isinstance(data, str) or not isinstance(features, list):
+        raise _damaged(path, "it does not name an extraction")
+    return Last(data, tuple(map(str, features)))
 
 
-def _read_json(path: Path) -> JsonObject | None:
+def _read_json(path: Path) -> JsonObject:
     try:
         value: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return None
+        raise
     except (OSError, ValueError) as error:
-        raise CorruptStoreError(
-            f"{path.absolute()} cannot be read ({error}); "
-            "delete it and run the extraction again: cached vectors are kept"
-        ) from error
-    return value if isinstance(value, dict) else None
+        raise _damaged(path, str(error)) from error
+    if not isinstance(value, dict):
+        raise _damaged(path, "it holds no object")
+    return value
 
 
-def _write_parquet(path: Path, manifest: Manifest) -> None:
+def _damaged(path: Path, why: str) -> CorruptStoreError:
+    return CorruptStoreError(
+        f"{path.absolute()} cannot be read: {why}; run the same extraction again, which writes it "
+        "anew: cached vectors are kept"
+    )
+
+
+def _digest(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def _parquet(manifest: Manifest) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -204,7 +268,9 @@ def _write_parquet(path: Path, manifest: Manifest) -> None:
     }
     for name in manifest.frame.columns:
         columns[str(name)] = _column(manifest.frame[name])
-    pq.write_table(pa.table(columns), path)
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _column(values: pd.Series[Any]) -> Any:

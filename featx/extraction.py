@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from featx import catalog, datasets
 from featx._types import Silent
-from featx.backbones import BackboneRequest
+from featx.backbones import BackboneRequest, resolve
 from featx.embedding import How, manifest_of, run_pass
 from featx.errors import TooManyFailedError, UsageError
 from featx.features import view
 from featx.sources import open_source
-from featx.store import FeatureStore
+from featx.store import FeatureStore, list_stores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,8 @@ class Extraction:
     Attributes
     ----------
     data, label, store
-        The data set's name, the store's short name and its folder.
+        The data set's name, the store's short name (with a ``#`` where others have it too) and
+        its folder.
     rows, dim
         n and d of the view: images that have a vector, and its length.
     computed, derived, reused
@@ -233,10 +234,13 @@ def extract(
         seed=seed,
         every_file=bool(reader),
     )
+    datasets.check_columns(source.frame)
     if append:
         datasets.head(folder, datasets.safe_name(source.name))
     report.say(_counted(source))
     names = list(backbone) if isinstance(backbone, list | tuple) else [backbone]
+    for one in names if len(names) > 1 else ():
+        resolve(replace(asked, name=one), folder, report)  # a slip in the last name shows now
     out: list[Extraction] = []
     for one in names:
         done = run_pass(source, replace(asked, name=one), folder, how, report)
@@ -278,6 +282,8 @@ def _commit(
             f"{before.source}; --name NAME keeps both"
         )
     (datasets.append if append else datasets.save)(cache, manifest)
+    stores, _ = list_stores(cache)
+    labels = dict(zip((s.path.name for s in stores), catalog.unique_labels(stores), strict=True))
     out = []
     for recipe in done.recipes:
         found = view(manifest, FeatureStore.open(cache / recipe.store_name))
@@ -285,7 +291,7 @@ def _commit(
         out.append(
             Extraction(
                 data=manifest.name,
-                label=recipe.label,
+                label=labels[recipe.store_name],
                 store=found.store.path,
                 rows=len(found),
                 dim=found.store.dim,

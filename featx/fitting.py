@@ -238,7 +238,7 @@ def _arguments(view: Features, problem: Problem, spec: Spec, missing: list[str])
     grid = None if spec.grid is None else {k: list(v) for k, v in spec.grid.items()}
     return {
         "data": view.name,
-        "features": view.label,
+        "features": f"{view.label}#{view.recipe.hash[:8]}",
         "target": problem.target,
         "group": problem.group,
         "split": problem.split,

@@ -10,14 +10,14 @@ from featx import catalog, datasets
 from featx._files import take_lock, writing
 from featx._types import Silent
 from featx.drift import drift
-from featx.errors import AmbiguousNameError, NotFoundError, UsageError
+from featx.errors import AmbiguousNameError, CorruptStoreError, NotFoundError, UsageError
 from featx.export import FORMATS
 from featx.export import export as write_export
 from featx.features import load
 from featx.store import FeatureStore, compact, list_stores, lock_file, size_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from featx._types import JsonObject, PathLike, Progress
 
@@ -26,18 +26,40 @@ def ls(cache: PathLike | None = None) -> JsonObject:
     """List a cache: ``stores``, ``data`` sets, and what is ``unreadable``."""
     folder = catalog.cache_dir(cache)
     stores, broken = list_stores(folder)
+    rows = []
+    for label, store in zip(catalog.unique_labels(stores), stores, strict=True):
+        try:
+            counts = store.counts()
+        except CorruptStoreError as error:
+            broken.append((store.path, str(error)))
+        else:
+            rows.append(
+                {"features": label, "dim": store.dim, **counts} | {"size_bytes": store.size_bytes()}
+            )
     return {
         "cache": str(folder.absolute()),
-        "stores": [
-            {"features": label, "dim": s.dim, **s.counts(), "size_bytes": s.size_bytes()}
-            for label, s in zip(catalog.unique_labels(stores), stores, strict=True)
-        ],
+        "stores": rows,
         "data": [
             {"data": h.name, "rows": h.rows, "source": h.source}
             for h in datasets.list_heads(folder)
         ],
-        "unreadable": [{"store": path.name, "reason": reason} for path, reason in broken],
+        "unreadable": [*_unreadable(broken), *_broken_data(folder)],
     }
+
+
+def _unreadable(stores: Sequence[tuple[Path, str]]) -> list[JsonObject]:
+    return [{"store": path.name, "reason": reason} for path, reason in stores]
+
+
+def _broken_data(cache: Path, *, deep: bool = False) -> list[JsonObject]:
+    """Name the data sets that cannot be read; ``deep`` reads their manifests for it."""
+    broken = datasets.list_broken(cache)
+    for found in datasets.list_heads(cache) if deep else ():
+        try:
+            datasets.load(cache, found.name)
+        except CorruptStoreError as error:
+            broken[found.name] = str(error)
+    return [{"store": f"data set {name}", "reason": reason} for name, reason in broken.items()]
 
 
 def info(name: str | None = None, cache: PathLike | None = None) -> JsonObject:
@@ -119,7 +141,7 @@ def verify(
     return {
         "cache": str(folder.absolute()),
         "stores": len(stores),
-        "blocks": sum(store.counts()["blocks"] for store in stores),
+        "blocks": sum(len(store.layout.chunk_sizes("state")) for store in stores),
         "damages": [
             {
                 "features": label,
@@ -136,7 +158,10 @@ def verify(
             for store, label, damages in found
             if sample and not damages and store.counts()["done"]
         ],
-        "unreadable": [{"store": path.name, "reason": reason} for path, reason in broken],
+        "unreadable": [
+            *_unreadable(broken),
+            *(_broken_data(folder, deep=True) if name is None else ()),
+        ],
     }
 
 
@@ -214,7 +239,7 @@ def collect(cache: PathLike | None = None, progress: Progress | None = None) -> 
         "stores": len(stores),
         "before_bytes": before,
         "after_bytes": after,
-        "unreadable": [{"store": path.name, "reason": reason} for path, reason in broken],
+        "unreadable": _unreadable(broken),
     }
 
 

@@ -312,3 +312,23 @@ def test_max_failed() -> None:
     assert parse_max_failed("7", 55) == 7
     with pytest.raises(UsageError, match="or 10%"):
         parse_max_failed("few", 55)
+
+
+def test_stores_of_one_label_are_told_apart(photos: Path, cache: Path) -> None:
+    run(photos, cache, limit=3)
+    (second,) = run(photos, cache, limit=3, precision="fp32", decoder="pil")
+    assert "#" in second.label
+    assert load(features=second.label, cache=cache).recipe.numerics == "reference"
+
+
+def test_a_slip_in_the_second_name_shows_before_the_first_is_computed(
+    photos: Path, cache: Path
+) -> None:
+    with pytest.raises(UsageError, match="nope"):
+        run(photos, cache, backbone=[BACKBONE, "nope"])
+    assert not list(cache.glob("*.zarr"))
+
+
+def test_an_empty_name_is_not_this_folder(cache: Path) -> None:
+    with pytest.raises(UsageError, match="empty"):
+        run("", cache)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -284,7 +285,7 @@ def test_the_command_repeats_the_fit(features: Features, tmp_path: Path) -> None
     text = result.record["command"]
     for option in (
         "--data blobs",
-        f"--features {RECIPE.label}",
+        f"--features {shlex.quote(f'{RECIPE.label}#{RECIPE.hash[:8]}')}",
         "--head svm",
         "--target label",
         "--grid C=0.01,1.0",

@@ -180,3 +180,22 @@ def test_the_format_is_that_of_the_files_name(cache: Path, tmp_path: Path) -> No
     )
     with pytest.raises(UsageError, match="ends in csv"):
         manage.export("photos", "npz", tmp_path / "o.csv", cache=cache)
+
+
+def test_what_cannot_be_read_is_listed_and_says_how_to_mend_it(cache: Path, tmp_path: Path) -> None:
+    (path,) = cache.glob("*.zarr")
+    (state,) = (p for p in (path / "state" / "c").rglob("*") if p.is_file())
+    whole = state.read_bytes()
+    state.write_bytes(b"")
+    assert [u["store"] for u in manage.ls(cache)["unreadable"]] == [path.name]
+    state.write_bytes(whole)
+    (cache / "datasets" / "photos" / "head.json").write_text("{}")
+    assert [u["store"] for u in manage.verify(None, cache)["unreadable"]] == ["data set photos"]
+    assert manage.ls(cache)["data"] == []
+    assert rerun(tmp_path) == 0
+    (path / "zarr.json").write_text("")
+    with pytest.raises(CorruptStoreError, match=f"featx rm {path.name}"):
+        load(cache=cache)
+    manage.remove(path.name, cache)
+    assert rerun(tmp_path) == 9
+    assert len(load(cache=cache)) == 9

@@ -110,13 +110,39 @@ def test_an_unknown_data_set_names_the_nearest_and_the_path(tmp_path: Path) -> N
     assert str(tmp_path.absolute()) in str(error.value)
 
 
-@pytest.mark.parametrize("victim", ["head.json", "*.parquet"])
-def test_damage_is_an_error_that_says_what_to_do(tmp_path: Path, victim: str) -> None:
+@pytest.mark.parametrize("damage", [b"", b"{", b"{}", b"[1]", b'{"manifest": 3}'])
+@pytest.mark.parametrize("victim", ["head.json", "*.parquet", "last.json"])
+def test_damage_is_named_and_mended_by_the_next_save(
+    tmp_path: Path, victim: str, damage: bytes
+) -> None:
+    def save_all() -> None:
+        datasets.save(tmp_path, BASE)
+        datasets.remember(tmp_path, datasets.Last("set", ("a.zarr",)))
+
+    save_all()
+    (file,) = tmp_path.rglob(victim)
+    file.write_bytes(damage)
+    with pytest.raises(CorruptStoreError, match="run the same extraction again"):
+        datasets.recall(tmp_path) if victim == "last.json" else datasets.load(tmp_path, "set")
+    assert list(datasets.list_broken(tmp_path)) == (["set"] if victim == "head.json" else [])
+    save_all()
+    assert datasets.load(tmp_path, "set").hash == BASE.hash
+    assert datasets.recall(tmp_path).data == "set"
+
+
+def test_every_flipped_bit_of_a_manifest_is_found(tmp_path: Path) -> None:
     datasets.save(tmp_path, BASE)
-    (file,) = (tmp_path / "datasets" / "set").glob(victim)
-    file.write_bytes(b"{broken")
-    with pytest.raises(CorruptStoreError, match="again"):
-        datasets.load(tmp_path, "set")
+    (file,) = tmp_path.rglob("*.parquet")
+    good = file.read_bytes()
+    for at in range(0, len(good), 7):
+        file.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        with pytest.raises(CorruptStoreError):
+            datasets.load(tmp_path, "set")
+
+
+def test_a_column_called_as_featxs_own_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="rename it"):
+        datasets.save(tmp_path, make(["a"], {"featx:path": ["b"]}))
 
 
 def test_names_are_safe_on_every_system() -> None:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from featx.errors import ImageError, SourceError, SourceNotFoundError, SourceReadError
 from featx.sources import open_source
@@ -342,3 +343,12 @@ def test_listing_is_fast(tmp_path):
     start = time.perf_counter()
     assert len(open_source(tmp_path).entries) == 2000
     assert time.perf_counter() - start < 0.5  # 0.03 s on a quiet machine
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_to_itself_is_left_out(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "loop").symlink_to("loop")
+    source = open_source(tmp_path)
+    assert [entry.path for entry in source.entries] == ["a.png"]
+    assert source.ignored == 1

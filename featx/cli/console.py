@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from featx.cli.jsonable import dumps
 from featx.cli.progress import PlainProgress
 from featx.cli.text import one_line
+from featx.errors import CacheWriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +40,7 @@ class Console:
         self.quiet = quiet
         self.interactive = _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
         self._progress: PlainProgress | Bars | None = None
-        self._out: TextIO = sys.stdout
+        self._out: TextIO = sys.stdout or io.StringIO()  # None where stdout was closed
         self._stack = ExitStack()
         self._shown = False
 
@@ -83,9 +85,7 @@ class Console:
     def tell(self, lines: Iterable[str]) -> None:
         """Print ``lines`` for people now; ``--json`` leaves them out."""
         if not self.as_json:
-            for line in lines:
-                self._out.write(one_line(line) + "\n")
-            self._out.flush()
+            self._write(f"{one_line(line)}\n" for line in lines)
 
     def note(self, message: str) -> None:
         """Say one line about a decision or a surprise, on stderr."""
@@ -107,9 +107,18 @@ class Console:
             self._progress.close()
 
     def _show_json(self, value: Any) -> None:
-        self._out.write(dumps(value) + "\n")
-        self._out.flush()
-        self._shown = True
+        self._shown = True  # or never will be
+        self._write([dumps(value) + "\n"])
+
+    def _write(self, texts: Iterable[str]) -> None:
+        try:
+            for text in texts:
+                self._out.write(text)
+            self._out.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise CacheWriteError(f"cannot write to standard output: {error.strerror}") from error
 
     def _warn(
         self,

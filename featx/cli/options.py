@@ -35,7 +35,9 @@ Root = Annotated[
     str | None,
     _Option("--root", metavar="DIR", help="Table: folder of its paths [default: the table's own]."),
 ]
-Seed = Annotated[int, _Option("--seed", help="Seed of every choice by chance.")]
+Seed = Annotated[
+    int, _Option("--seed", min=0, max=2**32 - 1, help="Seed of every choice by chance.")
+]
 
 # How they are embedded.
 Backbones = Annotated[

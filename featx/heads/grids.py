@@ -12,6 +12,8 @@ import numpy as np
 from featx.errors import UsageError
 
 Values: TypeAlias = tuple[Any, ...]
+MAX_VALUES = 1000
+"""Candidates of one parameter; more is a slip of the pen."""
 _WORDS: dict[str, Any] = {"none": None, "true": True, "false": False}
 
 
@@ -99,6 +101,8 @@ def _log_range(name: str, text: str) -> Values:
         raise UsageError(
             f"{name}={text}: a range needs ends above 0 and a count of 1 or more, as in 1e-6:1:7"
         )
+    if count > MAX_VALUES:
+        raise UsageError(f"{name}={text}: {count} values; expected at most {MAX_VALUES}")
     values = [float(f"{value:.12g}") for value in np.geomspace(low, high, count)]
     if isinstance(_value(low_text), int) and isinstance(_value(high_text), int):
         whole = all(value == round(value) for value in values)

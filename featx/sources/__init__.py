@@ -104,6 +104,8 @@ def _open(data: Any, how: _Reading) -> Source:
 
 
 def _open_path(data: str | os.PathLike[str], how: _Reading) -> Source:
+    if not os.fspath(data):
+        raise UsageError(f"DATA is an empty text; expected {ACCEPTED}")
     path = Path(data)
     suffix = path.suffix.lower()
     if path.is_dir():

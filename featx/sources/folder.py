@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -73,7 +74,9 @@ class _Listing:
             with os.scandir(folder) as found:
                 items = [item for item in found if not is_hidden(item.name)]
             for item in sorted(items, key=lambda item: natural(item.name)):
-                if item.is_dir():
+                if _leads_nowhere(item):
+                    self.ignored += 1
+                elif item.is_dir():
                     self.walk(item.path, f"{prefix}{item.name}/", (*above, me))
                 else:
                     self._add(item, prefix)
@@ -93,6 +96,17 @@ class _Listing:
             self.entries.append(Entry(shown, None, "a link to a file that is not there"))
         else:
             self.ignored += 1  # a pipe, a socket or a device: opening one could wait for ever
+
+
+def _leads_nowhere(item: os.DirEntry[str]) -> bool:
+    """Whether an entry is a link that leads to itself."""
+    try:
+        item.is_dir()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return True
+    return False
 
 
 def _columns(paths: list[str]) -> tuple[pd.DataFrame, str]:

@@ -124,13 +124,19 @@ def _path_column(frame: pd.DataFrame, wanted: str | None, where: str) -> str:
 
 
 def _names_images(column: pd.Series) -> bool:
-    cells = [str(cell) for cell in column.dropna().head(_LOOKED_AT).tolist() if cell != ""]
+    values = column.dropna().head(_LOOKED_AT).tolist()
+    if not all(isinstance(value, str | os.PathLike) for value in values):
+        return False
+    cells = [str(value) for value in values if str(value)]
     return bool(cells) and all(has_image_suffix(cell.strip()) for cell in cells)
 
 
 def _entry(cell: Any, base: str) -> Entry:
     """Find the file that a cell names."""
-    if cell is None or cell is pd.NA or cell != cell or cell == "":
+    if not isinstance(cell, str | bytes | os.PathLike):
+        absent = cell is None or cell is pd.NA or cell != cell
+        return Entry("", None, "the row names no file" if absent else f"no path: {cell!r}")
+    if not cell:
         return Entry("", None, "the row names no file")
     text = os.fspath(cell) if isinstance(cell, os.PathLike) else str(cell)
     text = os.fsdecode(text)

@@ -18,7 +18,7 @@ import google_crc32c
 import numpy as np
 
 from featx._files import replacing
-from featx.errors import CorruptStoreError
+from featx.errors import CorruptStoreError, SourceReadError
 from featx.store.layout import ARRAYS
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ def _bytes(file: Path) -> bytes | str:
         return "missing"
     except OSError as error:
         if error.errno != errno.EIO:  # a permission, say: nothing that a repair would cure
-            raise
+            raise SourceReadError(
+                f"cannot read {file}: {error.strerror}; see to it that you may read the cache"
+            ) from error
         return f"cannot be read: {error}"
     if len(data) <= CRC_BYTES:
         return f"only {len(data)} bytes long"

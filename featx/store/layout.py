@@ -249,8 +249,10 @@ def _read_metadata(path: Path) -> JsonObject:
 
 
 def _unusable(file: Path, reason: str) -> CorruptStoreError:
+    folder = next((path for path in file.parents if path.suffix == ".zarr"), file.parent)
     return CorruptStoreError(
-        f"{file} is damaged: {reason}; delete the store with `featx rm` and extract again"
+        f"{file} is damaged: {reason}; delete the store with `featx rm {folder.name}` and extract "
+        "again"
     )
 
 
