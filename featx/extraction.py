@@ -9,7 +9,7 @@ from featx import catalog, datasets
 from featx._types import Silent
 from featx.backbones import BackboneRequest, resolve
 from featx.embedding import How, manifest_of, run_pass
-from featx.errors import TooManyFailedError, UsageError
+from featx.errors import NotFoundError, TooManyFailedError, UsageError
 from featx.features import view
 from featx.sources import open_source
 from featx.store import FeatureStore, list_stores
@@ -236,7 +236,7 @@ def extract(
     )
     datasets.check_columns(source.frame)
     if append:
-        datasets.head(folder, datasets.safe_name(source.name))
+        _check_appendable(folder, datasets.safe_name(source.name))
     report.say(_counted(source))
     names = list(backbone) if isinstance(backbone, list | tuple) else [backbone]
     for one in names if len(names) > 1 else ():
@@ -255,6 +255,13 @@ def extract(
 def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise UsageError(f"{name} is {value!r}; expected {' or '.join(map(repr, allowed))}")
+
+
+def _check_appendable(cache: Path, name: str) -> None:
+    try:
+        datasets.head(cache, name)
+    except NotFoundError as error:
+        raise NotFoundError(f"{error}; leave --append out for the first table") from None
 
 
 def _or_demo(data: Any, cache: Path, progress: Progress) -> Any:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featx._types import Silent
-from featx.errors import HeadTaskError, UsageError
+from featx.errors import HeadTaskError, TargetError, UsageError
 from featx.evaluate import Spec, evaluate
 from featx.features import Features, load
-from featx.heads import check_head, head_for, parse_grid, parse_params, read_target
+from featx.heads import check_head, head_for, parse_grid, parse_params, read_target, task_of
 from featx.problem import Problem, pose
 from featx.result import FitResult, keep
 from featx.runs import check_name
@@ -136,7 +136,16 @@ def fit(
     view = opened(features, data, cache, progress)
     tokens = _tokens(missing)
     problem = pose(view, target, group, split, task, tokens)
-    evaluation = _evaluation(view, problem, spec, n_jobs, progress)
+    try:
+        evaluation = _evaluation(view, problem, spec, n_jobs, progress)
+    except TargetError as error:
+        guessed, why = task_of(problem.y)
+        if task is not None or guessed == "regression":
+            raise
+        raise TargetError(
+            f"{error}; target {problem.target!r} is taken as {guessed}, for {why}: "
+            "--task regression takes it as numbers"
+        ) from error
     arguments = _arguments(view, problem, spec, tokens)
     return keep(evaluation, view, problem, arguments, None if out is None else Path(out), name)
 

@@ -252,6 +252,13 @@ def test_an_array_is_no_view(features: Features) -> None:
         fit(features.X, "svm")  # type: ignore[arg-type]
 
 
+def test_a_guessed_task_is_named_where_it_fails(tmp_path: Path) -> None:
+    ages = np.repeat(np.arange(20, 40), 3)
+    features = make(tmp_path / "cache", X, {"age": ages})
+    with pytest.raises(TargetError, match=r"taken as classification.*--task regression"):
+        cross_validate(features, "ridge", target="age", n_jobs=1)
+
+
 def test_decimal_commas_are_no_classes(tmp_path: Path) -> None:
     commas = np.array([f"{i % 7},5" for i in range(len(LABEL))], dtype=object)
     features = make(tmp_path / "cache", X, {"rating": commas})

@@ -84,13 +84,15 @@ def _read_pickle(path: Path) -> Mapping[Any, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        first = str(error).strip().splitlines()[0]
+        # Not torch's own words: they go on to advise loading it without the safeguard.
         raise WeightsError(
-            f"{path} is damaged, or holds Python objects besides tensors, and loading those could "
-            f"run code ({first}); save the tensors alone with torch.save(model.state_dict(), FILE)"
+            f"{path} is damaged, is no weights file, or holds Python objects besides tensors, and "
+            "loading those could run code; save the tensors alone with "
+            "torch.save(model.state_dict(), FILE)"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path} cannot be read as a weights file: {error}") from error
+        why = f"{type(error).__name__}: {error}"
+        raise WeightsError(f"{path} cannot be read as a weights file ({why})") from error
     if not isinstance(content, Mapping):
         raise WeightsError(
             f"{path} holds a {type(content).__name__}; expected a state dict (tensors by name); "
