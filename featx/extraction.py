@@ -44,7 +44,7 @@ class Extraction:
     failed
         (path, reason) of the images that have none.
     columns
-        Of the data set's table.
+        Of the data set's table, but for the one that names the files.
     seconds
         Wall time of the pass over the images, shared by the stores that it filled.
     notes
@@ -306,12 +306,17 @@ def _commit(
                 derived=derived,
                 reused=max(0, len(found) - computed - derived),
                 failed=tuple(zip(found.failed["path"], found.failed["reason"], strict=True)),
-                columns=tuple(map(str, manifest.frame.columns)),
+                columns=_columns(manifest),
                 seconds=done.seconds,
                 notes=done.notes,
             )
         )
     return out
+
+
+def _columns(manifest: Manifest) -> tuple[str, ...]:
+    frame, paths = manifest.frame, manifest.path.tolist()
+    return tuple(str(name) for name in frame.columns if frame[name].tolist() != paths)
 
 
 def _refuse_many_failures(out: Sequence[Extraction], n: int, max_failed: int | str) -> None:

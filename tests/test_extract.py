@@ -252,6 +252,7 @@ def test_a_missing_path_of_a_table_is_a_failure(photos: Path, cache: Path) -> No
     (done,) = run(table, cache, max_failed="50%")
     assert done.rows == 1
     assert done.failed[0][0] == "gone.jpg"
+    assert done.columns == ("id", "score")
     found = load(target="score", cache=cache)
     assert found.frame["id"].tolist() == ["007"]
     assert found.y.tolist() == [1.5]
