@@ -160,7 +160,8 @@ def head(cache: Path, name: str) -> Head:
 
 def list_heads(cache: Path) -> list[Head]:
     """List the data sets of a cache by name; those whose head is damaged are left out."""
-    return [head(cache, name) for name in _names(cache) if name not in list_broken(cache)]
+    broken = list_broken(cache)
+    return [head(cache, name) for name in _names(cache) if name not in broken]
 
 
 def list_broken(cache: Path) -> dict[str, str]:

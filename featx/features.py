@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featx import catalog, datasets
+from featx import catalog, datasets, targets
 from featx.errors import NotFoundError, TargetError, unknown_name
 
 if TYPE_CHECKING:
@@ -177,14 +177,12 @@ def as_numbers(values: Array) -> Array:
     import pandas as pd
 
     missing = np.asarray(pd.isna(values))
-    try:
-        numbers = np.array(
-            [np.nan if m else float(v) for v, m in zip(values, missing, strict=True)]
-        )
-    except (TypeError, ValueError):
-        return values
-    whole = not missing.any() and bool(np.all(numbers == np.round(numbers)))
-    return numbers.astype(np.int64) if whole and np.all(np.abs(numbers) < 2**53) else numbers
+    given = targets.as_numbers(values[~missing])
+    if given is None or not missing.any():
+        return values if given is None else given
+    numbers = np.full(len(values), np.nan)
+    numbers[~missing] = given
+    return numbers
 
 
 def view(manifest: Manifest, store: FeatureStore) -> Features:

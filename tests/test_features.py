@@ -126,6 +126,7 @@ def test_numbers() -> None:
     assert as_numbers(np.array(["1", "2"], object)).dtype == np.int64
     assert as_numbers(np.array(["1.5", None], object)).dtype == np.float64
     assert as_numbers(np.array(["1", "x"], object)).tolist() == ["1", "x"]
+    assert as_numbers(np.array(["2020_01", "20200_1"], object)).tolist() == ["2020_01", "20200_1"]
     assert as_numbers(np.array(["12345678901234567890"], object)).dtype == np.float64
 
 

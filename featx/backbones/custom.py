@@ -36,7 +36,7 @@ _OF_MODULES = frozenset(vars(nn.Module()))
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
-def load(request: BackboneRequest, progress: Progress) -> Backbone:  # noqa: ARG001
+def load(request: BackboneRequest, progress: Progress) -> Backbone:  # noqa: ARG001  # as every adapter's
     """Build or copy the module, fill it where a weights file is named, and cut it.
 
     Its structure goes into the recipe: the classes, their settings and, for those outside torch,

@@ -133,5 +133,5 @@ def stop_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, _stop)
 
 
-def _stop(number: int, frame: object) -> None:  # noqa: ARG001
+def _stop(number: int, frame: object) -> None:  # noqa: ARG001  # a handler's contract
     raise KeyboardInterrupt(number)

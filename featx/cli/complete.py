@@ -76,7 +76,7 @@ def _labels(cache: Path) -> list[str]:
         try:
             header = json.loads(file.read_text(encoding="utf-8"))["attributes"]["featx"]
             found.add(Recipe.from_json(header["recipe"]).label)
-        except Exception:  # noqa: S112
+        except Exception:  # noqa: S112  # a completion never interrupts typing
             continue  # a shell in the middle of a word is no place for an error
     return sorted(found)
 
