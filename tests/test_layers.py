@@ -18,7 +18,7 @@ PACKAGE = Path(featx.__file__).parent
 LAYERS = {
     "0 foundations": ["errors _types", "_files _imports"],
     "1 pure values": [
-        "manifest recipe pooling metrics folds reduce targets card",
+        "manifest recipe pooling metrics folds reduce targets card solvers",
         "scores",
     ],
     "2 adapters": [
