@@ -23,6 +23,8 @@ RESAMPLES = 1000
 MIN_RESAMPLES = 200
 _ROW_BUDGET = 5_000_000
 _CHUNK = 100
+_COUNTS = 20_000_000
+"""Draws at a time, and most counts (units x draws) that are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def _values(
     """Give (b,) means over splits of each metric for ``resamples`` draws, in chunks."""
     chunks: dict[str, list[Float64s]] = {metric.name: [] for metric in metrics}
     for counts in _draws(units, resamples, rng):
-        weights = [counts[:, numbers] for numbers in unit]
+        weights = [counts[numbers].T for numbers in unit]
         for metric in metrics:
             if _resampled(metric, outcomes):
                 pairs = zip(outcomes, weights, strict=True)
@@ -183,12 +185,13 @@ def _values(
 
 
 def _draws(units: int, resamples: int, rng: np.random.Generator) -> Iterator[Float64s]:
-    """Give how often each unit is drawn, (b, units) float64, some draws at a time."""
-    for start in range(0, resamples, _CHUNK):
-        b = min(_CHUNK, resamples - start)
-        picks = rng.integers(units, size=(b, units)) + units * np.arange(b)[:, None]
+    """Give how often each unit is drawn, (units, b) float64, some draws at a time."""
+    chunk = int(np.clip(_COUNTS // max(units, 1), 1, _CHUNK))
+    for start in range(0, resamples, chunk):
+        b = min(chunk, resamples - start)
+        picks = rng.integers(units, size=(b, units)) * b + np.arange(b)[:, None]
         counts = np.bincount(picks.ravel(), minlength=b * units)
-        yield counts.reshape(b, units).astype(np.float64)
+        yield counts.reshape(units, b).astype(np.float64)
 
 
 def _resampled(metric: Metric, outcomes: Sequence[Outcome]) -> bool:

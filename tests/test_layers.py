@@ -18,13 +18,14 @@ PACKAGE = Path(featx.__file__).parent
 LAYERS = {
     "0 foundations": ["errors _types", "_files _imports"],
     "1 pure values": [
-        "manifest recipe pooling metrics folds reduce targets card solvers",
+        "manifest recipe pooling mapping folds reduce targets card products solvers",
+        "metrics",
         "scores",
     ],
     "2 adapters": [
         "sources images tokens datasets backbones store heads artifact demo tables runs",
     ],
-    "3 engines": ["forward evaluate catalog", "features embedding"],
+    "3 engines": ["forward gram catalog", "evaluate features embedding"],
     "4 workflows": [
         "export problem embedder extraction drift",
         "manage result",

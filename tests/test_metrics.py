@@ -12,9 +12,11 @@ from scipy import stats
 from sklearn import metrics as sk
 from sklearn.preprocessing import label_binarize
 
+from featx.mapping import fit_mapping
 from featx.metrics import (
     CLASSIFICATION,
     METRICS,
+    QUALITY,
     REGRESSION,
     Outcome,
     mean_defined,
@@ -66,7 +68,7 @@ def regression(rng: np.random.Generator, m: int = 60) -> Outcome:
 
 def test_the_truth_covers_every_metric():
     assert set(TRUTH) == {metric.name for metric in (*CLASSIFICATION, *REGRESSION)}
-    assert set(METRICS) == {"classification", "regression"}
+    assert METRICS == {"classification": CLASSIFICATION, "regression": REGRESSION + QUALITY}
 
 
 @pytest.mark.parametrize("metric", CLASSIFICATION, ids=lambda m: m.name)
@@ -94,6 +96,61 @@ def check(metric, outcome, k, rng):
         assert value == pytest.approx(TRUTH[metric.name](y[rows], p[rows], drawn, k), abs=1e-12)
 
 
+@pytest.mark.parametrize("p", [4, 5])
+def test_quality_is_of_mapped_predictions_and_resamples_keep_the_mapping(p):
+    rng = np.random.default_rng(p)
+    outcome = regression(rng)
+    mapped = fit_mapping(outcome.prediction, outcome.y, p)
+    named = {metric.name: metric for metric in QUALITY}
+    W = rng.integers(0, 3, size=(5, 60)).astype(float)
+    for weights in (ones(outcome)[0], *W):
+        rows = np.repeat(np.arange(60), weights.astype(int))
+        for name, truth in (("plcc", TRUTH["plcc"]), ("rmse", TRUTH["rmse"])):
+            value = named[f"{name}_logistic{p}"](outcome, weights[None])[0]
+            assert value == pytest.approx(truth(outcome.y[rows], mapped[rows]), abs=1e-12)
+
+
+def test_intervals_with_the_mapping_kept_are_those_of_fitting_it_anew():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=300)
+    outcome = Outcome(100 / (1 + np.exp(-1.5 * x)) + rng.normal(0, 10, 300), x)
+    W = np.stack([np.bincount(rng.integers(300, size=300), minlength=300) for _ in range(300)])
+    kept = QUALITY[0](outcome, W.astype(float))
+    anew = []
+    for weights in W:
+        at, y = np.repeat(x, weights), np.repeat(outcome.y, weights)
+        anew.append(stats.pearsonr(fit_mapping(at, y, 4), y).statistic)
+    # They differ in second order: some 4 parameters in 300 rows, 1 % of the width and of the shift.
+    assert np.percentile(kept, [2.5, 97.5]) == pytest.approx(
+        np.percentile(anew, [2.5, 97.5]), abs=0.1 * np.ptp(np.percentile(anew, [2.5, 97.5]))
+    )
+
+
+def test_kendall_of_many_rows_is_counted_by_sorting():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 50, 5200).astype(float)
+    outcome = Outcome(y, np.round(y + rng.normal(0, 20, 5200)))
+    W = np.stack([np.ones(5200), rng.integers(0, 3, 5200)])
+    rows = np.repeat(np.arange(5200), W[1].astype(int))
+    truth = [stats.kendalltau(y[r], outcome.prediction[r]).statistic for r in (slice(None), rows)]
+    few = Outcome(y[:5000], outcome.prediction[:5000])
+    assert REGRESSION[5](outcome, W) == pytest.approx(truth, abs=1e-12)
+    assert REGRESSION[5](few, ones(few))[0] == pytest.approx(
+        stats.kendalltau(few.y, few.prediction).statistic, abs=1e-6
+    )
+
+
+def test_values_lie_between_the_least_and_the_most():
+    rng = np.random.default_rng(0)
+    for metric, outcome in (
+        *((metric, classification(rng, 3)) for metric in CLASSIFICATION),
+        *((metric, regression(rng)) for metric in METRICS["regression"]),
+    ):
+        W = rng.integers(0, 3, size=(50, 60)).astype(float)
+        assert (metric(outcome, W) >= metric.least - 1e-12).all(), metric.name
+        assert (metric(outcome, W) <= metric.most + 1e-12).all(), metric.name
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-1e6, 1e6, width=32), st.floats(-1e6, 1e6, width=32)), min_size=2)
@@ -112,8 +169,9 @@ def test_a_constant_is_undefined_and_silent():
     outcome = Outcome(np.array([1.0, 2.0, 4.0]), np.full(3, 0.1))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        values = {m.name: m(outcome, ones(outcome))[0] for m in REGRESSION}
+        values = {m.name: m(outcome, ones(outcome))[0] for m in METRICS["regression"]}
     assert np.isnan([values[name] for name in ("plcc", "srocc", "krocc")]).all()
+    assert np.isnan([values[metric.name] for metric in QUALITY]).all()
     assert values["r2"] < 0
     assert values["mae"] == pytest.approx(np.mean([0.9, 1.9, 3.9]))
 
@@ -138,6 +196,9 @@ def test_metrics_that_do_not_apply_are_left_out():
     assert "quadratic_kappa" not in names
     assert "log_loss" not in names
     assert len(metrics_for("classification", ordered=True, probabilities=True)) == 8
+    assert metrics_for("regression", ordered=False, probabilities=False) == REGRESSION
+    asked = metrics_for("regression", ordered=False, probabilities=False, quality=True)
+    assert asked == REGRESSION + QUALITY
 
 
 def test_ranking_needs_scores():
