@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import nn
 
 from featx._types import JsonObject
 from featx.backbones.base import Backbone, Output, choose_poolings
@@ -62,7 +63,9 @@ def assemble(loaded: Loaded, request: BackboneRequest) -> Backbone:
     layers = tuple(dict.fromkeys(loaded.layers))
     module = loaded.cutter.cut(layers).eval()
     shapes = map_shapes(module, layers, loaded.preprocess.image_size)
-    digests = weights_digests(loaded.cutter.model, map(loaded.cutter.tensors, layers))
+    tensors = [loaded.cutter.tensors(layer) for layer in layers]
+    digests = weights_digests(loaded.cutter.model, tensors)
+    depths = [_depth(loaded.cutter.model, names) for names in tensors]
     outputs = tuple(
         Output(
             layer=layer,
@@ -86,8 +89,21 @@ def assemble(loaded: Loaded, request: BackboneRequest) -> Backbone:
         random_seed=loaded.random_seed,
         options=loaded.options,
         notes=(*loaded.notes, *_random_note(loaded)),
-        provenance={**loaded.provenance, "torch": torch.__version__},
+        provenance={
+            **loaded.provenance,
+            "torch": torch.__version__,
+            "depths": dict(zip(layers, depths, strict=True)),
+        },
     )
+
+
+def _depth(model: nn.Module, names: Collection[str]) -> int:
+    """Count layers as the field does in VGG16: convolutions and linear maps, those with weights.
+
+    Normalisations, whose weights are vectors, are not counted; shortcuts with weights are.
+    """
+    state = model.state_dict()
+    return sum(name.endswith("weight") and state[name].ndim > 1 for name in names)
 
 
 def _random_note(loaded: Loaded) -> tuple[str, ...]:
