@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from featx._types import Silent
 from featx.errors import HeadTaskError, TargetError, UsageError
 from featx.evaluate import Spec, evaluate
 from featx.features import Features, load
+from featx.gram import StoreVectors, stored_gram
 from featx.heads import check_head, head_for, parse_grid, parse_params, read_target, task_of
 from featx.problem import Problem, pose
 from featx.result import FitResult, keep
@@ -46,6 +46,9 @@ def fit(
     class_weight: Literal["balanced"] | None = None,
     scale: Scale = "none",
     scoring: str | None = None,
+    quality: bool = False,
+    lower_is_better: bool = False,
+    aggregate: Literal["group"] | None = None,
     missing: Sequence[str | float] | str = (),
     seed: int = 0,
     name: str | None = None,
@@ -92,6 +95,15 @@ def fit(
         ``none``, ``standard`` (fitted in the training rows) or ``l2`` (each row to length 1).
     scoring
         What chooses among candidates: a metric of featx or any scikit-learn scorer.
+    quality
+        For scores of image quality: PLCC and RMSE also after the customary logistic mappings with 4
+        and 5 parameters, fitted to the test rows of each split.
+    lower_is_better
+        Low values of the target mean good, as difference scores (DMOS) do. The head predicts them
+        as they are and no metric changes; `featx.predict` turns predictions around where it
+        compares them with scores that run the other way.
+    aggregate
+        ``group``: score the mean of each group's rows, too.
     missing
         Target values that mean "unknown"; such rows are left out, and can be predicted.
     seed
@@ -131,6 +143,9 @@ def fit(
         class_weight=class_weight,
         scale=scale,
         scoring=scoring,
+        quality=quality,
+        lower_is_better=lower_is_better,
+        aggregate=aggregate,
         seed=seed,
     )
     view = opened(features, data, cache, progress)
@@ -219,14 +234,13 @@ def opened(
 def _evaluation(
     view: Features, problem: Problem, spec: Spec, n_jobs: int | None, progress: Progress
 ) -> Evaluation:
-    start = time.perf_counter()
-    whole = len(problem.rows) == len(view)
-    X = view.X if whole else view.take(problem.rows).X
-    read_s = time.perf_counter() - start
-    evaluation = evaluate(
-        X,
+    vectors = StoreVectors(view.store, view.rows[problem.rows])
+    cache = view.store.path.parent
+    return evaluate(
+        vectors,
         problem.y,
         spec,
+        gram=lambda: stored_gram(cache, vectors, progress),
         groups=problem.groups,
         split=problem.sides,
         group_name=problem.group or "image",
@@ -234,7 +248,6 @@ def _evaluation(
         n_jobs=n_jobs,
         progress=progress,
     )
-    return replace(evaluation, seconds={"read": read_s, **evaluation.seconds})
 
 
 def _tokens(missing: Sequence[str | float] | str) -> list[str]:

@@ -49,7 +49,7 @@ def test_every_head_tells_a_whole_story(X, y, amounts):
             assert found.metrics[name].low < found.metrics[name].mean
             assert ("log_loss" in found.metrics) == found.probabilities
             assert found.prediction.shape == found.fold.shape == (N,)
-            assert set(found.seconds) == {"rotate", "search", "final", "score"}
+            assert set(found.seconds) == {"products", "search", "final", "score"}
             assert found.estimator.predict(X).shape == (N,)
             json.dumps(found.to_json(), allow_nan=False)
 
@@ -225,23 +225,26 @@ def test_default_neighbours_that_do_not_fit_are_left_out(X, y):
 
 def test_progress_counts_every_training_set(X, y):
     class Count:
-        total, done, finished = 0, 0, 0
+        def __init__(self):
+            self.total, self.done = {}, {}
 
-        def start(self, _task, total):
-            self.total += total
+        def start(self, task, total):
+            self.task = task
+            self.total[task], self.done[task] = total, 0
 
         def advance(self, done=1):
-            self.done += done
+            self.done[self.task] += done
 
         def say(self, message):
             pass
 
         def finish(self):
-            self.finished += 1
+            self.task = None
 
     count = Count()
     evaluate(X, y, Spec(cv="3", grid={"C": [0.1, 1]}), progress=count)
-    assert (count.total, count.done, count.finished) == (12, 12, 1)
+    assert count.total == count.done == {"inner products": N, "fitting": 12}
+    assert count.task is None
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,8 @@ PACKAGE = Path(featx.__file__).parent
 LAYERS = {
     "0 foundations": ["errors _types", "_files _imports"],
     "1 pure values": [
-        "manifest recipe pooling mapping folds reduce targets card products solvers "
-        "paired",
-        "metrics",
+        "manifest recipe pooling mapping folds reduce targets scoreboard products solvers paired",
+        "metrics card",
         "scores",
     ],
     "2 adapters": [

@@ -1,19 +1,21 @@
 """Cross-validate a head: arrays in, scores out.
 
-The unit of work is one training set: its rows are expressed in few coordinates once, and every
-candidate is fitted there. The candidates of the outer training sets are scored on the outer test
-rows, which chooses the final parameters; those of the inner training sets choose, for each outer
-one, whose answer on its test rows counts (nested cross-validation, Varma and Simon 2006).
+The unit of work is one training set: every candidate is fitted on its inner products. The
+candidates of the outer training sets are scored on the outer test rows, which chooses the final
+parameters; those of the inner training sets choose, for each outer one, whose answer on its test
+rows counts (nested cross-validation, Varma and Simon 2006).
 
-Work runs in processes: liblinear draws from one random generator a process, so that with threads
-the answer would depend on their timing.
+Training sets run in threads where the work is done in compiled code that lets others run; else in
+processes: liblinear draws from one random generator a process, so that with threads the answer
+would depend on their timing.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from threading import Thread
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -24,18 +26,25 @@ from featx.evaluate.answer import Found, describe
 from featx.evaluate.criterion import best
 from featx.evaluate.result import Evaluation, Spec
 from featx.evaluate.setup import Setup, read_setup
+from featx.evaluate.shared import can_share, run_shared
 from featx.evaluate.solve import Answer, Job, fit_final, run_job
 from featx.evaluate.space import Space, make_space
+from featx.gram import Gram, Vectors, as_vectors, build_gram
+from featx.products import is_exact
 
 _SMALL_WORK = 2e7
 """Values read (rows x coordinates x fits) below which more processes or threads do not pay."""
 
+_COMPILED = ("svm", "svr", "ridge", "logreg", "knn")
+"""Heads whose work on inner products lets other threads run."""
+
 
 def evaluate(
-    X: Array,
+    X: Array | Vectors,
     y: Array,
     spec: Spec | None = None,
     *,
+    gram: Callable[[], Gram] | None = None,
     groups: Array | None = None,
     split: Array | None = None,
     group_name: str = "group",
@@ -48,11 +57,13 @@ def evaluate(
     Parameters
     ----------
     X
-        (n, d) float32 features.
+        (n, d) features.
     y
         (n,) labels or numbers.
     spec
         What is asked for; None: a linear SVM with defaults.
+    gram
+        Gives the products of all rows where they are at hand; None: they are computed.
     groups
         (n,) rows with the same value stay together in every split.
     split
@@ -60,7 +71,7 @@ def evaluate(
     group_name, split_name
         What they are called in sentences.
     n_jobs
-        Processes; None or -1: one a core where the work is worth it.
+        Threads or processes; None or -1: one a core where the work is worth it.
 
     Raises
     ------
@@ -72,30 +83,51 @@ def evaluate(
         If the target, the groups or the split column do not allow what was asked for.
     """
     spec, progress = spec or Spec(), progress or Silent()
-    setup = read_setup(X, y, spec, groups, split, group_name, split_name)
-    small = _is_small(X, setup)
+    vectors = as_vectors(X)
+    setup = read_setup(vectors.shape[0], y, spec, groups, split, group_name, split_name)
+    small = _is_small(vectors, setup)
     jobs = 1 if small and n_jobs in (None, -1) else int(effective_n_jobs(n_jobs or -1))
+    given = gram or (lambda: build_gram(vectors, progress=progress))
     with threadpool_limits(limits=1 if small else None):
-        return _evaluate(X, setup, jobs, progress)
+        return _evaluate(vectors, setup, given, jobs, progress)
 
 
-def _evaluate(X: Array, setup: Setup, n_jobs: int, progress: Progress) -> Evaluation:
+def _evaluate(
+    vectors: Vectors, setup: Setup, gram: Callable[[], Gram], n_jobs: int, progress: Progress
+) -> Evaluation:
     times = [time.perf_counter()]
-    space = make_space(X, setup.spec.scale)
+    compiling = _compile_ahead(vectors, setup)
+    network = setup.head.name == "mlp"
+    space = make_space(vectors, setup.spec.scale, gram, few_features=network)
+    compiling.join()
     times.append(time.perf_counter())
     found = _search(space, setup, n_jobs, progress)
     times.append(time.perf_counter())
     classes, values = setup.target.classes, setup.target.values
-    labels = values if classes is None else classes[values]
     params = setup.params[found.chosen]
-    estimator, converged = fit_final(space, X, labels, setup.plan.final, params, setup.solver)
+    estimator, converged = fit_final(space, values, classes, setup.plan.final, params, setup.solver)
     times.append(time.perf_counter())
     evaluation = describe(setup, found, estimator, converged)
     times.append(time.perf_counter())
     seconds = dict(
-        zip(("rotate", "search", "final", "score"), np.diff(times).tolist(), strict=True)
+        zip(("products", "search", "final", "score"), np.diff(times).tolist(), strict=True)
     )
     return replace(evaluation, seconds=seconds)
+
+
+def _compile_ahead(vectors: Vectors, setup: Setup) -> Thread:
+    """Import and compile what will be needed while the inner products are made."""
+
+    def prepare() -> None:
+        if setup.head.name in ("svm", "svr"):
+            from featx.solvers.dual import prepare
+
+            n, d = vectors.shape
+            prepare(np.float64 if is_exact(n, n, d) else np.float32)
+
+    thread = Thread(target=prepare, name="featx-compile", daemon=True)
+    thread.start()
+    return thread
 
 
 def _search(space: Space, setup: Setup, n_jobs: int, progress: Progress) -> Found:
@@ -132,18 +164,30 @@ def _met(table: Sequence[Sequence[Answer]]) -> Array:
 def _run(
     space: Space, setup: Setup, jobs: Sequence[Job], n_jobs: int, progress: Progress
 ) -> list[list[Answer]]:
-    """Run the jobs, in this process or in several, and report each."""
+    """Run the jobs, one after the other or several at a time, and report each."""
+    values, solver = setup.target.values, setup.solver
+    if can_share(space, jobs, solver):
+        return run_shared(space, values, jobs, solver, n_jobs)
     progress.start("fitting", len(jobs))
-    calls = (delayed(run_job)(space, setup.target.values, job, setup.solver) for job in jobs)
+    threads = space.on_products and solver.head in _COMPILED
+    calls = (delayed(run_job)(space, values, job, solver) for job in jobs)
+    pool = Parallel(
+        n_jobs=n_jobs,
+        backend="threading" if threads else "loky",
+        return_as="generator",
+        max_nbytes="1M",
+    )
     answers = []
-    for answer in Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes="1M")(calls):
-        answers.append(answer)
-        progress.advance()
+    with threadpool_limits(limits=1 if threads and n_jobs > 1 else None):
+        for answer in pool(calls):
+            answers.append(answer)
+            progress.advance()
     progress.finish()
     return answers
 
 
-def _is_small(X: Array, setup: Setup) -> bool:
+def _is_small(vectors: Vectors, setup: Setup) -> bool:
     """Say whether one process on one thread is done before others would have started."""
+    n, d = vectors.shape
     fits = sum(1 + len(fold.inner) for fold in setup.plan.folds) * len(setup.params)
-    return bool(len(X) * min(X.shape) * fits < _SMALL_WORK)
+    return bool(n * min(n, d) * fits < _SMALL_WORK)

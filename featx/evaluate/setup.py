@@ -11,6 +11,7 @@ import numpy as np
 from featx._types import Array
 from featx.errors import TargetError, UsageError
 from featx.evaluate.criterion import read_criterion
+from featx.evaluate.groups import check_aggregate
 from featx.evaluate.result import Params, Spec
 from featx.evaluate.solve import Solver
 from featx.folds import Plan, Rows, make_plan
@@ -50,7 +51,7 @@ class Setup:
 
 
 def read_setup(
-    X: Array,
+    n: int,
     y: Array,
     spec: Spec,
     groups: Array | None,
@@ -60,9 +61,11 @@ def read_setup(
 ) -> Setup:
     """Read the target, the parameters and the splits of `featx.evaluate.evaluate`."""
     target = read_target(y, spec.task)
-    _check_lengths(X, target.values, groups, split)
+    _check_lengths(n, target.values, groups, split)
     head = head_for(spec.head, target.task)
     rows = _rows(target, groups, group_name)
+    check_aggregate(spec.aggregate, rows)
+    _check_numbers(spec, target)
     grid = _grid(head, spec)
     plan = make_plan(
         rows,
@@ -79,18 +82,29 @@ def read_setup(
     params = tuple({**spec.fixed, **candidate} for candidate in candidates(grid))
     probabilities = hasattr(head.make(target.task, params[0], spec.class_weight), "predict_proba")
     ordered = target.classes is not None and target.classes.dtype.kind in "iu"
-    metrics = metrics_for(target.task, ordered=ordered, probabilities=probabilities)
+    metrics = metrics_for(
+        target.task, ordered=ordered, probabilities=probabilities, quality=spec.quality
+    )
     criterion = read_criterion(spec.scoring, target.task, metrics)
-    solver = Solver(head.name, target.task, spec.class_weight, spec.seed, criterion)
+    n_classes = 0 if target.classes is None else len(target.classes)
+    solver = Solver(head.name, target.task, spec.class_weight, spec.seed, criterion, n_classes)
     return Setup(spec, head, target, rows, plan, grid, params, metrics, solver, probabilities)
 
 
-def _check_lengths(X: Array, y: Array, groups: Array | None, split: Array | None) -> None:
-    if X.ndim != 2 or not X.shape[1]:
-        raise UsageError(f"the features have shape {X.shape}; expected (rows, features)")
+def _check_lengths(n: int, y: Array, groups: Array | None, split: Array | None) -> None:
     for name, values in {"target": y, "groups": groups, "split": split}.items():
-        if values is not None and len(values) != len(X):
-            raise TargetError(f"{len(values)} values of the {name} for {len(X)} rows of features")
+        if values is not None and len(values) != n:
+            raise TargetError(f"{len(values)} values of the {name} for {n} rows of features")
+
+
+def _check_numbers(spec: Spec, target: Target) -> None:
+    """Refuse what is meant for numbers where the target is classes."""
+    asked = {"quality": spec.quality, "lower_is_better": spec.lower_is_better}
+    for name in (name for name, value in asked.items() if value and target.classes is not None):
+        raise UsageError(
+            f"{name} is for a target of numbers, and this one is taken as classes: leave it out, "
+            "or say --task regression"
+        )
 
 
 def _rows(target: Target, groups: Array | None, group_name: str) -> Rows:

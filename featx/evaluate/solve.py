@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgWarning
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from sklearn.metrics import get_scorer
 from sklearn.pipeline import make_pipeline
@@ -16,15 +17,17 @@ from sklearn.preprocessing import Normalizer
 
 from featx._types import Array, Float64s, Ints
 from featx.errors import UsageError
+from featx.evaluate.axes import Centred, principal_axes
+from featx.evaluate.dual import PATHS, finish, say, solve
 from featx.evaluate.result import Params
 from featx.evaluate.space import (
-    Axes,
-    Coordinates,
     Space,
-    coordinates,
-    fitted_scaler,
     lift_weights,
+    scaled_features,
+    split_features,
+    split_products,
 )
+from featx.gram import fit_scaler
 from featx.heads import HEADS, output_scores
 from featx.metrics import Metric, Outcome, ones
 
@@ -40,13 +43,14 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Solver:
-    """What every fit of a run has in common."""
+    """What every fit of a run has in common; ``n_classes`` is 0 for a regression."""
 
     head: str
     task: str
     class_weight: str | None
     seed: int
     criterion: Criterion
+    n_classes: int
 
     def make(self, params: Params) -> Any:
         """Give an unfitted estimator."""
@@ -64,11 +68,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Answer:
-    """How one candidate did on one split."""
+    """How one candidate did on one split.
+
+    Attributes
+    ----------
+    reached
+        `Solution.reached` of a head that is solved on inner products; NaN of the others.
+    """
 
     outcome: Outcome
     value: float
     converged: bool
+    reached: float = float("nan")
 
 
 def run_job(space: Space, values: Array, job: Job, solver: Solver) -> list[Answer]:
@@ -79,26 +90,114 @@ def run_job(space: Space, values: Array, job: Job, solver: Solver) -> list[Answe
     values
         (n,) class numbers or float64.
     """
+    if not space.on_products:
+        Z, T = split_features(space, job.train, job.test)
+        if solver.head == "mlp":
+            centred = Centred.of(Z)
+            Z, T = centred.apply(Z), centred.apply(T)
+        return _fit_all(Z, T, values, job, solver)
+    at = split_products(space, job.train, job.test)
+    if solver.head in PATHS:
+        K = at.inner if at.exact else at.inner.astype(np.float32)
+        solutions = solve(solver, K, values[job.train], job.params)
+        y = values[job.test]
+        return [
+            answer(solver, s.decide(at.cross), y, converged=s.converged, reached=s.reached)
+            for s in solutions
+        ]
+    if solver.head == "knn":
+        return _neighbours(at.inner, at.cross, at.square, values, job, solver)
+    axes = principal_axes(at.inner, at.cross)
+    return _fit_all(axes.Z, axes.T, values, job, solver)
+
+
+def answer(
+    solver: Solver, decision: Float64s, y: Array, *, converged: bool, reached: float
+) -> Answer:
+    """Score decision values (t, k) of test rows."""
+    said = say(solver.head, decision, solver.n_classes)
+    outcome = Outcome(y, said.prediction, said.scores)
+    kind = _SaidProbable if solver.head == "logreg" else _Said
+    value = _value(solver, kind(outcome, solver.n_classes), decision, outcome)
+    return Answer(outcome, value, converged, reached)
+
+
+class _Said(BaseEstimator):  # type: ignore[misc]
+    """An outcome in the shape of a fitted estimator, for scikit-learn's scorers."""
+
+    def __init__(self, outcome: Outcome, n_classes: int) -> None:
+        self.outcome, self.n_classes = outcome, n_classes
+        self.classes_ = np.arange(n_classes)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "classifier" if self.n_classes else "regressor"
+        return tags
+
+    def predict(self, X: Array) -> Array:  # noqa: ARG002
+        return self.outcome.prediction
+
+    def decision_function(self, X: Array) -> Array:  # noqa: ARG002
+        scores = np.asarray(self.outcome.scores)
+        return scores[:, 1] if self.n_classes == 2 else scores
+
+
+class _SaidProbable(_Said):
+    """The same with probabilities."""
+
+    def predict_proba(self, X: Array) -> Array:  # noqa: ARG002
+        return np.asarray(self.outcome.scores)
+
+
+def _fit_all(Z: Float64s, T: Float64s, values: Array, job: Job, solver: Solver) -> list[Answer]:
+    """Fit scikit-learn's estimators on coordinates or features."""
     head = HEADS[solver.head]
-    at = coordinates(space, job.train, job.test, head.coordinates)
     answers, before = [], None
     for params in job.params:
         estimator = solver.make(params)
         if head.warm and before is not None:
             estimator.warm_start = True
             estimator.coef_, estimator.intercept_ = before.coef_, before.intercept_
-        before, converged = fit_quietly(estimator, at.Z, values[job.train], params)
-        answers.append(_answer(before, converged, at.T, values[job.test], solver.criterion))
+        before, converged = fit_quietly(estimator, Z, values[job.train], params)
+        answers.append(_apply(before, converged, T, values[job.test], solver))
     return answers
 
 
-def _answer(estimator: Any, converged: bool, T: Float64s, y: Array, criterion: Criterion) -> Answer:
+def _neighbours(
+    inner: Float64s, cross: Float64s, square: Float64s, values: Array, job: Job, solver: Solver
+) -> list[Answer]:
+    """Fit nearest neighbours on distances that inner products give."""
+    own = np.diag(inner)
+    answers = []
+    for params in job.params:
+        estimator = solver.make(params)
+        among = _distances(inner, own, own, estimator.metric)
+        apart = _distances(cross, own, square, estimator.metric).T
+        np.fill_diagonal(among, 0.0)
+        estimator.set_params(metric="precomputed")
+        fitted, converged = fit_quietly(estimator, among, values[job.train], params)
+        answers.append(_apply(fitted, converged, apart, values[job.test], solver))
+    return answers
+
+
+def _distances(products: Float64s, a: Float64s, b: Float64s, metric: str) -> Float64s:
+    """Give (m, t) distances from products and from the squares of the rows of both sides."""
+    if metric == "cosine":
+        lengths = np.sqrt(np.outer(np.where(a > 0, a, 1.0), np.where(b > 0, b, 1.0)))
+        cosine: Float64s = np.clip(1.0 - products / lengths, 0.0, 2.0)
+        return cosine
+    euclidean: Float64s = np.sqrt(np.maximum(a[:, None] + b - 2 * products, 0.0))
+    return euclidean
+
+
+def _apply(estimator: Any, converged: bool, T: Float64s, y: Array, solver: Solver) -> Answer:
     scores, _ = output_scores(estimator, T)
     outcome = Outcome(y, estimator.predict(T), scores)
-    return Answer(outcome, _value(criterion, estimator, T, outcome), converged)
+    return Answer(outcome, _value(solver, estimator, T, outcome), converged)
 
 
-def _value(criterion: Criterion, estimator: Any, T: Float64s, outcome: Outcome) -> float:
+def _value(solver: Solver, estimator: Any, T: Float64s, outcome: Outcome) -> float:
+    criterion = solver.criterion
     if criterion.metric is not None:
         return float(criterion.metric(outcome, ones(outcome))[0])
     with warnings.catch_warnings():
@@ -106,9 +205,10 @@ def _value(criterion: Criterion, estimator: Any, T: Float64s, outcome: Outcome) 
         try:
             return float(get_scorer(criterion.name)(estimator, T, outcome.y))
         except (ValueError, AttributeError) as error:
+            name = type(solver.make({})).__name__
+            why = str(error).replace(type(estimator).__name__, name)
             raise UsageError(
-                f"--scoring {criterion.name} does not work for {type(estimator).__name__} on this "
-                f"target: {error}"
+                f"--scoring {criterion.name} does not work for {name} on this target: {why}"
             ) from error
 
 
@@ -137,63 +237,76 @@ def fit_quietly(estimator: Any, Z: Float64s, y: Array, params: Params) -> tuple[
 
 
 def fit_final(
-    space: Space, X: Array, y: Array, rows: Ints, params: Params, solver: Solver
+    space: Space, values: Array, classes: Array | None, rows: Ints, params: Params, solver: Solver
 ) -> tuple[Any, bool]:
     """Fit on ``rows`` and give the estimator of raw features, and whether it converged.
 
     Parameters
     ----------
-    X, y
-        (n, d) raw features and (n,) labels or numbers of all rows.
+    values, classes
+        (n,) class numbers or float64, and (k,) their labels, or None.
     """
-    head = HEADS[solver.head]
-    if head.coordinates == "distance":
-        return _fit_on_features(space, X, y, rows, params, solver)
-    at = coordinates(space, rows, rows[:0], head.coordinates)
-    estimator, converged = fit_quietly(solver.make(params), at.Z, y[rows], params)
-    if at.axes is not None:
-        _lift_network(estimator, space, X, rows, at, at.axes)
+    y = values[rows] if classes is None else classes[values[rows]]
+    if not space.on_products:
+        estimator, converged = _fit_features(space, y, rows, params, solver)
+    elif solver.head in PATHS:
+        estimator, converged = _fit_path(space, values, classes, rows, params, solver)
+    elif solver.head == "knn":
+        X = scaled_features(space, rows)
+        estimator, converged = fit_quietly(solver.make(params), X, y, params)
     else:
-        _lift_linear(estimator, space, X, rows, at)
-    estimator.n_features_in_ = X.shape[1]
-    return _with_scaler(estimator, space, X, rows), converged
+        estimator, converged = _fit_network(space, y, rows, params, solver)
+    estimator.n_features_in_ = space.vectors.shape[1]
+    return _with_scaler(estimator, space, rows), converged
 
 
-def _fit_on_features(
-    space: Space, X: Array, y: Array, rows: Ints, params: Params, solver: Solver
+def _fit_path(
+    space: Space, values: Array, classes: Array | None, rows: Ints, params: Params, solver: Solver
 ) -> tuple[Any, bool]:
-    """Fit a head that keeps its training rows: these are the (scaled) features."""
-    scaled = X if len(rows) == len(X) else X[rows]
-    pipeline = _with_scaler(None, space, X, rows)
-    if pipeline is not None:
-        scaled = pipeline.transform(scaled)
-    estimator, converged = fit_quietly(solver.make(params), scaled, y[rows], params)
-    return _with_scaler(estimator, space, X, rows), converged
+    at = split_products(space, rows, rows[:0])
+    K = at.inner if at.exact else at.inner.astype(np.float32)
+    [solution] = solve(solver, K, values[rows], [params])
+    coef = lift_weights(space, rows, solution.beta)
+    return finish(solver.make(params), coef, solution, classes), solution.converged
 
 
-def _with_scaler(estimator: Any, space: Space, X: Array, rows: Ints) -> Any:
-    """Put the scaler before the estimator; the scaler alone where there is no estimator."""
+def _fit_features(
+    space: Space, y: Array, rows: Ints, params: Params, solver: Solver
+) -> tuple[Any, bool]:
+    Z, _ = split_features(space, rows, rows[:0])
+    if solver.head != "mlp":
+        return fit_quietly(solver.make(params), Z, y, params)
+    centred = Centred.of(Z)
+    estimator, converged = fit_quietly(solver.make(params), centred.apply(Z), y, params)
+    return _folded(estimator, *centred.fold(estimator.coefs_[0])), converged
+
+
+def _folded(network: Any, weights: Float64s, offset: Float64s) -> Any:
+    """Give a network a first layer for raw features, and forget what only training needs."""
+    network.coefs_[0] = weights
+    network.intercepts_[0] = network.intercepts_[0] + offset
+    for name in ("_optimizer", "_best_coefs", "_best_intercepts"):
+        vars(network).pop(name, None)
+    return network
+
+
+def _fit_network(
+    space: Space, y: Array, rows: Ints, params: Params, solver: Solver
+) -> tuple[Any, bool]:
+    """Fit on principal axes."""
+    at = split_products(space, rows, rows[:0])
+    axes = principal_axes(at.inner, at.cross)
+    estimator, converged = fit_quietly(solver.make(params), axes.Z, y, params)
+    beta, offset = axes.lift(np.asarray(estimator.coefs_[0], dtype=np.float64))
+    return _folded(estimator, lift_weights(space, rows, beta).T, offset), converged
+
+
+def _with_scaler(estimator: Any, space: Space, rows: Ints) -> Any:
+    """Put the scaler before the estimator."""
     if space.scale == "none":
         return estimator
     if space.scale == "l2":
-        scaler = Normalizer().fit(np.zeros((1, X.shape[1])))
+        scaler = Normalizer().fit(np.zeros((1, space.vectors.shape[1])))
     else:
-        scaler = fitted_scaler(X, rows)
-    return scaler if estimator is None else make_pipeline(scaler, estimator)
-
-
-def _lift_linear(estimator: Any, space: Space, X: Array, rows: Ints, at: Coordinates) -> None:
-    weights = np.atleast_2d(estimator.coef_)
-    lifted = lift_weights(space, X, rows, at.factor, weights)
-    estimator.coef_ = lifted.reshape(*np.shape(estimator.coef_)[:-1], X.shape[1])
-
-
-def _lift_network(
-    estimator: Any, space: Space, X: Array, rows: Ints, at: Coordinates, axes: Axes
-) -> None:
-    """Fold centring, axes and size into the first layer, and forget what only training needs."""
-    first = axes.V @ np.asarray(estimator.coefs_[0], dtype=np.float64) / axes.size
-    estimator.intercepts_[0] = estimator.intercepts_[0] - axes.mean @ first
-    estimator.coefs_[0] = lift_weights(space, X, rows, at.factor, first.T).T
-    for name in ("_optimizer", "_best_coefs", "_best_intercepts"):
-        vars(estimator).pop(name, None)
+        scaler = fit_scaler(space.vectors, rows)
+    return make_pipeline(scaler, estimator)

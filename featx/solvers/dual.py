@@ -76,6 +76,12 @@ def minimise(
     return n_iter
 
 
+def prepare(kind: type[np.float32] | type[np.float64]) -> None:
+    """Compile for ``K`` of that type, or load what was compiled; then the first fit need not."""
+    one, none = np.ones((1, 1)), np.zeros((1, 1))
+    minimise(one.astype(kind), one, one, none, one, 0.0, none, none.copy(), np.ones(1), 1, 0)
+
+
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")  # type: ignore[untyped-decorator]
 def _minimise(
     K: Any,

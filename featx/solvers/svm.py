@@ -2,7 +2,8 @@
 
 For each class, with ``y_i = 1`` on its rows and -1 on the others, the weights minimise
 
-    P(w) = 1/2 |w|^2 + sum_i C_i loss(y_i (w x_i + w_0 s)),   loss = max(0, 1 - z)^2 or max(0, 1 - z)
+    P(w) = 1/2 |w|^2 + sum_i C_i loss(y_i (w x_i + w_0 s))
+    loss(z) = max(0, 1 - z)^2  or  max(0, 1 - z)
 
 where ``s`` is the intercept's scaling: ``w_0`` is penalised like every other weight, and the
 intercept is ``w_0 s``. Written with ``b_i = alpha_i y_i`` its dual is that of `box` with ``p = y``
@@ -78,7 +79,8 @@ def svm_path(
 def signs(codes: Ints, n_classes: int) -> Float64s:
     """Give (k, m) 1 on the rows of a class and -1 elsewhere; class 1 alone where there are two."""
     classes = np.array([1]) if n_classes == 2 else np.arange(n_classes)
-    return np.where(codes == classes[:, None], 1.0, -1.0)
+    y: Float64s = np.where(codes == classes[:, None], 1.0, -1.0)
+    return y
 
 
 def _row_weights(y: Float64s, n_classes: int, class_weight: Float64s | None) -> Float64s:

@@ -2,15 +2,16 @@
 
 The weights minimise, with ``s`` the intercept's scaling as in `svm`,
 
-    P(w) = 1/2 |w|^2 + C sum_i loss(|w x_i + w_0 s - y_i|),   loss = max(0, z - eps) or its square
+    P(w) = 1/2 |w|^2 + C sum_i loss(|w x_i + w_0 s - y_i|)
+    loss(z) = max(0, z - eps)  or its square
 
 whose dual is that of `box` with ``p = y`` and ``K + s^2`` for ``K`` (Ho and Lin 2012, *Large-scale
 linear support vector regression*, equations 4 to 6).
 
-It is done when no derivative into the box exceeds ``tol`` times the mean of ``max(0, |y_i| - eps)``,
-which are the derivatives at ``b = 0``, so that liblinear's rule (their sum at most ``tol`` times
-what it was at the start) follows, and the duality gap is at most ``tol``: liblinear's rule alone is
-met in one sweep at large C, with a gap of some percent.
+It is done when no derivative into the box exceeds ``tol`` times the mean of the derivatives at
+``b = 0``, which are ``max(0, |y_i| - eps)``, so that liblinear's rule (their sum at most ``tol``
+times what it was at the start) follows, and the duality gap is at most ``tol``: liblinear's rule
+alone is met in one sweep at large C, with a gap of some percent.
 """
 
 from __future__ import annotations

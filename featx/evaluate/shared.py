@@ -1,0 +1,43 @@
+"""Ridge for all splits at once: one decomposition of all rows answers every training set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featx._types import Array
+from featx.evaluate.dual import alike, targets
+from featx.evaluate.solve import Answer, Job, Solver, answer
+from featx.evaluate.space import Space
+
+if TYPE_CHECKING:
+    pass
+
+
+def can_share(space: Space, jobs: Sequence[Job], solver: Solver) -> bool:
+    """Say whether the splits are those of one ridge, most of whose rows each training set has."""
+    if solver.head != "ridge" or space.gram is None or solver.class_weight is not None:
+        return False
+    n = len(space.gram)
+    return bool(jobs) and all(2 * len(job.train) >= n for job in jobs)
+
+
+def run_shared(
+    space: Space, values: Array, jobs: Sequence[Job], solver: Solver, n_threads: int
+) -> list[list[Answer]]:
+    """Give what `featx.evaluate.solve.run_job` gives for each of ``jobs``, of equal candidates."""
+    from featx.solvers.ridge import left_out
+
+    K = np.asarray(space.gram and space.gram.values)
+    Y, params = targets(values, solver.n_classes), jobs[0].params
+    sets = [(np.setdiff1d(np.arange(len(K)), job.train), job.test) for job in jobs]
+    table: list[list[Answer]] = [[None] * len(params) for _ in jobs]  # type: ignore[list-item]
+    for members, made, alphas in alike(solver, params):
+        found = left_out(K, Y, alphas, sets, fit_intercept=made.fit_intercept, n_threads=n_threads)
+        for i, predictions in zip(members, found, strict=True):
+            for row, job, decision in zip(table, jobs, predictions, strict=True):
+                y = values[job.test]
+                row[i] = answer(solver, decision, y, converged=True, reached=np.nan)
+    return table

@@ -1,0 +1,23 @@
+"""Inner products of rows of features: built in blocks, kept, extended."""
+
+from featx.gram.build import Gram, build_gram, cross_gram
+from featx.gram.cached import prune, stored_gram
+from featx.gram.scaled import ScaledVectors, SomeVectors, fit_scaler
+from featx.gram.vectors import ArrayVectors, StoreVectors, Vectors, as_vectors, combine, parts
+
+__all__ = [
+    "ArrayVectors",
+    "Gram",
+    "ScaledVectors",
+    "SomeVectors",
+    "StoreVectors",
+    "Vectors",
+    "as_vectors",
+    "build_gram",
+    "combine",
+    "cross_gram",
+    "fit_scaler",
+    "parts",
+    "prune",
+    "stored_gram",
+]
