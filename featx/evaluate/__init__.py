@@ -1,15 +1,17 @@
 """Cross-validate a head: arrays in, scores out."""
 
 from featx.evaluate.result import Candidate, Evaluation, FoldResult, Params, Scale, Spec, Task
-from featx.evaluate.run import evaluate
+from featx.evaluate.run import GridScores, evaluate, grid_scores
 
 __all__ = [
     "Candidate",
     "Evaluation",
     "FoldResult",
+    "GridScores",
     "Params",
     "Scale",
     "Spec",
     "Task",
     "evaluate",
+    "grid_scores",
 ]

@@ -47,6 +47,15 @@ class Spec:
     scoring
         What chooses among candidates: a metric of `featx.metrics` or a scikit-learn scorer. None:
         accuracy, or RMSE.
+    quality
+        Score a regression also as image-quality assessment does: PLCC and RMSE after a logistic
+        mapping.
+    lower_is_better
+        Low values of the target mean good, as difference scores (DMOS) do. It changes no metric,
+        for predictions are of the same scores; it is kept with the head for comparisons with scores
+        that run the other way.
+    aggregate
+        ``"group"`` scores the mean of each group's rows, too.
     """
 
     head: str = "svm"
@@ -61,6 +70,9 @@ class Spec:
     class_weight: Literal["balanced"] | None = None
     scale: Scale = "none"
     scoring: str | None = None
+    quality: bool = False
+    lower_is_better: bool = False
+    aggregate: Literal["group"] | None = None
     seed: int = 0
 
 
@@ -120,7 +132,8 @@ class Evaluation:
     classes
         (k,) sorted labels as they are in ``y``; None for regression.
     estimator
-        Ordinary fitted scikit-learn estimator (or Pipeline) of raw features.
+        Ordinary fitted scikit-learn estimator (or Pipeline) of raw features; None where it was not
+        asked for.
     params
         Of the final estimator.
     candidates
@@ -138,6 +151,8 @@ class Evaluation:
     metrics, baseline
         Name to `Score`, of the head and of the baseline (most frequent class; mean) in the same
         splits.
+    group_metrics, group_baseline
+        The same of each group's mean; empty where that was not asked for.
     class_recall
         Recall of each class over all tested rows, in the order of ``classes``; empty for
         regression.
@@ -151,7 +166,7 @@ class Evaluation:
         What a reader should know: a task that was guessed, an optimum at the edge of the grid, a
         solver that did not converge.
     seconds
-        By phase: rotate, search, final, score.
+        By phase: products, search, final, score.
     """
 
     head: str
@@ -168,6 +183,8 @@ class Evaluation:
     folds: tuple[FoldResult, ...]
     metrics: Mapping[str, Score]
     baseline: Mapping[str, Score]
+    group_metrics: Mapping[str, Score]
+    group_baseline: Mapping[str, Score]
     class_recall: tuple[float, ...]
     criterion: str
     greater_is_better: bool
@@ -186,8 +203,10 @@ class Evaluation:
             "scale": self.scale,
             "classes": None if self.classes is None else self.classes.tolist(),
             "params": dict(self.params),
-            "metrics": {name: score.to_json() for name, score in self.metrics.items()},
-            "baseline": {name: score.to_json() for name, score in self.baseline.items()},
+            "metrics": _scores_json(self.metrics),
+            "baseline": _scores_json(self.baseline),
+            "group_metrics": _scores_json(self.group_metrics),
+            "group_baseline": _scores_json(self.group_baseline),
             "class_recall": [finite(value) for value in self.class_recall],
             "criterion": self.criterion,
             "greater_is_better": self.greater_is_better,
@@ -217,6 +236,10 @@ class Evaluation:
             "notes": list(self.notes),
             "seconds": dict(self.seconds),
         }
+
+
+def _scores_json(scores: Mapping[str, Score]) -> JsonObject:
+    return {name: score.to_json() for name, score in scores.items()}
 
 
 def finite(value: float) -> float | None:

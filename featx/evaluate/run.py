@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Thread
 
 import numpy as np
@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from featx._types import Array, Float64s, Progress, Silent
 from featx.evaluate.answer import Found, describe
 from featx.evaluate.criterion import best
-from featx.evaluate.result import Evaluation, Spec
+from featx.evaluate.result import Evaluation, Params, Spec
 from featx.evaluate.setup import Setup, read_setup
 from featx.evaluate.shared import can_share, run_shared
 from featx.evaluate.solve import Answer, Job, fit_final, run_job
@@ -49,6 +49,7 @@ def evaluate(
     split: Array | None = None,
     group_name: str = "group",
     split_name: str = "split",
+    final: bool = True,
     n_jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -70,6 +71,8 @@ def evaluate(
         (n,) train, val or test of every row: used in place of folds.
     group_name, split_name
         What they are called in sentences.
+    final
+        False: the estimate alone; ``Evaluation.estimator`` is None.
     n_jobs
         Threads or processes; None or -1: one a core where the work is worth it.
 
@@ -86,26 +89,84 @@ def evaluate(
     vectors = as_vectors(X)
     setup = read_setup(vectors.shape[0], y, spec, groups, split, group_name, split_name)
     small = _is_small(vectors, setup)
-    jobs = 1 if small and n_jobs in (None, -1) else int(effective_n_jobs(n_jobs or -1))
-    given = gram or (lambda: build_gram(vectors, progress=progress))
+    jobs = _jobs(n_jobs, small)
     with threadpool_limits(limits=1 if small else None):
-        return _evaluate(vectors, setup, given, jobs, progress)
+        times = [time.perf_counter()]
+        space = _space(vectors, setup, gram, progress)
+        return _evaluate(space, setup, final, jobs, progress, times)
+
+
+@dataclass(frozen=True)
+class GridScores:
+    """Every candidate on every fold: no estimate, for the best of them was chosen by these.
+
+    Attributes
+    ----------
+    params
+        The candidates.
+    values
+        (candidates, folds) of the criterion.
+    converged
+        (candidates, folds) bool.
+    """
+
+    params: tuple[Params, ...]
+    values: Float64s
+    converged: Array
+
+    @property
+    def best(self) -> Params:
+        """The candidate with the highest mean; use `evaluate` for how good it is."""
+        return self.params[int(self.values.mean(axis=1).argmax())]
+
+
+def grid_scores(
+    X: Array | Vectors,
+    y: Array,
+    spec: Spec,
+    *,
+    gram: Callable[[], Gram] | None = None,
+    n_jobs: int | None = None,
+) -> GridScores:
+    """Give what scikit-learn's GridSearchCV does in its folds, without an estimate.
+
+    Parameters and errors are those of `evaluate`.
+    """
+    vectors = as_vectors(X)
+    setup = read_setup(vectors.shape[0], y, spec, None, None, "group", "split")
+    space = _space(vectors, setup, gram, Silent())
+    jobs = [Job(fold.train, fold.test, setup.params) for fold in setup.plan.folds]
+    table = _run(space, setup, jobs, _jobs(n_jobs, _is_small(vectors, setup)), Silent())
+    return GridScores(setup.params, _values(table), _met(table))
+
+
+def _jobs(n_jobs: int | None, small: bool) -> int:
+    return 1 if small and n_jobs in (None, -1) else int(effective_n_jobs(n_jobs or -1))
+
+
+def _space(
+    vectors: Vectors, setup: Setup, gram: Callable[[], Gram] | None, progress: Progress
+) -> Space:
+    """Prepare the rows, and what they will be fitted with at the same time."""
+    compiling = _compile_ahead(vectors, setup)
+    given = gram or (lambda: build_gram(vectors, progress=progress))
+    network = setup.head.name == "mlp"
+    space = make_space(vectors, setup.spec.scale, given, few_features=network)
+    compiling.join()
+    return space
 
 
 def _evaluate(
-    vectors: Vectors, setup: Setup, gram: Callable[[], Gram], n_jobs: int, progress: Progress
+    space: Space, setup: Setup, final: bool, n_jobs: int, progress: Progress, times: list[float]
 ) -> Evaluation:
-    times = [time.perf_counter()]
-    compiling = _compile_ahead(vectors, setup)
-    network = setup.head.name == "mlp"
-    space = make_space(vectors, setup.spec.scale, gram, few_features=network)
-    compiling.join()
     times.append(time.perf_counter())
     found = _search(space, setup, n_jobs, progress)
     times.append(time.perf_counter())
     classes, values = setup.target.classes, setup.target.values
-    params = setup.params[found.chosen]
-    estimator, converged = fit_final(space, values, classes, setup.plan.final, params, setup.solver)
+    params, rows = setup.params[found.chosen], setup.plan.final
+    estimator, converged = None, True
+    if final:
+        estimator, converged = fit_final(space, values, classes, rows, params, setup.solver)
     times.append(time.perf_counter())
     evaluation = describe(setup, found, estimator, converged)
     times.append(time.perf_counter())

@@ -28,7 +28,7 @@ def run_shared(
     space: Space, values: Array, jobs: Sequence[Job], solver: Solver, n_threads: int
 ) -> list[list[Answer]]:
     """Give what `featx.evaluate.solve.run_job` gives for each of ``jobs``, of equal candidates."""
-    from featx.solvers.ridge import left_out
+    from featx.solvers.left_out import left_out
 
     K = np.asarray(space.gram and space.gram.values)
     Y, params = targets(values, solver.n_classes), jobs[0].params

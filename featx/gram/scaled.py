@@ -43,7 +43,7 @@ class ScaledVectors:
         """Give (m, d) scaled features."""
         kind = np.float64 if self.dtype == np.float64 else np.float32
         X = as_kind(self.vectors.read(rows), kind)
-        out = X - self.mean.astype(kind)
+        out: Array = X - self.mean.astype(kind)
         out /= self.size.astype(kind)
         return out
 

@@ -82,7 +82,7 @@ def prepare(kind: type[np.float32] | type[np.float64]) -> None:
     minimise(one.astype(kind), one, one, none, one, 0.0, none, none.copy(), np.ones(1), 1, 0)
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def _minimise(
     K: Any,
     p: Any,
@@ -171,7 +171,7 @@ def _minimise(
     return n_iter
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def _add_rows(K: Any, rows: Any, moved: Any, f: Any) -> None:
     """Add ``moved[x] K[rows[x]]`` to ``f``, four rows at a time: ``f`` is written less often."""
     chosen = np.empty(BLOCK + 4, np.int64)

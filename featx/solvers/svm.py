@@ -86,6 +86,8 @@ def signs(codes: Ints, n_classes: int) -> Float64s:
 def _row_weights(y: Float64s, n_classes: int, class_weight: Float64s | None) -> Float64s:
     if class_weight is None:
         return np.ones(y.shape)
+    own, other = class_weight[:, None], 1.0
     if n_classes == 2:
-        return np.where(y > 0, class_weight[1], class_weight[0])
-    return np.where(y > 0, class_weight[:, None], 1.0)
+        own, other = class_weight[1], class_weight[0]
+    weight: Float64s = np.where(y > 0, own, other)
+    return weight
