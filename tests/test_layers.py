@@ -18,9 +18,10 @@ PACKAGE = Path(featx.__file__).parent
 LAYERS = {
     "0 foundations": ["errors _types", "_files _imports"],
     "1 pure values": [
-        "manifest recipe pooling mapping folds reduce targets scoreboard products solvers paired",
+        "manifest recipe pooling mapping folds reduce targets scoreboard products solvers paired "
+        "twins suspects",
         "metrics card",
-        "scores",
+        "scores leaks",
     ],
     "2 adapters": [
         "sources images tokens datasets backbones store heads artifact demo tables runs",
