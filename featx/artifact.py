@@ -65,6 +65,8 @@ class ModelInfo:
         How to rebuild the backbone of the recipe: names and paths, no weights.
     data, manifest, group
         Name and hash of the data set that it was fitted on, and its column of groups, if any.
+    lower_is_better
+        Whether low values of the target mean good.
     versions
         Of featx, Python, NumPy and scikit-learn when it was fitted.
     """
@@ -81,6 +83,7 @@ class ModelInfo:
     manifest: str
     versions: dict[str, str]
     group: str | None = None
+    lower_is_better: bool = False
 
     def to_json(self) -> JsonObject:
         """Give it as a JSON object with the schema version."""

@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 from featx._types import JsonObject
+from featx.scoreboard import group_title, legend, score_table
 
 _MARKS = re.compile(r"([\\`*_\[\]|~])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -32,6 +33,8 @@ def render_card(result: JsonObject) -> str:
         _summary(result),
         "## How good it is",
         _scores(result),
+        *_group_scores(result),
+        f"{escape(legend(result))}.",
         f"Estimated by {escape(result['how'])}.",
         _intervals(result),
         *_notes(result),
@@ -56,26 +59,21 @@ def _summary(result: JsonObject) -> str:
     )
 
 
-def _scores(result: JsonObject) -> str:
-    baseline = result["baseline"]
-    rows = [
-        [escape(name), *_score_cells(score), _number(baseline.get(name, {}).get("mean"))]
-        for name, score in result["metrics"].items()
-    ]
-    kind = escape(result["baseline_kind"])
-    header = ["metric", "mean", "std", "interval", f"baseline ({kind})"]
-    return _table(header, rows)
+def _scores(result: JsonObject, kind: str = "") -> str:
+    header, *rows = score_table([result], _number, kind=kind)
+    return _table(header, [[escape(name), *cells] for name, *cells in rows])
 
 
-def _score_cells(score: JsonObject) -> list[str]:
-    low, high = score.get("low"), score.get("high")
-    interval = "-" if low is None or high is None else f"{_number(low)} to {_number(high)}"
-    return [f"**{_number(score['mean'])}**", _number(score.get("std")), interval]
+def _group_scores(result: JsonObject) -> list[str]:
+    if not result.get("group_metrics"):
+        return []
+    return [f"Scores of {escape(group_title(result))}:", _scores(result, "group_")]
 
 
 def _intervals(result: JsonObject) -> str:
-    hows = dict.fromkeys(score["how"] for score in result["metrics"].values())
-    return "\n".join(f"Interval: {escape(how)}." for how in hows)
+    scores = [*result["metrics"].values(), *result.get("group_metrics", {}).values()]
+    hows = [score["how"] for score in scores] + [score.get("corrected_how") for score in scores]
+    return "\n".join(f"Interval: {escape(how)}." for how in dict.fromkeys(hows) if how)
 
 
 def _notes(result: JsonObject) -> list[str]:

@@ -74,6 +74,8 @@ def predict(
     evaluate: bool = False,
     target: str | None = None,
     missing: Sequence[str] = (),
+    quality: bool = False,
+    lower_is_better: bool | None = None,
     cache: PathLike | None = None,
     cache_new: bool = False,
     weights: str | None = None,
@@ -100,6 +102,13 @@ def predict(
         The column to compare with, if it is not called as when the head was fitted.
     missing
         Values of that column that mean "unknown".
+    quality
+        Whether numbers are compared also after a logistic mapping, as in `featx.fit`.
+    lower_is_better
+        Whether low values of that column mean good; None: as with the head's own target. Where the
+        two run against each other (the head gives DMOS, the column holds MOS), predictions are
+        turned around before they are compared, as is customary across data sets, and metrics in
+        the units of the target are left out.
     cache_new
         Whether vectors computed now go into the cache. Those that are there are used anyway.
     weights, cache, device, precision
@@ -145,14 +154,19 @@ def predict(
     frame = model.table(found, said)
     if output is not None:
         write_table(Path(output), frame)
-    metrics = _compare(model, found, said, name, missing) if evaluate else None
+    turned = lower_is_better not in (None, model.info.lower_is_better)
+    metrics = None
+    if evaluate:
+        metrics = _compare(model, found, said, name, missing, quality=quality, turned=turned)
     failed = int((found.row_of < 0).sum())
     counts = {"rows": len(frame), "predicted": len(frame) - failed, "failed": failed}
-    notes = _about_metrics(model, found, metrics) if metrics else ()
+    notes = _about_metrics(model, found, metrics, turned) if metrics else ()
     return Predictions(frame, counts, metrics, notes)
 
 
-def _about_metrics(model: Model, found: Embedded, metrics: dict[str, Score]) -> tuple[str, ...]:
+def _about_metrics(
+    model: Model, found: Embedded, metrics: dict[str, Score], turned: bool
+) -> tuple[str, ...]:
     n, scored = len(found.manifest), next(iter(metrics.values())).n
     known = read_images(model.path)
     seen = sum(digest.tobytes() in known for digest in found.manifest.digest)
@@ -164,11 +178,23 @@ def _about_metrics(model: Model, found: Embedded, metrics: dict[str, Score]) -> 
         )
     if scored < n:
         notes.append(f"scored: {scored} of {n} rows; the others failed or have no target")
+    if turned:
+        notes.append(
+            f"the column compared with runs against the head's target, {model.info.target}: the "
+            "predictions were turned around to compare them, and stand in the table as they are"
+        )
     return tuple(notes)
 
 
 def _compare(
-    model: Model, found: Embedded, said: Outputs, target: str, missing: Sequence[str]
+    model: Model,
+    found: Embedded,
+    said: Outputs,
+    target: str,
+    missing: Sequence[str],
+    *,
+    quality: bool,
+    turned: bool,
 ) -> dict[str, Score]:
     """Score the rows that have a prediction and a target value.
 
@@ -176,7 +202,14 @@ def _compare(
     ------
     TargetError
         If there is no row with both, or a label that the head does not know.
+    UsageError
+        If what is meant for numbers is asked of a head of classes.
     """
+    if model.classes_ is not None and (quality or turned):
+        raise UsageError(
+            "quality and lower_is_better are for heads that predict numbers, and this one predicts "
+            "classes: leave them out"
+        )
     frame = found.manifest.frame
     values = frame[target].to_numpy(dtype=object)
     rows = np.flatnonzero((found.row_of >= 0) & has_value(values, missing))
@@ -197,6 +230,8 @@ def _compare(
         groups=groups,
         group_name="image" if user is None else str(group),
         probabilities=said.probabilities,
+        quality=quality,
+        turned=turned,
     )
 
 

@@ -126,7 +126,7 @@ def keep(
     head = evaluation.estimator
     if out is None:
         return FitResult({"name": name or "", "path": None} | record, predictions, head)
-    info = _model_info(evaluation, features, problem, record["versions"])
+    info = _model_info(evaluation, features, problem, record)
     stem = f"{evaluation.head}-{features.name}-{features.recipe.backbone}"
     with new_run(out, name, stem) as (final, folder):
         record = {"name": final, "path": str(out / final)} | record
@@ -178,8 +178,9 @@ def _about_the_head(evaluation: Evaluation, problem: Problem) -> list[str]:
 def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -> pd.DataFrame:
     """Give the out-of-fold predictions: one row for each time that a row was tested, in order.
 
-    Columns: ``path``, ``item`` where an image has several vectors, ``target``, ``prediction``,
-    ``fold`` (counted through all repeats), one score column a class.
+    Columns: ``path``, ``item`` where an image has several vectors, ``group`` (a number) where rows
+    stayed together because they share an image or a group, ``target``, ``prediction``, ``fold``
+    (counted through all repeats), one score column a class.
     """
     folds = evaluation.folds
     tested = np.concatenate([fold.test for fold in folds])
@@ -189,6 +190,8 @@ def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -
     columns = {"path": manifest.path[rows]}
     if manifest.item.any():
         columns["item"] = manifest.item[rows]
+    if problem.groups is not None:
+        columns["group"] = problem.groups[tested[order]]
     numbers = np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds])
     columns |= {
         "target": problem.y[tested[order]],
@@ -213,7 +216,7 @@ def score_columns(
 
 
 def _model_info(
-    evaluation: Evaluation, features: Features, problem: Problem, versions: dict[str, str]
+    evaluation: Evaluation, features: Features, problem: Problem, record: JsonObject
 ) -> ModelInfo:
     return ModelInfo(
         head=evaluation.head,
@@ -226,8 +229,9 @@ def _model_info(
         source=features.provenance.get("request", {}),
         data=features.name,
         manifest=features.manifest.hash,
-        versions=versions,
+        versions=record["versions"],
         group=problem.group,
+        lower_is_better=bool(record["arguments"]["lower_is_better"]),
     )
 
 
@@ -238,6 +242,8 @@ def command(arguments: JsonObject) -> str:
         option = "--" + name.replace("_", "-")
         if name == "search":
             words += [] if value else ["--no-search"]
+        elif isinstance(value, bool):
+            words += [option] if value else []
         elif isinstance(value, dict):
             for key, choice in value.items():
                 many = choice if name == "grid" else [choice]
@@ -296,6 +302,7 @@ def _features(features: Features) -> JsonObject:
         "dtype": recipe.dtype,
         "preprocess": recipe.preprocess.describe(),
         "random_seed": recipe.random_seed,
+        "depth": (features.provenance.get("weights") or {}).get("depths", {}).get(recipe.layer),
     }
 
 

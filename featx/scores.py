@@ -1,19 +1,27 @@
-"""A score with its spread and its interval.
+"""A score with its spread and its intervals.
 
-The interval is a percentile bootstrap (Efron and Tibshirani 1993, *An Introduction to the
+The first interval is a percentile bootstrap (Efron and Tibshirani 1993, *An Introduction to the
 Bootstrap*, chapter 13) of the out-of-fold predictions: groups of rows are drawn with replacement,
 each split's metric is computed anew from its rows that were drawn, and the mean over splits is
 kept. Heads are not refitted, so the interval speaks of other test rows, not of other training
 rows.
+
+The second, the corrected resampled t, speaks of those too. The values of J splits are not
+independent, for their training sets overlap, so ``s^2 / J`` is too small a variance of their mean;
+``(1 / J + n_test / n_train) s^2`` with J - 1 degrees of freedom allows for it (Nadeau and Bengio
+2003, *Inference for the generalization error*, Machine Learning 52; for repeated folds Bouckaert
+and Frank 2004, *Evaluating the replicability of significance tests*). It is approximate, and wide
+where there are few splits.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
+from scipy.special import stdtrit
 
 from featx._types import Array, Float64s, Ints, JsonObject
 from featx.errors import TargetError
@@ -36,13 +44,19 @@ class Score:
     mean, std
         Over the splits of the estimate; ``std`` (of the sample) is NaN for a single split.
     low, high
-        Ends of the 95 % interval; NaN where there is none.
+        Ends of the 95 % interval for other test rows; NaN where there is none.
     n
         Distinct tested rows.
     splits
         Splits where the metric is defined.
     how
-        How the interval was made, or why there is no value.
+        How that interval was made, or why there is no value.
+    median, quarter, three_quarters
+        Quartiles over the splits.
+    corrected_low, corrected_high
+        Ends of the 95 % interval for other training rows too; NaN where there is none.
+    corrected_how
+        How that interval was made, or why there is none.
     """
 
     mean: float
@@ -52,16 +66,21 @@ class Score:
     n: int
     splits: int
     how: str
+    median: float = np.nan
+    quarter: float = np.nan
+    three_quarters: float = np.nan
+    corrected_low: float = np.nan
+    corrected_high: float = np.nan
+    corrected_how: str = ""
 
     def to_json(self) -> JsonObject:
-        """Give the score as JSON values, null for NaN."""
-        numbers = {"mean": self.mean, "std": self.std, "low": self.low, "high": self.high}
-        return {
-            **{k: v if math.isfinite(v) else None for k, v in numbers.items()},
-            "n": self.n,
-            "splits": self.splits,
-            "how": self.how,
-        }
+        """Give the score as JSON values, null for what is no finite number."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: None if _is_lost(value) else value for name, value in values.items()}
+
+
+def _is_lost(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def score_splits(
@@ -69,6 +88,7 @@ def score_splits(
     rows: Sequence[Ints],
     metrics: Sequence[Metric],
     *,
+    n_train: Sequence[int] | None = None,
     groups: Array | None = None,
     group_name: str = "row",
     seed: int = 0,
@@ -79,6 +99,9 @@ def score_splits(
     ----------
     outcomes, rows
         One a split: what came out, and the (m,) row numbers that it came out for.
+    n_train
+        One a split: rows that were fitted on. None where that is not known: then there are no
+        corrected intervals.
     groups
         (n,) group of every row, n above every row number; None: each row is drawn alone.
     group_name
@@ -94,7 +117,9 @@ def score_splits(
         "predictions of tested rows, heads not refitted"
     )
     n = len(np.unique(np.concatenate(rows))) if rows else 0
-    return {m.name: _score(m, outcomes, values[m.name], n, how) for m in metrics}
+    fitted = np.full(len(rows), np.nan) if n_train is None else np.asarray(n_train)
+    shares = np.array([len(tested) for tested in rows]) / fitted
+    return {m.name: _score(m, outcomes, values[m.name], n, how, shares) for m in metrics}
 
 
 def score_once(
@@ -106,6 +131,8 @@ def score_once(
     groups: Array | None = None,
     group_name: str = "image",
     probabilities: bool = False,
+    quality: bool = False,
+    turned: bool = False,
     seed: int = 0,
 ) -> dict[str, Score]:
     """Score (m,) predictions of rows that no fit has seen.
@@ -118,16 +145,23 @@ def score_once(
         (m, k) in the order of ``classes``; None for regression.
     classes
         (k,) labels; None for regression.
+    quality
+        Whether numbers are scored also after a logistic mapping.
+    turned
+        Low numbers of ``y`` mean what high ones of ``prediction`` do: predictions are turned
+        around, and what needs them in the units of ``y`` is left out.
 
     Raises
     ------
     TargetError
         If a label is not in ``classes``.
     """
-    outcome = outcome_of(y, prediction, scores, classes)
+    outcome = outcome_of(y, -prediction if turned else prediction, scores, classes)
     ordered = classes is not None and np.asarray(classes).dtype.kind in "iuf"
     task = "regression" if classes is None else "classification"
-    metrics = metrics_for(task, ordered=ordered, probabilities=probabilities)
+    metrics = metrics_for(
+        task, ordered=ordered, probabilities=probabilities, quality=quality, turned=turned
+    )
     rows = [np.arange(len(outcome.y))]
     return score_splits([outcome], rows, metrics, groups=groups, group_name=group_name, seed=seed)
 
@@ -200,16 +234,64 @@ def _resampled(metric: Metric, outcomes: Sequence[Outcome]) -> bool:
 
 
 def _score(
-    metric: Metric, outcomes: Sequence[Outcome], resampled: Float64s, n: int, how: str
+    metric: Metric,
+    outcomes: Sequence[Outcome],
+    resampled: Float64s,
+    n: int,
+    how: str,
+    shares: Float64s,
 ) -> Score:
     values = np.array([metric(outcome, ones(outcome))[0] for outcome in outcomes])
-    values = values[~np.isnan(values)]
+    there = ~np.isnan(values)
+    values = values[there]
     if not len(values):
-        nan = float("nan")
+        nan = np.nan
         return Score(nan, nan, nan, nan, n, 0, f"undefined: {metric.undefined}")
     drawn = resampled[~np.isnan(resampled)]
     low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
     if not len(resampled):
         how = f"no interval: a split has more than {metric.max_resampled} rows"
     std = values.std(ddof=1) if len(values) > 1 else np.nan
-    return Score(float(values.mean()), float(std), float(low), float(high), n, len(values), how)
+    quarter, median, three_quarters = np.percentile(values, [25, 50, 75]).tolist()
+    score = Score(
+        float(values.mean()),
+        float(std),
+        float(low),
+        float(high),
+        n,
+        len(values),
+        how,
+        median,
+        quarter,
+        three_quarters,
+    )
+    return _with_corrected(score, metric, values, float(shares[there].mean()))
+
+
+def _with_corrected(score: Score, metric: Metric, values: Float64s, share: float) -> Score:
+    """Add the corrected interval, where there are several splits and ``share`` is known."""
+    if len(values) < 2 or np.isnan(share):
+        return replace(score, corrected_how="no corrected interval: it needs several splits")
+    low, high = corrected_t(values, share)
+    return replace(
+        score,
+        corrected_low=max(low, metric.least),
+        corrected_high=min(high, metric.most),
+        corrected_how=f"95 % corrected resampled t over {len(values)} splits with {share:.3g} test "
+        "rows to a training row: allows for other training rows, too",
+    )
+
+
+def corrected_t(values: Float64s, share: float) -> tuple[float, float]:
+    """Give the ends of the corrected resampled 95 % t interval of a mean over splits.
+
+    Parameters
+    ----------
+    values
+        (J,) one a split, J at least 2.
+    share
+        ``n_test / n_train``.
+    """
+    J = len(values)
+    half = stdtrit(J - 1, 0.975) * np.sqrt((1 / J + share) * values.var(ddof=1))
+    return float(values.mean() - half), float(values.mean() + half)

@@ -71,8 +71,10 @@ class Tags(HTMLParser):
 def test_the_card_names_numbers_and_how_they_were_made() -> None:
     card = render_card(record())
     for text in (
-        "| accuracy | **0.9123** | 0.01 | 0.9 to 0.93 | 0.75 |",
-        "| roc\\_auc | **0.97** | - | - | - |",
+        "| metric | mean ± std | new images | baseline |",
+        "| accuracy | 0.9123 ± 0.01 | 0.9 to 0.93 | 0.75 |",
+        "| roc\\_auc | 0.97 | - | - |",
+        "new images: 95 % interval for other test images, the heads as they are; baseline: most ",
         "Estimated by nested 5-fold cross-validation.",
         "Interval: bootstrap.",
         "- left out: 2 rows, no target",
@@ -81,6 +83,33 @@ def test_the_card_names_numbers_and_how_they_were_made() -> None:
         "No group was named",
         "- 2 images lie under two labels",
         "featx predict runs/svm-1 IMAGES",
+    ):
+        assert text in card
+
+
+def test_the_card_tells_both_intervals_the_median_and_the_means_of_groups() -> None:
+    score = record()["metrics"]["accuracy"] | {
+        "median": 0.915,
+        "splits": 20,
+        "corrected_low": 0.85,
+        "corrected_high": 0.96,
+        "corrected_how": "corrected t",
+    }
+    card = render_card(
+        record(
+            metrics={"accuracy": score},
+            group_metrics={"accuracy": score | {"mean": 0.99, "splits": 19, "how": "of groups"}},
+            group_baseline={},
+            group="person",
+        )
+    )
+    for text in (
+        "| metric | mean ± std | median | new images | trained anew | baseline |",
+        "| accuracy | 0.9123 ± 0.01 | 0.915 | 0.9 to 0.93 | 0.85 to 0.96 | 0.75 |",
+        "Scores of the mean of each group (person):",
+        "| accuracy | 0.99 ± 0.01 | 0.9 to 0.93 | 0.85 to 0.96 | - |",
+        "; trained anew: for other training images, too; baseline",
+        "Interval: bootstrap.\nInterval: of groups.\nInterval: corrected t.",
     ):
         assert text in card
 

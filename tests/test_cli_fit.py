@@ -54,7 +54,8 @@ def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     words = (
         "fit --head ridge --data photos --features vgg16 --target age --group person --cv 10 "
         "--repeats 2 --grid alpha=0.1,1 --set tol=1e-3 --no-search --missing NA,-1 --missing ? "
-        "--class-weight balanced --scale l2 --scoring plcc --n-jobs 1 --name best --out there"
+        "--class-weight balanced --scale l2 --scoring plcc --n-jobs 1 --name best --out there "
+        "--quality --lower-is-better --aggregate group"
     )
     result = featx(*words.split())
     assert result.exit_code == 0, result.output
@@ -72,6 +73,9 @@ def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
         "class_weight": "balanced",
         "scale": "l2",
         "scoring": "plcc",
+        "quality": True,
+        "lower_is_better": True,
+        "aggregate": "group",
         "n_jobs": 1,
         "name": "best",
         "out": "there",
@@ -91,15 +95,38 @@ def test_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         "  tuned C over 1e-06, 0.001, 1 by accuracy\n"
         "  chosen: C=0.001, tol=0.0001\n"
         "\n"
-        "metric       mean ± std   95 % interval  baseline: most frequent class\n"
-        "accuracy  0.889 ± 0.012  0.870 to 0.900                          0.173\n"
-        "log_loss          123.5               -                              -\n"
+        "metric       mean ± std      new images  baseline\n"
+        "accuracy  0.889 ± 0.012  0.870 to 0.900     0.173\n"
+        "log_loss          123.5               -         -\n"
         "\n"
+        "new images: 95 % interval for other test images, the heads as they are;\n"
+        "baseline: most frequent class\n"
         "nested 5-fold cross-validation\n"
         "note: column 'person' looks like an identity\n"
         "results: runs/svm-photos-vgg16-1 (1.3 s)\n"
         "next: featx predict runs/svm-photos-vgg16-1 FOLDER\n"
     )
+
+
+def test_both_intervals_the_median_and_groups_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = score(0.8893, low=0.87) | {"splits": 50, "median": 0.891}
+    many |= {"corrected_low": 0.85, "corrected_high": 0.93}
+    groups = {"accuracy": score(0.95, low=0.91)}
+    record = {**RECORD, "group": "person", "metrics": {"balanced_accuracy": many}}
+    fake_fit(monkeypatch, {**record, "group_metrics": groups, "group_baseline": RECORD["baseline"]})
+    text = featx("fit", "--head", "svm").stdout
+    expected = (
+        "metric                mean ± std  median      new images    trained anew  baseline\n"
+        "balanced_accuracy  0.889 ± 0.012   0.891  0.870 to 0.900  0.850 to 0.930         -\n"
+        "\n"
+        "the mean of each group (person):\n"
+        "metric       mean ± std      new images  baseline\n"
+        "accuracy  0.950 ± 0.012  0.910 to 0.900     0.173\n"
+        "\n"
+        "new images: 95 % interval for other test images, the heads as they are; trained\n"
+        "anew: for other training images, too; baseline: most frequent class\n"
+    )
+    assert expected in text
 
 
 def test_json_is_the_record(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -307,6 +307,25 @@ def test_the_command_repeats_the_fit(features: Features, tmp_path: Path) -> None
     assert "--set C=0.1" in plain
 
 
+def test_what_quality_needs_is_kept_and_repeated(tmp_path: Path) -> None:
+    view = make(tmp_path / "cache", X, {"dmos": AGE, "ref": np.arange(60) // 4})
+    options: dict[str, Any] = {"target": "dmos", "group": "ref", "cv": "random:20:0.2"}
+    asked: dict[str, Any] = {"quality": True, "lower_is_better": True, "aggregate": "group"}
+    result = fit(view, "ridge", out=tmp_path, search=False, n_jobs=1, **options, **asked)
+    record = read(result.path, "result.json")
+    assert {name: record["arguments"][name] for name in asked} == asked
+    assert "--quality --lower-is-better --aggregate group" in record["command"]
+    assert set(record["group_metrics"]) == set(record["metrics"]) == set(record["baseline"])
+    assert record["metrics"]["plcc_logistic4"]["median"] > 0.9
+    assert record["metrics"]["srocc"]["corrected_low"] < record["metrics"]["srocc"]["mean"]
+    assert read_artifact(tmp_path / result.name, print)[1].lower_is_better
+    card = (tmp_path / result.name / "card.md").read_text(encoding="utf-8")
+    assert "| median | new images | trained anew |" in card
+    assert "Scores of the mean of each group (ref):" in card
+    plain = fit(view, "ridge", out=None, target="dmos", search=False).record
+    assert not {"--quality", "--lower-is-better", "False"} & set(plain["command"].split())
+
+
 def test_the_command_writes_sizes_as_they_are_read() -> None:
     arguments = {"set": {"hidden_layer_sizes": (100, 50)}, "grid": {"h": [(8, 4), 20, None]}}
     text = featx.result.command(arguments)

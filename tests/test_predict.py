@@ -273,6 +273,31 @@ def test_regression(home: Path) -> None:
     assert [c for c in done.frame if str(c).startswith("score")] == []
 
 
+def test_scores_that_run_the_other_way_are_compared_turned_around(home: Path) -> None:
+    def blueness(features: Features) -> np.ndarray:
+        return np.where(labels(features) == "red", 0.0, 1.0)
+
+    path = save(home, Ridge(), blueness, target="dmos", lower_is_better=True)
+    data = table_of(home, mos=[5, 4, 5, 1, 2, 1])
+    options: dict[str, Any] = {"cache": home / "cache", "precision": "fp32", "evaluate": True}
+    quality = {"target": "mos", "quality": True}
+    turned = predict(path, data, lower_is_better=False, **quality, **options)
+    alike = predict(path, data, **quality, **options)
+    assert turned.metrics is not None
+    assert alike.metrics is not None
+    assert turned.metrics["plcc"].mean == -alike.metrics["plcc"].mean
+    assert set(alike.metrics) - set(turned.metrics) == {"mae", "rmse", "r2"}
+    assert "plcc_logistic4" in turned.metrics
+    assert any("runs against the head's target, dmos" in note for note in turned.notes)
+    assert not any("runs against" in note for note in alike.notes)
+    assert turned.frame["prediction"].tolist() == alike.frame["prediction"].tolist()
+
+
+def test_classes_have_no_quality(home: Path, svm: Path) -> None:
+    with pytest.raises(UsageError, match="are for heads that predict numbers"):
+        predict(svm, home / "new", evaluate=True, quality=True, cache=home / "cache")
+
+
 def test_numbers_as_classes(home: Path) -> None:
     path = save(home, LogisticRegression(), lambda f: (labels(f) == "red").astype(int))
     data = table_of(home, label=["1", "0", "1", "0", "1", "0"])

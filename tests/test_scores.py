@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score
 
+import featx.scores
 from featx.errors import TargetError
 from featx.metrics import CLASSIFICATION, REGRESSION, Outcome, metrics_for
-from featx.scores import Score, outcome_of, score_once, score_splits
+from featx.scores import Score, corrected_t, outcome_of, score_once, score_splits
 
 
 def binary(rng, m):
@@ -131,7 +132,66 @@ def test_labels_that_the_head_does_not_know_are_named():
 
 
 def test_a_score_is_plain_json():
-    values = Score(0.5, float("nan"), 0.4, 0.6, 10, 1, "x").to_json()
+    values = Score(0.5, float("nan"), 0.4, float("inf"), 10, 1, "x", 0.5, 0.5, 0.5).to_json()
     assert values == {
-        "mean": 0.5, "std": None, "low": 0.4, "high": 0.6, "n": 10, "splits": 1, "how": "x"
+        "mean": 0.5, "std": None, "low": 0.4, "high": None, "n": 10, "splits": 1, "how": "x",
+        "median": 0.5, "quarter": 0.5, "three_quarters": 0.5,
+        "corrected_low": None, "corrected_high": None, "corrected_how": "",
     }  # fmt: skip
+
+
+def test_the_corrected_interval_is_the_formulas():
+    values = np.array([0.80, 0.84, 0.78, 0.90, 0.83])
+    # s^2 = 0.0021, (1/5 + 1/4) s^2 = 0.000945, t(4) = 2.776445 (tables): 0.83 -+ 0.08535
+    assert corrected_t(values, 0.25) == pytest.approx((0.74465, 0.91535), abs=1e-5)
+
+
+def test_the_corrected_interval_covers_the_truth_and_the_plain_one_does_not():
+    """Predict by the mean of 40 of 50 standard normal values: the expected error is 1 + 1/40."""
+    rng, truth = np.random.default_rng(0), 1 + 1 / 40
+    covered = np.zeros(2)
+    for _ in range(400):
+        y = rng.normal(size=50)
+        each = []
+        for _ in range(15):
+            order = rng.permutation(50)
+            each.append(((y[order[:10]] - y[order[10:]].mean()) ** 2).mean())
+        for i, share in enumerate((0.25, 0.0)):
+            low, high = corrected_t(np.array(each), share)
+            covered[i] += low <= truth <= high
+    # 400 trials of a share near 0.95 have a standard error of 0.011.
+    assert covered[0] / 400 > 0.9
+    assert covered[1] / 400 < 0.75
+
+
+def test_corrected_intervals_end_where_the_metric_does():
+    outcomes = [Outcome(np.arange(6) % 2, p, np.eye(2)[p]) for p in np.eye(6, dtype=int)[:2]]
+    outcomes.append(Outcome(np.arange(6) % 2, np.arange(6) % 2, np.eye(2)[np.arange(6) % 2]))
+    rows = [np.arange(6 * i, 6 * i + 6) for i in range(3)]
+    score = score_splits(outcomes, rows, CLASSIFICATION[:1], n_train=[12, 12, 12])["accuracy"]
+    assert (score.corrected_low, score.corrected_high) == (0, 1)
+    assert "3 splits with 0.5 test rows to a training row" in score.corrected_how
+    alone = score_splits(outcomes, rows, CLASSIFICATION[:1])["accuracy"]
+    assert np.isnan(alone.corrected_low)
+
+
+def test_large_sets_are_drawn_in_parts_that_fit(monkeypatch):
+    outcome, rows = binary(np.random.default_rng(0), 50), [np.arange(50)]
+    whole = score_splits([outcome], rows, CLASSIFICATION[:1])
+    monkeypatch.setattr(featx.scores, "_COUNTS", 150)
+    parts = score_splits([outcome], rows, CLASSIFICATION[:1])
+    assert parts == whole
+    monkeypatch.setattr(featx.scores, "_COUNTS", 1)
+    assert score_splits([outcome], rows, CLASSIFICATION[:1]) == whole
+
+
+def test_predictions_that_run_against_the_target_are_turned_around():
+    rng = np.random.default_rng(0)
+    quality = rng.normal(size=60)
+    said = 50 - 10 * quality + rng.normal(size=60)
+    found = score_once(quality, said, quality=True, turned=True)
+    straight = score_once(quality, said, quality=True)
+    assert found["srocc"].mean == -straight["srocc"].mean > 0.9
+    assert found["plcc"].mean == pytest.approx(-straight["plcc"].mean)
+    assert found["plcc_logistic5"].mean == pytest.approx(straight["plcc_logistic5"].mean, abs=1e-6)
+    assert set(straight) - set(found) == {"mae", "rmse", "r2"}

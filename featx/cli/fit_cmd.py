@@ -12,7 +12,8 @@ from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.parsing import names, pairs
-from featx.cli.text import count, duration, interval, literal, number, table
+from featx.cli.text import count, duration, literal, number, table
+from featx.scoreboard import group_title, legend, score_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,6 +103,15 @@ def fit(
             "--scoring", metavar="NAME", help="What chooses: any scikit-learn scorer, plcc, srocc."
         ),
     ] = None,
+    quality: o.Quality = False,
+    lower_is_better: Annotated[
+        bool,
+        typer.Option("--lower-is-better", help="Low targets are good, as with DMOS."),
+    ] = False,
+    aggregate: Annotated[
+        Literal["group"] | None,
+        typer.Option("--aggregate", help="Score the mean of each group's rows, too."),
+    ] = None,
     missing: Annotated[
         list[str] | None,
         typer.Option("--missing", metavar="VALUES", help="Targets that mean unknown: NA,-1."),
@@ -138,6 +148,9 @@ def fit(
         "class_weight": class_weight,
         "scale": scale,
         "scoring": scoring,
+        "quality": quality,
+        "lower_is_better": lower_is_better,
+        "aggregate": aggregate,
         "missing": names(missing),
         "seed": seed,
         "name": name,
@@ -168,7 +181,6 @@ def report(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
         yield from _what(record)
     yield ""
     yield from _scores(records, plus_minus)
-    yield ""
     for how in dict.fromkeys(record["how"] for record in records):
         yield from _wrapped(how)
     for note in dict.fromkeys(note for record in records for note in record["notes"]):
@@ -193,18 +205,20 @@ def _what(record: JsonObject) -> Iterator[str]:
 
 
 def _scores(records: list[JsonObject], plus_minus: str) -> Iterator[str]:
-    several = len(records) > 1
-    header = ["target"] if several else []
-    baseline_name = f"baseline: {records[0]['baseline_kind']}"
-    header += ["metric", f"mean {plus_minus} std", "95 % interval", baseline_name]
-    rows = []
-    for record in records:
-        for metric, score in record["metrics"].items():
-            baseline = (record["baseline"].get(metric) or {}).get("mean")
-            spread = f" {plus_minus} {number(score['std'])}" if score["std"] is not None else ""
-            cells = [metric, number(score["mean"]) + spread, interval(score), number(baseline)]
-            rows.append([record["target"], *cells] if several else cells)
-    return table(header, rows, right=range(len(header) - 3, len(header)))
+    yield from _table(records, "", plus_minus)
+    if grouped := [record for record in records if record.get("group_metrics")]:
+        yield ""
+        yield f"{group_title(grouped[0])}:"
+        yield from _table(grouped, "group_", plus_minus)
+    yield ""
+    for words in dict.fromkeys(map(legend, records)):
+        yield from _wrapped(words)
+
+
+def _table(records: list[JsonObject], kind: str, plus_minus: str) -> Iterator[str]:
+    header, *rows = score_table(records, number, kind=kind, plus_minus=plus_minus)
+    numbers = range(header.index("metric") + 1, len(header))
+    return table(header, rows, right=numbers)
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:

@@ -35,6 +35,10 @@ Root = Annotated[
     str | None,
     _Option("--root", metavar="DIR", help="Table: folder of its paths [default: the table's own]."),
 ]
+Quality = Annotated[
+    bool,
+    _Option("--quality", help="Score as image-quality assessment does: PLCC, RMSE after mappings."),
+]
 Seed = Annotated[
     int, _Option("--seed", min=0, max=2**32 - 1, help="Seed of every choice by chance.")
 ]

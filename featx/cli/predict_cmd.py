@@ -56,6 +56,14 @@ def predict(
         list[str] | None,
         typer.Option("--missing", metavar="VALUES", help="Labels that mean unknown: NA,-1."),
     ] = None,
+    quality: o.Quality = False,
+    lower_is_better: Annotated[
+        bool | None,
+        typer.Option(
+            "--lower-is-better/--higher-is-better",
+            help="What low values of that column mean [default: as in the fit].",
+        ),
+    ] = None,
     cache: o.Cache = None,
     cache_new: Annotated[
         bool, typer.Option("--cache-new", help="Keep the vectors that are computed now.")
@@ -82,6 +90,8 @@ def predict(
         evaluate=evaluate,
         target=target,
         missing=names(missing),
+        quality=quality,
+        lower_is_better=lower_is_better,
         cache=cache,
         cache_new=cache_new,
         weights=weights,

@@ -10,6 +10,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from featx._types import Array, Float64s, Ints
 from featx.evaluate.criterion import edges, summarize
+from featx.evaluate.groups import group_splits, mixed_groups
 from featx.evaluate.result import Candidate, Evaluation, FoldResult
 from featx.metrics import Outcome, ones, recalls
 from featx.scores import Score, score_splits
@@ -46,6 +47,7 @@ def describe(setup: Setup, found: Found, estimator: Any, converged: bool) -> Eva
     outcomes = [answer.outcome for answer in found.outer]
     params = setup.params[found.chosen]
     prediction, scores, fold = _out_of_fold(setup, outcomes)
+    baseline = _baseline(setup)
     criterion, every = setup.solver.criterion, [converged, *(a.converged for a in found.outer)]
     return Evaluation(
         head=setup.head.name,
@@ -61,7 +63,9 @@ def describe(setup: Setup, found: Found, estimator: Any, converged: bool) -> Eva
         fold=fold,
         folds=_folds(setup, found),
         metrics=_score(setup, outcomes),
-        baseline=_score(setup, _baseline(setup)),
+        baseline=_score(setup, baseline),
+        group_metrics=_score_groups(setup, outcomes),
+        group_baseline=_score_groups(setup, baseline),
         class_recall=_recall(outcomes),
         criterion=criterion.name,
         greater_is_better=criterion.greater_is_better,
@@ -79,7 +83,26 @@ def _score(setup: Setup, outcomes: list[Outcome]) -> dict[str, Score]:
         outcomes,
         [fold.test for fold in setup.plan.folds],
         setup.metrics,
+        n_train=[len(fold.train) for fold in setup.plan.folds],
         groups=setup.rows.groups,
+        group_name=setup.rows.group_name,
+        seed=setup.spec.seed,
+    )
+
+
+def _score_groups(setup: Setup, outcomes: list[Outcome]) -> dict[str, Score]:
+    """Score each group's mean, if that is asked for."""
+    if setup.spec.aggregate is None:
+        return {}
+    folds = setup.plan.folds
+    tests, trains = [fold.test for fold in folds], [fold.train for fold in folds]
+    means = group_splits(outcomes, tests, trains, setup.rows)
+    return score_splits(
+        means.outcomes,
+        means.groups,
+        setup.metrics,
+        n_train=means.n_train,
+        groups=np.arange(setup.rows.units.max() + 1),
         group_name=setup.rows.group_name,
         seed=setup.spec.seed,
     )
@@ -190,6 +213,12 @@ def _notes(setup: Setup, params: Any, converged: list[bool]) -> tuple[str, ...]:
     if setup.target.classes is not None and len(setup.target.classes) == 2:
         positive = str(setup.target.classes[1])
         notes.append(f"sensitivity and average precision are of {positive!r}, the last class")
+    notes += _about_groups(setup)
+    if setup.spec.lower_is_better:
+        notes.append(
+            "low values of the target are the good ones: it is they that are predicted, so "
+            "correlations above 0 are right, and are those of scores that run the other way"
+        )
     if setup.searched:
         notes += edges(setup.grid, params)
     if not all(converged):
@@ -198,6 +227,16 @@ def _notes(setup: Setup, params: Any, converged: list[bool]) -> tuple[str, ...]:
             "raise --set max_iter, or leave out the largest values of the grid"
         )
     return tuple(notes)
+
+
+def _about_groups(setup: Setup) -> list[str]:
+    if setup.spec.aggregate is None or not (mixed := mixed_groups(setup.rows)).any():
+        return []
+    note = (
+        f"{mixed.sum()} of {len(mixed)} groups ({setup.rows.group_name}) have rows of different "
+        "labels: they are left out where the means of groups are scored"
+    )
+    return [note]
 
 
 def _word(value: Any) -> str:

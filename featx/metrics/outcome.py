@@ -56,6 +56,8 @@ class Metric:
         No value lies outside these.
     ordered, probabilities
         Defined only for classes that are numbers; only for probabilities.
+    same_units
+        Defined only for predictions in the units of the target.
     max_resampled
         Most rows of a split for which resampling is worth its time.
     """
@@ -68,6 +70,7 @@ class Metric:
     most: float = 1.0
     ordered: bool = False
     probabilities: bool = False
+    same_units: bool = False
     max_resampled: int | None = None
 
     def __call__(self, outcome: Outcome, W: Float64s) -> Float64s:

@@ -43,9 +43,9 @@ CLASSIFICATION = (
     Metric("log_loss", log_loss, False, "no test rows", most=inf, probabilities=True),
 )
 REGRESSION = (
-    Metric("mae", mae, False, "no test rows", most=inf),
-    Metric("rmse", rmse, False, "no test rows", most=inf),
-    Metric("r2", r2, True, "the target is constant", least=-inf),
+    Metric("mae", mae, False, "no test rows", most=inf, same_units=True),
+    Metric("rmse", rmse, False, "no test rows", most=inf, same_units=True),
+    Metric("r2", r2, True, "the target is constant", least=-inf, same_units=True),
     Metric("plcc", plcc, True, _CONSTANT, least=-1),
     Metric("srocc", srocc, True, _CONSTANT, least=-1),
     Metric("krocc", krocc, True, _CONSTANT, least=-1, max_resampled=MOST_PAIRED),
@@ -63,7 +63,7 @@ METRICS: dict[str, tuple[Metric, ...]] = {
 
 
 def metrics_for(
-    task: str, *, ordered: bool, probabilities: bool, quality: bool = False
+    task: str, *, ordered: bool, probabilities: bool, quality: bool = False, turned: bool = False
 ) -> tuple[Metric, ...]:
     """Give the metrics of a task, without those that its classes or scores do not allow.
 
@@ -72,6 +72,8 @@ def metrics_for(
     quality
         Whether those after a logistic mapping, customary for scores of image quality, are asked
         for.
+    turned
+        Whether predictions are of a score that runs the other way, and so has other units.
     """
     return tuple(
         metric
@@ -79,4 +81,5 @@ def metrics_for(
         if (ordered or not metric.ordered)
         and (probabilities or not metric.probabilities)
         and (quality or metric not in QUALITY)
+        and not (turned and metric.same_units)
     )
