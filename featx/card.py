@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 from featx._types import JsonObject
+from featx.cautions import cautions
 from featx.scoreboard import group_title, legend, score_table
 
 _MARKS = re.compile(r"([\\`*_\[\]|~])")
@@ -38,6 +39,7 @@ def render_card(result: JsonObject) -> str:
         f"Estimated by {escape(result['how'])}.",
         _intervals(result),
         *_notes(result),
+        *_without_twins(result),
         "## What it was fitted on",
         _data(result),
         "## How images become vectors",
@@ -77,7 +79,17 @@ def _intervals(result: JsonObject) -> str:
 
 
 def _notes(result: JsonObject) -> list[str]:
-    return ["\n".join(f"- {escape(note)}" for note in result["notes"])] if result["notes"] else []
+    notes = [*result["notes"], *cautions(result, _number)]
+    return ["\n".join(f"- {escape(note)}" for note in notes)] if notes else []
+
+
+def _without_twins(result: JsonObject) -> list[str]:
+    scores = (result.get("twins") or {}).get("metrics")
+    if not scores:
+        return []
+    words = ", ".join(f"{escape(name)} {_number(value)}" for name, value in scores.items())
+    rule = escape(result["twins"]["rule"])
+    return [f"Without the test images that have a near-identical one ({rule}): {words}."]
 
 
 def _data(result: JsonObject) -> str:

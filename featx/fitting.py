@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featx._types import Silent
+from featx.doubts import cosines_of, find_doubts, read_twins
 from featx.errors import HeadTaskError, TargetError, UsageError
 from featx.evaluate import Spec, evaluate
 from featx.features import Features, load
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from featx._types import JsonObject, PathLike, Progress
     from featx.evaluate import Evaluation, Scale, Task
+    from featx.gram import Gram
 
     Grid = Mapping[str, Sequence[Any]] | Sequence[str] | str
     Params = Mapping[str, Any] | Sequence[str] | str
@@ -50,6 +52,7 @@ def fit(
     lower_is_better: bool = False,
     aggregate: Literal["group"] | None = None,
     missing: Sequence[str | float] | str = (),
+    twins: str | float = "auto",
     seed: int = 0,
     name: str | None = None,
     out: PathLike | None = "runs",
@@ -106,6 +109,9 @@ def fit(
         ``group``: score the mean of each group's rows, too.
     missing
         Target values that mean "unknown"; such rows are left out, and can be predicted.
+    twins
+        ``auto`` looks for near-identical images on both sides of a split and scores without them;
+        a cosine, from which images are near-identical; ``off``.
     seed
         Of every random choice.
     name
@@ -128,6 +134,7 @@ def fit(
     """
     progress = progress or Silent()
     check_head(head)
+    read_twins(twins)
     if name is not None and out is not None:
         check_name(Path(out), name)
     spec = Spec(
@@ -151,8 +158,10 @@ def fit(
     view = opened(features, data, cache, progress)
     tokens = _tokens(missing)
     problem = pose(view, target, group, split, task, tokens)
+    vectors = StoreVectors(view.store, view.rows[problem.rows])
+    products = _Products(vectors, progress)
     try:
-        evaluation = _evaluation(view, problem, spec, n_jobs, progress)
+        evaluation = _evaluation(products, problem, spec, n_jobs, progress)
     except TargetError as error:
         guessed, why = task_of(problem.y)
         if task is not None or guessed == "regression":
@@ -161,8 +170,10 @@ def fit(
             f"{error}; target {problem.target!r} is taken as {guessed}, for {why}: "
             "--task regression takes it as numbers"
         ) from error
-    arguments = _arguments(view, problem, spec, tokens)
-    return keep(evaluation, view, problem, arguments, None if out is None else Path(out), name)
+    doubts = find_doubts(evaluation, view, problem, cosines_of(vectors, products.made), twins)
+    arguments = _arguments(view, problem, spec, tokens) | {"twins": str(twins)}
+    folder = None if out is None else Path(out)
+    return keep(evaluation, view, problem, doubts, arguments, folder, name)
 
 
 def fit_targets(
@@ -232,15 +243,13 @@ def opened(
 
 
 def _evaluation(
-    view: Features, problem: Problem, spec: Spec, n_jobs: int | None, progress: Progress
+    products: _Products, problem: Problem, spec: Spec, n_jobs: int | None, progress: Progress
 ) -> Evaluation:
-    vectors = StoreVectors(view.store, view.rows[problem.rows])
-    cache = view.store.path.parent
     return evaluate(
-        vectors,
+        products.vectors,
         problem.y,
         spec,
-        gram=lambda: stored_gram(cache, vectors, progress),
+        gram=products,
         groups=problem.groups,
         split=problem.sides,
         group_name=problem.group or "image",
@@ -248,6 +257,20 @@ def _evaluation(
         n_jobs=n_jobs,
         progress=progress,
     )
+
+
+class _Products:
+    """The inner products of the fitted rows, made when they are first asked for."""
+
+    def __init__(self, vectors: StoreVectors, progress: Progress) -> None:
+        self.vectors, self.progress = vectors, progress
+        self.made: Gram | None = None
+
+    def __call__(self) -> Gram:
+        if self.made is None:
+            cache = self.vectors.store.path.parent
+            self.made = stored_gram(cache, self.vectors, self.progress)
+        return self.made
 
 
 def _tokens(missing: Sequence[str | float] | str) -> list[str]:

@@ -18,11 +18,13 @@ import pandas as pd
 from featx._files import write_json, write_text
 from featx.artifact import ModelInfo, write_artifact, write_images
 from featx.card import render_card
+from featx.cautions import SUSPECTS_FILE, TWINS_FILE, cautions
 from featx.runs import RESULT_FILE, new_run
 from featx.tables import write_table
 
 if TYPE_CHECKING:
     from featx._types import Array, Float64s, JsonObject
+    from featx.doubts import Doubts
     from featx.evaluate import Evaluation
     from featx.features import Features
     from featx.problem import Problem
@@ -45,6 +47,10 @@ class FitResult:
         row was tested.
     estimator
         The fitted scikit-learn estimator of raw features, fitted on all training rows.
+    twins
+        Near-identical images on both sides of a split, as ``twins.csv`` holds them.
+    suspects
+        Rows whose label is likely wrong, as ``suspects.csv`` holds them.
     path
         The run's folder; None where nothing was written.
     """
@@ -52,6 +58,8 @@ class FitResult:
     record: JsonObject
     predictions: pd.DataFrame
     estimator: Any
+    twins: pd.DataFrame
+    suspects: pd.DataFrame
     path: Path | None = None
 
     @property
@@ -78,10 +86,11 @@ class FitResult:
 
     def __repr__(self) -> str:
         lines = [_title(self.record), self.table.to_string(float_format="{:.4g}".format)]
-        return "\n".join([*lines, self.record["how"], *self.notes])
+        return "\n".join([*lines, self.record["how"], *self.notes, *cautions(self.record)])
 
     def _repr_html_(self) -> str:
-        texts = "".join(f"<p>{escape(text)}</p>" for text in [self.record["how"], *self.notes])
+        said = [self.record["how"], *self.notes, *cautions(self.record)]
+        texts = "".join(f"<p>{escape(text)}</p>" for text in said)
         table = self.table.to_html(float_format="{:.4g}".format)
         return f"<p><b>{escape(_title(self.record))}</b></p>{table}{texts}"
 
@@ -97,6 +106,7 @@ def keep(
     evaluation: Evaluation,
     features: Features,
     problem: Problem,
+    doubts: Doubts,
     arguments: JsonObject,
     out: Path | None,
     name: str | None,
@@ -109,6 +119,8 @@ def keep(
         Of the head on the rows of ``problem``.
     features
         The view that ``problem`` was taken from.
+    doubts
+        What in the data may fool the score.
     arguments
         The options of ``featx fit`` that repeat it.
     name
@@ -121,11 +133,11 @@ def keep(
     CacheWriteError
         If the folder cannot be written.
     """
-    record = _describe(evaluation, features, problem, arguments)
+    record = _describe(evaluation, features, problem, arguments) | _plain(doubts.record)
     predictions = _predictions(evaluation, features, problem)
-    head = evaluation.estimator
+    head, tables = evaluation.estimator, (doubts.twins, doubts.suspects)
     if out is None:
-        return FitResult({"name": name or "", "path": None} | record, predictions, head)
+        return FitResult({"name": name or "", "path": None} | record, predictions, head, *tables)
     info = _model_info(evaluation, features, problem, record)
     stem = f"{evaluation.head}-{features.name}-{features.recipe.backbone}"
     with new_run(out, name, stem) as (final, folder):
@@ -133,9 +145,12 @@ def keep(
         write_artifact(folder, head, info)
         write_images(folder, features.manifest.digest[problem.rows])
         write_table(folder / PREDICTIONS_FILE, predictions)
+        for file, table in zip((TWINS_FILE, SUSPECTS_FILE), tables, strict=True):
+            if len(table):
+                write_table(folder / file, table)
         write_text(folder / CARD_FILE, render_card(record))
         write_json(folder / RESULT_FILE, record)
-    return FitResult(record, predictions, head, out / final)
+    return FitResult(record, predictions, head, *tables, out / final)
 
 
 def _describe(

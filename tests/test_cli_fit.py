@@ -55,7 +55,7 @@ def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
         "fit --head ridge --data photos --features vgg16 --target age --group person --cv 10 "
         "--repeats 2 --grid alpha=0.1,1 --set tol=1e-3 --no-search --missing NA,-1 --missing ? "
         "--class-weight balanced --scale l2 --scoring plcc --n-jobs 1 --name best --out there "
-        "--quality --lower-is-better --aggregate group"
+        "--quality --lower-is-better --aggregate group --twins 0.95"
     )
     result = featx(*words.split())
     assert result.exit_code == 0, result.output
@@ -76,6 +76,7 @@ def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
         "quality": True,
         "lower_is_better": True,
         "aggregate": "group",
+        "twins": "0.95",
         "n_jobs": 1,
         "name": "best",
         "out": "there",
@@ -127,6 +128,23 @@ def test_both_intervals_the_median_and_groups_are_told(monkeypatch: pytest.Monke
         "anew: for other training images, too; baseline: most frequent class\n"
     )
     assert expected in text
+
+
+def test_what_may_fool_the_numbers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = {"rows": 12, "tested": 40, "pairs": 7, "different_targets": 0, "why": None}
+    record = RECORD | {
+        "twins": twins | {"metrics": {"accuracy": 0.8841}},
+        "suspects": {"rows": 5},
+    }
+    fake_fit(monkeypatch, record)
+    text = " ".join(featx("fit", "--head", "svm").stdout.split())
+    folder = Path("runs/svm-photos-vgg16-1")
+    assert (
+        "12 of 40 test images have a near-identical image in their training rows "
+        f"(accuracy 0.889 -> 0.884 without them): {folder / 'twins.csv'} "
+        f"5 labels are likely wrong (look at the images): {folder / 'suspects.csv'} results:"
+    ) in text
+    assert json.loads(featx("fit", "--head", "svm", "--json").stdout) == record
 
 
 def test_json_is_the_record(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,8 @@ PACKAGE = Path(featx.__file__).parent
 LAYERS = {
     "0 foundations": ["errors _types", "_files _imports"],
     "1 pure values": [
-        "manifest recipe pooling mapping folds reduce targets scoreboard products solvers paired "
-        "twins suspects",
+        "manifest recipe pooling mapping folds targets scoreboard products solvers paired "
+        "twins suspects cautions",
         "metrics card",
         "scores leaks",
     ],
@@ -29,9 +29,10 @@ LAYERS = {
     "3 engines": ["forward gram catalog", "evaluate features embedding"],
     "4 workflows": [
         "export problem embedder extraction drift",
-        "manage result",
+        "manage doubts",
+        "result",
         "fitting model",
-        "prediction",
+        "prediction comparison",
     ],
     "5 shells": ["cli", "featx", "__main__"],
 }

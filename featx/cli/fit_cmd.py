@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from featx.cautions import cautions
 from featx.cli import complete
 from featx.cli import options as o
 from featx.cli.command import command
@@ -116,6 +117,14 @@ def fit(
         list[str] | None,
         typer.Option("--missing", metavar="VALUES", help="Targets that mean unknown: NA,-1."),
     ] = None,
+    twins: Annotated[
+        str,
+        typer.Option(
+            "--twins",
+            metavar="auto|off|COSINE",
+            help="Find near-identical images on both sides of a split, and score without them.",
+        ),
+    ] = "auto",
     seed: o.Seed = 0,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Of the run [default: numbered].")
@@ -152,6 +161,7 @@ def fit(
         "lower_is_better": lower_is_better,
         "aggregate": aggregate,
         "missing": names(missing),
+        "twins": twins,
         "seed": seed,
         "name": name,
         "out": out,
@@ -186,6 +196,8 @@ def report(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
     for note in dict.fromkeys(note for record in records for note in record["notes"]):
         yield from _wrapped(f"note: {note}", rest="  ")
     for record in records:
+        for caution in cautions(record, number):
+            yield from _wrapped(caution, rest="  ")
         yield f"results: {record['path']} ({duration(sum(record['seconds'].values()))})"
 
 

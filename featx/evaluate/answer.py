@@ -137,8 +137,8 @@ def _folds(setup: Setup, found: Found) -> tuple[FoldResult, ...]:
         classes = setup.target.classes
         results.append(
             FoldResult(
+                train=fold.train,
                 test=fold.test,
-                n_train=len(fold.train),
                 params=setup.params[pick],
                 prediction=o.prediction if classes is None else classes[o.prediction],
                 scores=o.scores,

@@ -82,10 +82,8 @@ class FoldResult:
 
     Attributes
     ----------
-    test
-        (m,) row numbers that were scored.
-    n_train
-        Rows that the scored model was fitted on.
+    train, test
+        Row numbers that the scored model was fitted on, and (m,) that were scored.
     params
         Chosen without looking at the test rows.
     prediction
@@ -98,8 +96,8 @@ class FoldResult:
         Whether the solver met its tolerance before its limit of iterations.
     """
 
+    train: Ints
     test: Ints
-    n_train: int
     params: Params
     prediction: Array
     scores: Float64s | None
@@ -221,7 +219,7 @@ class Evaluation:
             ],
             "folds": [
                 {
-                    "n_train": row.n_train,
+                    "n_train": len(row.train),
                     "n_test": len(row.test),
                     "params": dict(row.params),
                     "metrics": {name: finite(value) for name, value in row.metrics.items()},
