@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from featx.comparison import Comparison as Comparison
+    from featx.comparison import compare as compare
     from featx.embedder import Embedder as Embedder
     from featx.extraction import Extraction as Extraction
     from featx.extraction import extract as extract
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
     from featx.result import FitResult as FitResult
 
 _WHERE = {
+    "Comparison": "comparison",
     "Embedder": "embedder",
     "Extraction": "extraction",
     "Features": "features",
     "FitResult": "result",
     "Model": "model",
+    "compare": "comparison",
     "cross_validate": "fitting",
     "extract": "extraction",
     "fit": "fitting",

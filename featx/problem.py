@@ -26,6 +26,8 @@ from featx.targets import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from featx._types import Array, Ints, JsonObject
     from featx.evaluate import Task
     from featx.features import Features
@@ -110,6 +112,25 @@ def pose(
             *_about_splits(features, [name, group or ""], split),
         ],
     )
+
+
+def target_task(
+    frame: pd.DataFrame, target: str | None, task: Task | None, missing: Sequence[str]
+) -> str:
+    """Say what a fit would take a column for: ``classification`` or ``regression``.
+
+    Raises
+    ------
+    UnknownNameError, TargetError
+        As `pose`.
+    """
+    columns = [str(column) for column in frame.columns]
+    name = target_name(columns, target)
+    values = frame[name].to_numpy(dtype=object)
+    values = values[has_value(values, missing)]
+    if not len(values):
+        raise TargetError(f"no row has a value in column {name!r}; columns: {', '.join(columns)}")
+    return task or task_of(_target(values, name, task))[0]
 
 
 def _target(values: Array, name: str, task: Task | None) -> Array:

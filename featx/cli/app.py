@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from featx.cli import cache_cmd, demo_cmd, extract_cmd, fit_cmd, lists_cmd, predict_cmd
+from featx.cli import cache_cmd, compare_cmd, demo_cmd, extract_cmd, fit_cmd, lists_cmd, predict_cmd
 from featx.cli import command as shared
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ for one in (
     extract_cmd.extract,
     fit_cmd.fit,
     predict_cmd.predict,
+    compare_cmd.compare,
     demo_cmd.demo,
     cache_cmd.ls,
     cache_cmd.info,

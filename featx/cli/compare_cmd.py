@@ -1,0 +1,244 @@
+"""``featx compare``: runs side by side, and which differences are real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from featx.cli import complete
+from featx.cli import options as o
+from featx.cli.command import command
+from featx.cli.console import Console
+from featx.cli.parsing import image_size, names
+from featx.cli.text import table
+from featx.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from featx.comparison import Comparison
+
+_BY_SUFFIX = {".md": "md", ".tex": "latex", ".csv": "csv", ".txt": "text"}
+Format = Literal["text", "md", "latex", "csv"]
+
+
+@command
+def compare(
+    console: Console,
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...|DATA",
+            autocompletion=complete.runs,
+            help="Finished runs: folders, or names in runs/. With --backbone and --head: a folder, "
+            "a table or an array of images, or a data set of the cache.",
+        ),
+    ],
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backbone",
+            metavar="A,B",
+            autocompletion=complete.backbones,
+            help="Make the runs: on the features of these backbones ...",
+        ),
+    ] = None,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--head",
+            metavar="A,B",
+            autocompletion=complete.heads,
+            help="... fit each of these heads: svm, svr, ridge, logreg, mlp, knn.",
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="A,B",
+            help="Shown; the first is tested [default: accuracy or rmse].",
+        ),
+    ] = None,
+    kind: Annotated[
+        Format | None,
+        typer.Option("--format", help="Of the table [default: text, or by the name of FILE]."),
+    ] = None,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Show every pair of runs, not the runs.")
+    ] = False,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the table there, too."),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", metavar="COL", help="Column to predict [default: label]."),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", metavar="COL", help="Rows that share a value stay in one fold."),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", metavar="COL", help="Tune in its train rows, score its test rows once."
+        ),
+    ] = None,
+    test_size: Annotated[
+        float | None,
+        typer.Option("--test-size", metavar="SHARE", help="One random split instead of folds."),
+    ] = None,
+    train_per_class: Annotated[
+        int | None,
+        typer.Option(
+            "--train-per-class", min=1, metavar="N", help="Train on N rows a class; test on all."
+        ),
+    ] = None,
+    cv: Annotated[
+        str | None,
+        typer.Option("--cv", metavar="K|random:N:SHARE", help="Folds or splits [default: 5]."),
+    ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option("--repeats", min=1, metavar="N", help="Draw the folds anew N times."),
+    ] = None,
+    task: Annotated[
+        Literal["classification", "regression"] | None,
+        typer.Option("--task", help="What the target is [default: by its values]."),
+    ] = None,
+    scale: Annotated[
+        Literal["none", "standard", "l2"] | None,
+        typer.Option("--scale", help="Scale each feature, or each row to length 1."),
+    ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option("--missing", metavar="VALUES", help="Targets that mean unknown: NA,-1."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of every choice by chance."),
+    ] = None,
+    n_jobs: Annotated[
+        int | None, typer.Option("--n-jobs", metavar="N", help="Processes; -1 for one a core.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="The first N images alone.")
+    ] = None,
+    limit_per_class: Annotated[
+        int | None, typer.Option("--limit-per-class", min=1, metavar="N", help="N images a class.")
+    ] = None,
+    layer: o.Layers = None,
+    pool: o.Pools = None,
+    size: Annotated[
+        str | None, typer.Option("--image-size", metavar="N|weights", help="Pixels a side.")
+    ] = None,
+    weights: o.Weights = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="auto, cpu, cuda: where networks run.")
+    ] = None,
+    path_column: o.PathColumn = None,
+    root: o.Root = None,
+    out: o.Out = "runs",
+    cache: o.Cache = None,
+) -> None:
+    """Put finished runs side by side, and say which differences are real.
+
+    With --backbone and --head, the runs are made first: what is cached is used, the rest extracted.
+    """
+    chosen = kind or _format_of(output)
+    fitting = {
+        "target": target,
+        "group": group,
+        "split": split,
+        "test_size": test_size,
+        "train_per_class": train_per_class,
+        "cv": cv,
+        "repeats": repeats,
+        "task": task,
+        "scale": scale,
+        "missing": names(missing) or None,
+        "seed": seed,
+        "n_jobs": n_jobs,
+    }
+    extraction = {
+        "limit": limit,
+        "limit_per_class": limit_per_class,
+        "layers": names(layer) or None,
+        "pools": names(pool) or None,
+        "image_size": image_size(size),
+        "weights": weights,
+        "device": device,
+        "path_column": path_column,
+        "root": root,
+    }
+    from featx.comparison import compare
+
+    found = compare(
+        *what,
+        backbone=names(backbone),
+        head=names(head),
+        metric=names(metric),
+        extract=_given(extraction),
+        out=out,
+        cache=cache,
+        progress=console.progress,
+        **_given(fitting),
+    )
+    _show(console, found, chosen, pairs, output)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what was not said: a finished run has no use for it."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _format_of(output: str | None) -> Format:
+    """Choose a format by a file's name."""
+    if output is None:
+        return "text"
+    suffix = Path(output).suffix.lower()
+    if suffix not in _BY_SUFFIX:
+        raise UsageError(
+            f"cannot tell a format from {Path(output).name!r}: expected a name that ends with "
+            f"{', '.join(_BY_SUFFIX)}, or say --format"
+        )
+    return _BY_SUFFIX[suffix]  # type: ignore[return-value]
+
+
+def _show(
+    console: Console, found: Comparison, kind: Format, pairs: bool, output: str | None
+) -> None:
+    """Print the table; one that goes to a file is printed as text."""
+    if output is not None:
+        from featx._files import write_text
+
+        write_text(Path(output), render(found, kind, pairs))
+        console.note(f"written: {output}")
+        kind = "text"
+    if kind == "text":
+        console.show(found, lines(found, pairs, console.plus_minus))
+        return
+    console.show(found, render(found, kind, pairs).splitlines())
+    if kind == "csv":
+        console.note(found.verdict)
+
+
+def render(found: Comparison, kind: Format, pairs: bool) -> str:
+    """Give what a file gets."""
+    if kind == "text":
+        return "".join(f"{line}\n" for line in lines(found, pairs))
+    writers = {"md": found.to_markdown, "latex": found.to_latex, "csv": found.to_csv}
+    return writers[kind](pairs=pairs)
+
+
+def lines(found: Comparison, pairs: bool = False, plus_minus: str = "±") -> Iterator[str]:
+    """Say the table, the verdict, and how it was found."""
+    cells = found.cells(pairs=pairs, plus_minus=plus_minus)
+    yield from table(cells.header, cells.rows, right=sorted(cells.right))
+    yield ""
+    for text in (found.verdict, *found.notes):
+        yield from wrap(text, 79, break_long_words=False, break_on_hyphens=False)

@@ -1,0 +1,192 @@
+"""Put runs side by side: the table, every pair, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from featx._types import JsonObject
+from featx.comparison.pairing import Pair, compare_pair
+from featx.comparison.result import Comparison
+from featx.comparison.run import Run, known_metric
+from featx.comparison.words import LEVEL, Against, verdict
+from featx.errors import UsageError
+from featx.metrics import Metric
+from featx.paired import holm
+
+
+def put_together(runs: Sequence[Run], metrics: Sequence[str] = ()) -> Comparison:
+    """Compare runs of one target.
+
+    Parameters
+    ----------
+    metrics
+        To be shown; the first one is tested. Empty for what chose among the first run's candidates.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two runs, they predict different things, or none has the metric.
+    """
+    _check(runs)
+    chosen = tuple(dict.fromkeys(metrics)) or (_default(runs[0].record),)
+    first, *_ = (known_metric(name, runs[0].what[1]) for name in chosen)
+    ranked = _ranked(runs, first)
+    names = _names(ranked)
+    table = pd.DataFrame([_row(*one, chosen) for one in zip(ranked, names, strict=True)])
+    numbers = list(combinations(range(len(ranked)), 2))
+    pairs = [compare_pair(ranked[i], ranked[j], first) for i, j in numbers]
+    p = holm(np.array([_p(pair) for pair in pairs]))
+    tested = list(zip(numbers, pairs, p.tolist(), strict=True))
+    others = [
+        Against(names[j], pair.difference, adjusted, pair.why)
+        for (i, j), pair, adjusted in tested
+        if i == 0
+    ]
+    best = float(table[first.name].iloc[0])
+    equal = np.isclose(table[first.name], best, rtol=1e-9, atol=0)
+    ties = [name for name, same in zip(names[1:], equal[1:], strict=True) if same]
+    tests = int(np.sum(~np.isnan(p)))
+    return Comparison(
+        metrics=chosen,
+        table=table,
+        pairs=pd.DataFrame([_pair_row(names[i], names[j], *rest) for (i, j), *rest in tested]),
+        verdict=verdict(names[0], best, ties, others, first, tests),
+        notes=(*_intervals(ranked, chosen), *_notes(pairs, numbers, names, tests)),
+    )
+
+
+def _check(runs: Sequence[Run]) -> None:
+    if len(runs) < 2:
+        raise UsageError(
+            f"{len(runs)} run to compare; expected two or more: `featx runs` lists them, and "
+            "`featx compare DATA --backbone A,B --head svm,ridge` makes them"
+        )
+    if len({run.what for run in runs}) > 1:
+        each = ", ".join(f"{run.name}: {run.what[0]} ({run.what[1]})" for run in runs)
+        raise UsageError(f"the runs predict different things ({each}); compare those of one target")
+
+
+def _default(record: JsonObject) -> str:
+    """Give what chose among candidates, if it is a metric of featx; else the first one."""
+    criterion = str(record["criterion"])
+    return criterion if criterion in record["metrics"] else str(next(iter(record["metrics"])))
+
+
+def _ranked(runs: Sequence[Run], metric: Metric) -> list[Run]:
+    """Order the runs, the best first, those without a value last."""
+    values = [_score(run, metric.name, "mean") for run in runs]
+    if np.isnan(values).all():
+        known = ", ".join(runs[0].record["metrics"])
+        raise UsageError(f"no run has a value of {metric.name}; they have {known}")
+    keys = [-v if metric.greater_is_better else v for v in values]
+    return [runs[i] for i in np.argsort(keys, kind="stable")]
+
+
+def _score(run: Run, metric: str, what: str) -> float:
+    value = run.record["metrics"].get(metric, {}).get(what)
+    return np.nan if value is None else float(value)
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """Name each run by as little as tells them all apart."""
+    records = [run.record for run in runs]
+    short = [f"{r['features']['recipe']['backbone']} + {r['head']}" for r in records]
+    long = [f"{r['features']['label']} + {r['head']}" for r in records]
+    for names in (short, long, [run.name for run in runs]):
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name} ({i})" for i, name in enumerate(long, 1)]
+
+
+def _row(run: Run, name: str, metrics: Sequence[str]) -> JsonObject:
+    record = run.record
+    row = {
+        "run": run.name,
+        "name": name,
+        "backbone": record["features"]["recipe"]["backbone"],
+        "features": record["features"]["label"],
+        "head": record["head"],
+    }
+    for metric in metrics:
+        row |= _columns(run, metric)
+    depth = record["features"].get("depth")
+    return row | {
+        "fit_s": float(sum(record["seconds"].values())),
+        "extract_s": np.nan if run.extract_s is None else run.extract_s,
+        "d": record["d"],
+        "layers": np.nan if depth is None else depth,
+        "n": record["n"],
+    }
+
+
+def _kind(run: Run, metric: str) -> str:
+    """Choose the interval for other training rows, where there is one."""
+    return "" if np.isnan(_score(run, metric, "corrected_low")) else "corrected_"
+
+
+def _intervals(runs: Sequence[Run], metrics: Sequence[str]) -> list[str]:
+    """Say what the intervals in the table are of."""
+    kinds = {_kind(run, metric) for run in runs for metric in metrics}
+    words = {
+        "corrected_": "for other training and test images (corrected resampled t)",
+        "": "for other test images, the heads as they are (bootstrap of tested rows)",
+    }
+    said = [text for kind, text in words.items() if kind in kinds]
+    return [f"95 % intervals of a mean: {', where there are several splits; else '.join(said)}"]
+
+
+def _columns(run: Run, metric: str) -> JsonObject:
+    kind = _kind(run, metric)
+    ends = {f"{metric}_{end}": _score(run, metric, kind + end) for end in ("low", "high")}
+    mean, std = (_score(run, metric, what) for what in ("mean", "std"))
+    return {metric: mean, f"{metric}_std": std} | ends
+
+
+def _p(pair: Pair) -> float:
+    return np.nan if pair.difference is None else pair.difference.p
+
+
+def _pair_row(first: str, second: str, pair: Pair, p: float) -> JsonObject:
+    d = pair.difference
+    numbers = (np.nan,) * 4 if d is None else (d.value, d.low, d.high, d.p)
+    named = dict(zip(("difference", "low", "high", "p"), numbers, strict=True))
+    return {
+        "first": first,
+        "second": second,
+        **named,
+        "p_holm": p,
+        "test": "" if d is None else d.test,
+        "n": np.nan if d is None else d.n,
+        "units": pair.units,
+        "note": pair.why,
+    }
+
+
+def _notes(
+    pairs: Sequence[Pair], numbers: Sequence[tuple[int, int]], names: Sequence[str], tests: int
+) -> list[str]:
+    done = [pair for pair in pairs if pair.difference is not None]
+    hows = dict.fromkeys(
+        f"{pair.difference.test} of {pair.difference.n} {pair.units}"
+        for pair in done
+        if pair.difference is not None
+    )
+    notes = [f"tested by {', '.join(hows)}"] if hows else []
+    if tests > 1:
+        notes.append(f"p after Holm for {tests} pairs; each interval is of its difference alone")
+    if hows:
+        notes.append(f"p of {LEVEL:g} or more does not show that two are equal")
+    differing: dict[str, list[str]] = {}
+    for pair, (i, j) in zip(pairs, numbers, strict=True):
+        if pair.why and pair.difference is not None:
+            differing.setdefault(pair.why, []).append(f"{names[i]} and {names[j]}")
+    return notes + [_differs(why, who) for why, who in differing.items()]
+
+
+def _differs(why: str, who: list[str]) -> str:
+    more = f" and {len(who) - 1} other pairs" if len(who) > 1 else ""
+    return f"{who[0]}{more}: {why}"

@@ -1,0 +1,155 @@
+"""A finished run as a comparison needs it: its record, and what it said of each tested row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from featx.artifact import read_images
+from featx.errors import ModelFileError, SchemaVersionError, UsageError
+from featx.metrics import METRICS, Metric, Outcome
+from featx.result import PREDICTIONS_FILE, SCHEMA_VERSION, FitResult
+from featx.runs import RESULT_FILE, find_run
+from featx.scores import outcome_of
+
+if TYPE_CHECKING:
+    from featx._types import Array, Float64s, Ints, JsonObject, PathLike
+
+KEY = ["path", "item"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    record
+        What ``result.json`` holds.
+    predictions
+        One row for each time that a row was tested: ``path``, ``item``, ``group`` where rows belong
+        together, ``target``, ``prediction``, ``fold``, scores; all but ``fold`` as text.
+    images
+        Digests of the images of its data; empty where that is not known.
+    extract_s
+        Seconds of the pass that computed its vectors; None where that is not known.
+    """
+
+    record: JsonObject
+    predictions: pd.DataFrame
+    images: frozenset[bytes] = frozenset()
+    extract_s: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the run; empty where it was not written."""
+        return str(self.record["name"])
+
+    @property
+    def what(self) -> tuple[str, str]:
+        """Target and task."""
+        return str(self.record["target"]), str(self.record["task"])
+
+    @property
+    def n_train(self) -> Ints:
+        """(J,) training rows of each split."""
+        return np.array([fold["n_train"] for fold in self.record["folds"]], dtype=np.int64)
+
+    @property
+    def n_test(self) -> Ints:
+        """(J,) test rows of each split."""
+        return np.array([fold["n_test"] for fold in self.record["folds"]], dtype=np.int64)
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The first test of each row, with path and item as its index."""
+        return self.predictions.drop_duplicates(KEY).set_index(KEY)
+
+    def values(self, metric: str) -> Float64s:
+        """Give (J,) values of a metric, NaN where it is undefined."""
+        found = [fold["metrics"].get(metric) for fold in self.record["folds"]]
+        return np.array([np.nan if v is None else v for v in found], dtype=np.float64)
+
+    def targets(self, rows: pd.DataFrame) -> Array:
+        """Give the target of some rows: text, or numbers for a regression."""
+        values = rows["target"].to_numpy(dtype=object)
+        return values.astype(np.float64) if self.what[1] == "regression" else values
+
+    def outcome(self, rows: pd.DataFrame) -> Outcome:
+        """Give what was true and what was said of some rows."""
+        y, said = (rows[name].to_numpy(dtype=object) for name in ("target", "prediction"))
+        if self.what[1] == "regression":
+            return Outcome(y.astype(np.float64), said.astype(np.float64))
+        classes = np.array([str(row["class"]) for row in self.record["classes"]], dtype=object)
+        columns = [name for name in rows if str(name).startswith(("score_", "probability_"))]
+        scores = rows[columns].to_numpy(dtype=object).astype(np.float64)
+        return outcome_of(y, said, scores, classes)
+
+
+def read_run(what: FitResult | PathLike, out: PathLike = "runs") -> Run:
+    """Read a run from its folder, its name in ``out``, or what `featx.fit` gave.
+
+    Raises
+    ------
+    NotFoundError, UnknownNameError
+        If there is none.
+    ModelFileError
+        If its files cannot be read.
+    SchemaVersionError
+        If a newer featx wrote them.
+    """
+    if isinstance(what, FitResult):
+        images = frozenset() if what.path is None else frozenset(read_images(what.path))
+        return Run(what.record, _as_text(what.predictions), images)
+    if not isinstance(what, str | Path):
+        raise UsageError(
+            f"a run of type {type(what).__name__}; expected its folder, its name, or what "
+            "featx.fit gave"
+        )
+    folder = find_run(what, out)
+    try:
+        record = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+        newer = record["schema"] > SCHEMA_VERSION
+        table = pd.read_csv(folder / PREDICTIONS_FILE, dtype=str, keep_default_na=False)
+        images = frozenset(read_images(folder))
+        run = Run(record, _as_text(table), images)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(
+            f"{folder} holds no run that can be read ({type(error).__name__}: {error}); "
+            "`featx runs` lists those there are, `featx fit` makes one"
+        ) from error
+    if newer:
+        raise SchemaVersionError(
+            f"{folder} was written by a newer featx (schema {record['schema']}, this one knows "
+            f"{SCHEMA_VERSION}): upgrade featx"
+        )
+    return run
+
+
+def _as_text(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Give predictions as `Run` holds them, wherever they come from."""
+    table = predictions.astype(str)
+    if "item" not in table:
+        table["item"] = "0"
+    return table.assign(fold=table["fold"].astype(np.int64))
+
+
+def known_metric(name: str, task: str) -> Metric:
+    """Give a metric of featx by its name.
+
+    Raises
+    ------
+    UsageError
+        If there is no such metric of the task: it has no direction here.
+    """
+    for metric in METRICS[task]:
+        if metric.name == name:
+            return metric
+    names = ", ".join(metric.name for metric in METRICS[task])
+    raise UsageError(f"metric {name!r} is none of a {task}; expected one of {names}")
