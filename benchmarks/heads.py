@@ -3,7 +3,7 @@
     python benchmarks/heads.py svm FEATURES.npy LABELS.npy      (5 folds x 7 values of C)
     python benchmarks/heads.py ridge FEATURES.npy TARGET.npy    (5 folds x 13 alphas)
     python benchmarks/heads.py svr FEATURES.npy TARGET.npy      (5 folds x 7 values of C)
-    python benchmarks/heads.py wide                             (2,500 x 100,352, 25 classes, made up)
+    python benchmarks/heads.py wide              (made up: 2,500 x 100,352, 25 classes)
 
 FEATURES is an (n, d) array, as ``np.save`` writes ``featx.load(...).raw``. Each row of the table is
 a process of its own, one after the other, in rounds (``--rounds``): its time begins when the array
@@ -75,18 +75,13 @@ def featx_ridge(X: np.ndarray, y: np.ndarray) -> Any:
 
 
 def _featx(X: np.ndarray, y: np.ndarray, head: str, grid: dict[str, list[float]]) -> Any:
-    from featx.evaluate import Spec, grid_scores
+    from featx.evaluate import Source, Spec, grid_scores
+    from featx.gram import ArrayVectors, Gram
 
-    values = grid_scores(X, y, Spec(head=head, grid=grid), gram=_kept()).values
+    kept = os.environ.get("BENCH_GRAM")  # where this row may use what a row before it kept
+    given = X if kept is None else [Source(ArrayVectors(X), lambda: Gram(np.load(kept), False))]
+    values = grid_scores(given, y, Spec(head=head, grid=grid)).values
     return -values if y.dtype.kind == "f" else values  # an error counts downwards, as elsewhere
-
-
-def _kept() -> Callable[[], Any] | None:
-    """Give what loads the Gram matrix that a row before has kept, if this row may use it."""
-    from featx.gram import Gram
-
-    file = os.environ.get("BENCH_GRAM")
-    return None if file is None else lambda: Gram(np.load(file), exact=False)
 
 
 def sklearn_svm(X: np.ndarray, y: np.ndarray) -> Any:

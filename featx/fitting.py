@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from featx._types import Silent
 from featx.doubts import cosines_of, find_doubts, read_twins
 from featx.errors import HeadTaskError, TargetError, UsageError
-from featx.evaluate import Spec, evaluate
+from featx.evaluate import Source, Spec, evaluate
 from featx.features import Features, load
 from featx.gram import StoreVectors, stored_gram
 from featx.heads import check_head, head_for, parse_grid, parse_params, read_target, task_of
@@ -246,10 +246,9 @@ def _evaluation(
     products: _Products, problem: Problem, spec: Spec, n_jobs: int | None, progress: Progress
 ) -> Evaluation:
     return evaluate(
-        products.vectors,
+        [Source(products.vectors, products)],
         problem.y,
         spec,
-        gram=products,
         groups=problem.groups,
         split=problem.sides,
         group_name=problem.group or "image",

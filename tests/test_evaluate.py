@@ -95,7 +95,7 @@ def test_a_split_column_scores_its_test_rows_once(X, y):
     split = np.array((["train"] * 4 + ["val"] + ["test"]) * 12)
     found = evaluate(X, y, Spec(grid={"C": [1e-3, 1e-2]}), split=split, split_name="part")
     assert len(found.folds) == 1
-    assert found.n_train == found.folds[0].n_train == 60
+    assert found.n_train == len(found.folds[0].train) == 60
     assert np.array_equal(found.fold >= 0, split == "test")
     assert [p is None for p in found.prediction] == (split != "test").tolist()
     assert np.isnan(found.scores[split != "test"]).all()

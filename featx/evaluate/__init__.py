@@ -2,6 +2,7 @@
 
 from featx.evaluate.result import Candidate, Evaluation, FoldResult, Params, Scale, Spec, Task
 from featx.evaluate.run import GridScores, evaluate, grid_scores
+from featx.evaluate.space import Source
 
 __all__ = [
     "Candidate",
@@ -10,6 +11,7 @@ __all__ = [
     "GridScores",
     "Params",
     "Scale",
+    "Source",
     "Spec",
     "Task",
     "evaluate",

@@ -21,6 +21,7 @@ from featx.errors import UsageError
 if TYPE_CHECKING:
     from featx.evaluate.result import Params
     from featx.evaluate.solve import Solver
+    from featx.evaluate.space import Products
     from featx.solvers import Solution
 
 
@@ -40,8 +41,8 @@ class Path:
     solve: Callable[[Array, Array, Any, Sequence[float], int], list[Solution]]
 
 
-def solve(solver: Solver, K: Array, y: Array, candidates: Sequence[Params]) -> list[Solution]:
-    """Fit every candidate on training rows with inner products ``K`` (m, m).
+def solve(solver: Solver, at: Products, y: Array, candidates: Sequence[Params]) -> list[Solution]:
+    """Fit every candidate on the training rows of ``at``.
 
     Parameters
     ----------
@@ -54,6 +55,7 @@ def solve(solver: Solver, K: Array, y: Array, candidates: Sequence[Params]) -> l
         If scikit-learn does not take a parameter.
     """
     path = PATHS[solver.head]
+    K = at.inner if at.exact else at.inner.astype(np.float32)
     found: dict[int, Solution] = {}
     for members, made, strengths in alike(solver, candidates):
         solved = path.solve(K, y, made, strengths, solver.n_classes)

@@ -73,6 +73,7 @@ class Spec:
     quality: bool = False
     lower_is_better: bool = False
     aggregate: Literal["group"] | None = None
+    mix: tuple[str, ...] = ("equal",)
     seed: int = 0
 
 

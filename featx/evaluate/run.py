@@ -13,7 +13,7 @@ would depend on their timing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from threading import Thread
 
@@ -28,8 +28,8 @@ from featx.evaluate.result import Evaluation, Params, Spec
 from featx.evaluate.setup import Setup, read_setup
 from featx.evaluate.shared import can_share, run_shared
 from featx.evaluate.solve import Answer, Job, fit_final, run_job
-from featx.evaluate.space import Space, make_space
-from featx.gram import Gram, Vectors, as_vectors, build_gram
+from featx.evaluate.space import Source, Space, make_space
+from featx.gram import as_vectors, build_gram
 from featx.products import is_exact
 
 _SMALL_WORK = 2e7
@@ -40,11 +40,10 @@ _COMPILED = ("svm", "svr", "ridge", "logreg", "knn")
 
 
 def evaluate(
-    X: Array | Vectors,
+    X: Array | Sequence[Source],
     y: Array,
     spec: Spec | None = None,
     *,
-    gram: Callable[[], Gram] | None = None,
     groups: Array | None = None,
     split: Array | None = None,
     group_name: str = "group",
@@ -58,13 +57,11 @@ def evaluate(
     Parameters
     ----------
     X
-        (n, d) features.
+        (n, d) features, or one or several kinds of them.
     y
         (n,) labels or numbers.
     spec
         What is asked for; None: a linear SVM with defaults.
-    gram
-        Gives the products of all rows where they are at hand; None: they are computed.
     groups
         (n,) rows with the same value stay together in every split.
     split
@@ -86,13 +83,14 @@ def evaluate(
         If the target, the groups or the split column do not allow what was asked for.
     """
     spec, progress = spec or Spec(), progress or Silent()
-    vectors = as_vectors(X)
-    setup = read_setup(vectors.shape[0], y, spec, groups, split, group_name, split_name)
-    small = _is_small(vectors, setup)
+    sources = _sources(X, progress)
+    n = sources[0].vectors.shape[0]
+    setup = read_setup(n, len(sources), y, spec, groups, split, group_name, split_name)
+    small = _is_small(sources, setup)
     jobs = _jobs(n_jobs, small)
     with threadpool_limits(limits=1 if small else None):
         times = [time.perf_counter()]
-        space = _space(vectors, setup, gram, progress)
+        space = _space(sources, setup)
         return _evaluate(space, setup, final, jobs, progress, times)
 
 
@@ -121,22 +119,22 @@ class GridScores:
 
 
 def grid_scores(
-    X: Array | Vectors,
+    X: Array | Sequence[Source],
     y: Array,
     spec: Spec,
     *,
-    gram: Callable[[], Gram] | None = None,
     n_jobs: int | None = None,
 ) -> GridScores:
     """Give what scikit-learn's GridSearchCV does in its folds, without an estimate.
 
     Parameters and errors are those of `evaluate`.
     """
-    vectors = as_vectors(X)
-    setup = read_setup(vectors.shape[0], y, spec, None, None, "group", "split")
-    space = _space(vectors, setup, gram, Silent())
+    sources = _sources(X, Silent())
+    n = sources[0].vectors.shape[0]
+    setup = read_setup(n, len(sources), y, spec, None, None, "group", "split")
+    space = _space(sources, setup)
     jobs = [Job(fold.train, fold.test, setup.params) for fold in setup.plan.folds]
-    table = _run(space, setup, jobs, _jobs(n_jobs, _is_small(vectors, setup)), Silent())
+    table = _run(space, setup, jobs, _jobs(n_jobs, _is_small(sources, setup)), Silent())
     return GridScores(setup.params, _values(table), _met(table))
 
 
@@ -144,14 +142,18 @@ def _jobs(n_jobs: int | None, small: bool) -> int:
     return 1 if small and n_jobs in (None, -1) else int(effective_n_jobs(n_jobs or -1))
 
 
-def _space(
-    vectors: Vectors, setup: Setup, gram: Callable[[], Gram] | None, progress: Progress
-) -> Space:
+def _sources(X: Array | Sequence[Source], progress: Progress) -> Sequence[Source]:
+    """Take an array as the only kind of features."""
+    if not isinstance(X, np.ndarray):
+        return X
+    vectors = as_vectors(X)
+    return [Source(vectors, lambda: build_gram(vectors, progress=progress))]
+
+
+def _space(sources: Sequence[Source], setup: Setup) -> Space:
     """Prepare the rows, and what they will be fitted with at the same time."""
-    compiling = _compile_ahead(vectors, setup)
-    given = gram or (lambda: build_gram(vectors, progress=progress))
-    network = setup.head.name == "mlp"
-    space = make_space(vectors, setup.spec.scale, given, few_features=network)
+    compiling = _compile_ahead(sources, setup)
+    space = make_space(sources, setup.spec.scale, few_features=setup.head.name == "mlp")
     compiling.join()
     return space
 
@@ -176,15 +178,16 @@ def _evaluate(
     return replace(evaluation, seconds=seconds)
 
 
-def _compile_ahead(vectors: Vectors, setup: Setup) -> Thread:
+def _compile_ahead(sources: Sequence[Source], setup: Setup) -> Thread:
     """Import and compile what will be needed while the inner products are made."""
+    shapes = [source.vectors.shape for source in sources]
+    exact = all(is_exact(n, n, d) for n, d in shapes)
 
     def prepare() -> None:
         if setup.head.name in ("svm", "svr"):
             from featx.solvers.dual import prepare
 
-            n, d = vectors.shape
-            prepare(np.float64 if is_exact(n, n, d) else np.float32)
+            prepare(np.float64 if exact else np.float32)
 
     thread = Thread(target=prepare, name="featx-compile", daemon=True)
     thread.start()
@@ -247,8 +250,9 @@ def _run(
     return answers
 
 
-def _is_small(vectors: Vectors, setup: Setup) -> bool:
+def _is_small(sources: Sequence[Source], setup: Setup) -> bool:
     """Say whether one process on one thread is done before others would have started."""
-    n, d = vectors.shape
+    n = sources[0].vectors.shape[0]
+    d = sum(source.vectors.shape[1] for source in sources)
     fits = sum(1 + len(fold.inner) for fold in setup.plan.folds) * len(setup.params)
     return bool(n * min(n, d) * fits < _SMALL_WORK)

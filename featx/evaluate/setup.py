@@ -12,6 +12,7 @@ from featx._types import Array
 from featx.errors import TargetError, UsageError
 from featx.evaluate.criterion import read_criterion
 from featx.evaluate.groups import check_aggregate
+from featx.evaluate.mixes import read_mixes
 from featx.evaluate.result import Params, Spec
 from featx.evaluate.solve import Solver
 from featx.folds import Plan, Rows, make_plan
@@ -52,6 +53,7 @@ class Setup:
 
 def read_setup(
     n: int,
+    n_blocks: int,
     y: Array,
     spec: Spec,
     groups: Array | None,
@@ -64,9 +66,11 @@ def read_setup(
     _check_lengths(n, target.values, groups, split)
     head = head_for(spec.head, target.task)
     rows = _rows(target, groups, group_name)
+    if n_blocks > 1 and head.name == "knn":
+        raise UsageError("knn keeps features of one kind; give one of --features, or another head")
     check_aggregate(spec.aggregate, rows)
     _check_numbers(spec, target)
-    grid = _grid(head, spec)
+    grid, mixes = _grid(head, spec), read_mixes(spec.mix, n_blocks)
     plan = make_plan(
         rows,
         cv=spec.cv,
@@ -75,19 +79,24 @@ def read_setup(
         split=split,
         split_name=split_name,
         train_per_class=spec.train_per_class,
-        search=len(candidates(grid)) > 1,
+        search=len(candidates(grid)) * len(mixes) > 1,
         seed=spec.seed,
     )
     grid = _fitting_neighbours(grid, spec, plan)
+    one = {**spec.fixed, **candidates(grid)[0]}
+    probabilities = hasattr(head.make(target.task, one, spec.class_weight), "predict_proba")
+    if len(mixes) > 1:
+        grid = {"mix": tuple(mixes), **grid}
     params = tuple({**spec.fixed, **candidate} for candidate in candidates(grid))
-    probabilities = hasattr(head.make(target.task, params[0], spec.class_weight), "predict_proba")
     ordered = target.classes is not None and target.classes.dtype.kind in "iu"
     metrics = metrics_for(
         target.task, ordered=ordered, probabilities=probabilities, quality=spec.quality
     )
     criterion = read_criterion(spec.scoring, target.task, metrics)
     n_classes = 0 if target.classes is None else len(target.classes)
-    solver = Solver(head.name, target.task, spec.class_weight, spec.seed, criterion, n_classes)
+    solver = Solver(
+        head.name, target.task, spec.class_weight, spec.seed, criterion, n_classes, mixes
+    )
     return Setup(spec, head, target, rows, plan, grid, params, metrics, solver, probabilities)
 
 

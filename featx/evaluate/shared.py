@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 def can_share(space: Space, jobs: Sequence[Job], solver: Solver) -> bool:
     """Say whether the splits are those of one ridge, most of whose rows each training set has."""
-    if solver.head != "ridge" or space.gram is None or solver.class_weight is not None:
+    gram = space.blocks[0].gram
+    fused = len(space.blocks) > 1
+    if solver.head != "ridge" or fused or gram is None or solver.class_weight is not None:
         return False
-    n = len(space.gram)
+    n = len(gram)
     return bool(jobs) and all(2 * len(job.train) >= n for job in jobs)
 
 
@@ -30,7 +32,8 @@ def run_shared(
     """Give what `featx.evaluate.solve.run_job` gives for each of ``jobs``, of equal candidates."""
     from featx.solvers.left_out import left_out
 
-    K = np.asarray(space.gram and space.gram.values)
+    gram = space.blocks[0].gram
+    K = np.asarray(gram and gram.values)
     Y, params = targets(values, solver.n_classes), jobs[0].params
     sets = [(np.setdiff1d(np.arange(len(K)), job.train), job.test) for job in jobs]
     table: list[list[Answer]] = [[None] * len(params) for _ in jobs]  # type: ignore[list-item]

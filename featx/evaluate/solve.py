@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgWarning
 from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from sklearn.metrics import get_scorer
 from sklearn.pipeline import make_pipeline
@@ -21,7 +23,10 @@ from featx.evaluate.axes import Centred, principal_axes
 from featx.evaluate.dual import PATHS, finish, say, solve
 from featx.evaluate.result import Params
 from featx.evaluate.space import (
+    Block,
+    Products,
     Space,
+    fuse,
     lift_weights,
     scaled_features,
     split_features,
@@ -43,7 +48,16 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Solver:
-    """What every fit of a run has in common; ``n_classes`` is 0 for a regression."""
+    """What every fit of a run has in common.
+
+    Attributes
+    ----------
+    n_classes
+        0 for a regression.
+    mixes
+        Name to the weights of the blocks of features; a candidate's ``mix`` is such a name, and
+        with a single one no candidate has any.
+    """
 
     head: str
     task: str
@@ -51,10 +65,16 @@ class Solver:
     seed: int
     criterion: Criterion
     n_classes: int
+    mixes: Mapping[str, tuple[float, ...]]
 
     def make(self, params: Params) -> Any:
         """Give an unfitted estimator."""
-        return HEADS[self.head].make(self.task, params, self.class_weight, self.seed)
+        own = {name: value for name, value in params.items() if name != "mix"}
+        return HEADS[self.head].make(self.task, own, self.class_weight, self.seed)
+
+    def weights(self, mix: str | None) -> tuple[float, ...]:
+        """Give the weights of the blocks."""
+        return next(iter(self.mixes.values())) if mix is None else self.mixes[mix]
 
 
 @dataclass(frozen=True)
@@ -96,19 +116,34 @@ def run_job(space: Space, values: Array, job: Job, solver: Solver) -> list[Answe
             centred = Centred.of(Z)
             Z, T = centred.apply(Z), centred.apply(T)
         return _fit_all(Z, T, values, job, solver)
-    at = split_products(space, job.train, job.test)
-    if solver.head in PATHS:
-        K = at.inner if at.exact else at.inner.astype(np.float32)
-        solutions = solve(solver, K, values[job.train], job.params)
-        y = values[job.test]
-        return [
-            answer(solver, s.decide(at.cross), y, converged=s.converged, reached=s.reached)
-            for s in solutions
-        ]
+    blocks = split_products(space, job.train, job.test)
+    found: dict[int, Answer] = {}
+    for mix, members in _by_mix(job.params).items():
+        at = fuse(blocks, solver.weights(mix))
+        part = replace(job, params=[job.params[i] for i in members])
+        found |= dict(zip(members, _on_products(at, values, part, solver), strict=True))
+    return [found[i] for i in range(len(job.params))]
+
+
+def _by_mix(candidates: Sequence[Params]) -> dict[str | None, list[int]]:
+    """Group the numbers of candidates by how they weight the blocks."""
+    groups: dict[str | None, list[int]] = {}
+    for i, params in enumerate(candidates):
+        groups.setdefault(params.get("mix"), []).append(i)
+    return groups
+
+
+def _on_products(at: Products, values: Array, job: Job, solver: Solver) -> list[Answer]:
     if solver.head == "knn":
         return _neighbours(at.inner, at.cross, at.square, values, job, solver)
-    axes = principal_axes(at.inner, at.cross)
-    return _fit_all(axes.Z, axes.T, values, job, solver)
+    if solver.head not in PATHS:
+        axes = principal_axes(at.inner, at.cross)
+        return _fit_all(axes.Z, axes.T, values, job, solver)
+    y = values[job.test]
+    return [
+        answer(solver, s.decide(at.cross), y, converged=s.converged, reached=s.reached)
+        for s in solve(solver, at, values[job.train], job.params)
+    ]
 
 
 def answer(
@@ -256,17 +291,16 @@ def fit_final(
         estimator, converged = fit_quietly(solver.make(params), X, y, params)
     else:
         estimator, converged = _fit_network(space, y, rows, params, solver)
-    estimator.n_features_in_ = space.vectors.shape[1]
+    estimator.n_features_in_ = space.dim
     return _with_scaler(estimator, space, rows), converged
 
 
 def _fit_path(
     space: Space, values: Array, classes: Array | None, rows: Ints, params: Params, solver: Solver
 ) -> tuple[Any, bool]:
-    at = split_products(space, rows, rows[:0])
-    K = at.inner if at.exact else at.inner.astype(np.float32)
-    [solution] = solve(solver, K, values[rows], [params])
-    coef = lift_weights(space, rows, solution.beta)
+    at = fuse(split_products(space, rows, rows[:0]), solver.weights(params.get("mix")))
+    [solution] = solve(solver, at, values[rows], [params])
+    coef = lift_weights(space, rows, solution.beta, at.factors)
     return finish(solver.make(params), coef, solution, classes), solution.converged
 
 
@@ -294,19 +328,31 @@ def _fit_network(
     space: Space, y: Array, rows: Ints, params: Params, solver: Solver
 ) -> tuple[Any, bool]:
     """Fit on principal axes."""
-    at = split_products(space, rows, rows[:0])
+    at = fuse(split_products(space, rows, rows[:0]), solver.weights(params.get("mix")))
     axes = principal_axes(at.inner, at.cross)
     estimator, converged = fit_quietly(solver.make(params), axes.Z, y, params)
     beta, offset = axes.lift(np.asarray(estimator.coefs_[0], dtype=np.float64))
-    return _folded(estimator, lift_weights(space, rows, beta).T, offset), converged
+    return _folded(estimator, lift_weights(space, rows, beta, at.factors).T, offset), converged
 
 
 def _with_scaler(estimator: Any, space: Space, rows: Ints) -> Any:
-    """Put the scaler before the estimator."""
+    """Put the scaler before the estimator; of several blocks each has its own."""
     if space.scale == "none":
         return estimator
-    if space.scale == "l2":
-        scaler = Normalizer().fit(np.zeros((1, space.vectors.shape[1])))
-    else:
-        scaler = fit_scaler(space.vectors, rows)
-    return make_pipeline(scaler, estimator)
+    stops = np.cumsum([0, *(block.vectors.shape[1] for block in space.blocks)]).tolist()
+    scalers = [_scaler(block, space.scale, rows) for block in space.blocks]
+    if len(scalers) == 1:
+        return make_pipeline(scalers[0], estimator)
+    spans = [slice(*ends) for ends in pairwise(stops)]
+    names = [f"features{i + 1}" for i in range(len(scalers))]
+    each = ColumnTransformer(list(zip(names, scalers, spans, strict=True)))
+    each.fit(np.zeros((1, stops[-1])))
+    for name, scaler in zip(names, scalers, strict=True):
+        vars(each.named_transformers_[name]).update(vars(scaler))
+    return make_pipeline(each, estimator)
+
+
+def _scaler(block: Block, scale: str, rows: Ints) -> Any:
+    if scale == "l2":
+        return Normalizer().fit(np.zeros((1, block.vectors.shape[1])))
+    return fit_scaler(block.vectors, rows)

@@ -4,11 +4,16 @@ A head with an L2 penalty, or one that sees distances, needs nothing but the inn
 rows. They are taken of all rows once, where the scaling allows it: each row to unit length is done
 on them; features scaled by what the training rows of a split say have products of their own. Where
 rows are many and features few, the features themselves are less work.
+
+Several kinds of features, *blocks*, are fused by adding their products: this is the head on all
+features side by side, each block multiplied by the root of ``weight / variance``, where the
+variance is that of the block's training rows around their mean, summed over its features
+(Goenen and Alpaydin 2011, *Multiple kernel learning algorithms*: a sum with fixed weights).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +42,16 @@ _HELD_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
-class Space:
-    """Rows as a head can be fitted on them.
+class Source:
+    """One kind of features, and where the products of all their rows come from."""
+
+    vectors: Vectors
+    gram: Callable[[], Gram]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One kind of features.
 
     Attributes
     ----------
@@ -48,20 +61,39 @@ class Space:
         Of the scaled rows; None where it depends on the split, or features are used.
     lengths
         (n,) what each row was divided by; None where it was not.
-    X
-        (n, d) float64 features, scaled but for ``standard``; None where products are used.
     """
 
-    scale: Scale
     vectors: Vectors
     gram: Gram | None = None
     lengths: Float64s | None = None
+
+
+@dataclass(frozen=True)
+class Space:
+    """Rows as a head can be fitted on them.
+
+    Attributes
+    ----------
+    blocks
+        Several where features are fused.
+    X
+        (n, d) float64 features of the only block, scaled but for ``standard``; None where
+        products are used.
+    """
+
+    scale: Scale
+    blocks: tuple[Block, ...]
     X: Float64s | None = None
 
     @property
     def on_products(self) -> bool:
         """Whether heads are fitted on inner products."""
         return self.X is None
+
+    @property
+    def dim(self) -> int:
+        """Features of all blocks."""
+        return sum(block.vectors.shape[1] for block in self.blocks)
 
 
 @dataclass(frozen=True)
@@ -74,23 +106,22 @@ class Products:
         (t,) of each test row with itself.
     exact
         As `Gram.exact`.
+    factors
+        One a block: what its products were multiplied by.
     """
 
     inner: Float64s
     cross: Float64s
     square: Float64s
     exact: bool
+    factors: tuple[float, ...] = (1.0,)
 
 
-def make_space(
-    vectors: Vectors, scale: Scale, gram: Callable[[], Gram], *, few_features: bool
-) -> Space:
+def make_space(sources: Sequence[Source], scale: Scale, *, few_features: bool) -> Space:
     """Prepare the rows for any number of splits.
 
     Parameters
     ----------
-    gram
-        Gives the products of the unscaled rows.
     few_features
         Whether the head takes the features themselves where they are fewer than the rows.
 
@@ -101,32 +132,69 @@ def make_space(
     """
     if scale not in ("none", "l2", "standard"):
         raise UsageError(f"scale is {scale!r}; expected none, l2 or standard")
+    vectors = sources[0].vectors
     n, d = vectors.shape
-    if d <= n and (few_features or n > PRODUCT_ROWS):
+    if len(sources) == 1 and d <= n and (few_features or n > PRODUCT_ROWS):
         X = single(vectors.read(np.arange(n))).astype(np.float64)
-        return Space(scale, vectors, X=Normalizer(copy=False).transform(X) if scale == "l2" else X)
+        X = Normalizer(copy=False).transform(X) if scale == "l2" else X
+        return Space(scale, (Block(vectors),), X)
+    return Space(scale, tuple(_block(source, scale) for source in sources))
+
+
+def _block(source: Source, scale: Scale) -> Block:
+    vectors = source.vectors
+    n, d = vectors.shape
     if scale == "standard":
-        small = n * d * vectors.dtype.itemsize <= _HELD_BYTES
-        held = ArrayVectors(vectors.read(np.arange(n))) if small else vectors
-        return Space(scale, held)
-    G = gram()
+        held = n * d * vectors.dtype.itemsize <= _HELD_BYTES
+        return Block(ArrayVectors(vectors.read(np.arange(n))) if held else vectors)
+    G = source.gram()
     if scale == "none":
-        return Space(scale, vectors, G)
+        return Block(vectors, G)
     square = np.diag(G.values)
     lengths = np.where(square == 0, 1.0, np.sqrt(square))
-    return Space(scale, vectors, Gram(unit_gram(G.values), G.exact), lengths)
+    return Block(vectors, Gram(unit_gram(G.values), G.exact), lengths)
 
 
-def split_products(space: Space, train: Ints, test: Ints) -> Products:
-    """Give the inner products of a split; nothing but its training rows decides the scaling."""
-    G, rows, m = space.gram, np.concatenate([train, test]), len(train)
+def split_products(space: Space, train: Ints, test: Ints) -> list[Products]:
+    """Give the products of a split, one a block; its training rows alone decide the scaling."""
+    return [_products(block, train, test) for block in space.blocks]
+
+
+def _products(block: Block, train: Ints, test: Ints) -> Products:
+    G, rows, m = block.gram, np.concatenate([train, test]), len(train)
     if G is None:
-        G = build_gram(SomeVectors(_scaled(space, train), rows))
+        G = build_gram(SomeVectors(_scaled(block, train), rows))
         train, test = np.arange(m), np.arange(m, len(rows))
     values = G.values
     return Products(
         values[np.ix_(train, train)], values[np.ix_(train, test)], values[test, test], G.exact
     )
+
+
+def fuse(blocks: Sequence[Products], weights: Sequence[float]) -> Products:
+    """Add the products of several blocks, each divided by its variance; one block stays as it is.
+
+    Raises
+    ------
+    UsageError
+        If a block's training rows are all the same.
+    """
+    if len(blocks) == 1:
+        return blocks[0]
+    factors = []
+    for number, (block, weight) in enumerate(zip(blocks, weights, strict=True)):
+        variance = float(np.diag(block.inner).mean() - block.inner.mean())
+        if variance <= 0:
+            raise UsageError(f"the features number {number + 1} are constant: leave them out")
+        factors.append(weight / variance)
+    used = [(f, block) for f, block in zip(factors, blocks, strict=True) if f > 0]
+
+    def total(name: str) -> Float64s:
+        out: Float64s = sum(f * getattr(block, name) for f, block in used)
+        return out
+
+    exact = all(block.exact for _, block in used)
+    return Products(total("inner"), total("cross"), total("square"), exact, tuple(factors))
 
 
 def split_features(space: Space, train: Ints, test: Ints) -> tuple[Float64s, Float64s]:
@@ -139,23 +207,35 @@ def split_features(space: Space, train: Ints, test: Ints) -> tuple[Float64s, Flo
     return Z, T
 
 
-def _scaled(space: Space, train: Ints) -> ScaledVectors:
-    scaler = fit_scaler(space.vectors, train)
-    return ScaledVectors(space.vectors, scaler.mean_, scaler.scale_)
+def _scaled(block: Block, train: Ints) -> ScaledVectors:
+    scaler = fit_scaler(block.vectors, train)
+    return ScaledVectors(block.vectors, scaler.mean_, scaler.scale_)
 
 
-def lift_weights(space: Space, rows: Ints, beta: Float64s) -> Float64s:
-    """Give ``beta X[rows]`` (k, d): weights of the scaled features."""
+def lift_weights(space: Space, rows: Ints, beta: Float64s, factors: Sequence[float]) -> Float64s:
+    """Give weights (k, d) of the scaled features, all blocks side by side.
+
+    Parameters
+    ----------
+    beta
+        (k, m) weights of ``rows``, on products that were multiplied by ``factors``.
+    """
+    blocks = zip(space.blocks, factors, strict=True)
+    return np.hstack([factor * _lift(space, block, rows, beta) for block, factor in blocks])
+
+
+def _lift(space: Space, block: Block, rows: Ints, beta: Float64s) -> Float64s:
     if space.scale == "standard":
-        return combine(_scaled(space, rows), rows, beta)
-    if space.lengths is not None:
-        beta = beta / space.lengths[rows]
-    return combine(space.vectors, rows, beta)
+        return combine(_scaled(block, rows), rows, beta)
+    if block.lengths is not None:
+        beta = beta / block.lengths[rows]
+    return combine(block.vectors, rows, beta)
 
 
 def scaled_features(space: Space, rows: Ints) -> Array:
-    """Give the scaled features (m, d) in float32."""
+    """Give the scaled features (m, d) of the only block in float32."""
+    [block] = space.blocks
     if space.scale == "standard":
-        return _scaled(space, rows).read(rows)
-    X = single(space.vectors.read(rows))
+        return _scaled(block, rows).read(rows)
+    X = single(block.vectors.read(rows))
     return Normalizer(copy=False).transform(X) if space.scale == "l2" else X
