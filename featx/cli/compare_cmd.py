@@ -114,6 +114,7 @@ def compare(
         Literal["none", "standard", "l2"] | None,
         typer.Option("--scale", help="Scale each feature, or each row to length 1."),
     ] = None,
+    quality: o.Quality = False,
     missing: Annotated[
         list[str] | None,
         typer.Option("--missing", metavar="VALUES", help="Targets that mean unknown: NA,-1."),
@@ -160,6 +161,7 @@ def compare(
         "repeats": repeats,
         "task": task,
         "scale": scale,
+        "quality": quality or None,
         "missing": names(missing) or None,
         "seed": seed,
         "n_jobs": n_jobs,

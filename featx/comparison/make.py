@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FIT_OPTIONS = (
     *("target", "group", "split", "test_size", "train_per_class", "cv", "repeats", "task"),
-    *("search", "scale", "missing", "seed", "n_jobs"),
+    *("search", "scale", "quality", "missing", "seed", "n_jobs"),
 )
 """Those of `featx.fit` that mean the same to every head."""
 
