@@ -18,9 +18,9 @@ PACKAGE = Path(featx.__file__).parent
 LAYERS = {
     "0 foundations": ["errors _types", "_files _imports"],
     "1 pure values": [
-        "manifest recipe pooling mapping folds targets scoreboard products solvers paired "
-        "twins suspects cautions",
-        "metrics card",
+        "manifest recipe pooling mapping folds targets products solvers paired twins suspects",
+        "scoreboard cautions metrics",
+        "card",
         "scores leaks",
     ],
     "2 adapters": [
