@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
-from sklearn.svm import LinearSVC, LinearSVR
+from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 
 from featx.evaluate import Spec, evaluate
 
@@ -162,6 +162,32 @@ def test_nearest_neighbours(kind, scale, metric):
             assert np.array_equal(*said)
         else:
             assert np.allclose(*said, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", SCALERS)
+@pytest.mark.parametrize("params", [{"C": 5.0}, {"kernel": "poly", "coef0": 1.0}, {"gamma": 1e-3}])
+@pytest.mark.parametrize("kind", ["wide", "tall", "float16"])
+def test_kernel_machines(kind, params, scale):
+    X = features(kind)
+    for y, estimator in [(labels(), SVC(**params)), (amounts(X), SVR(**params))]:
+        found = evaluate(X, y, fixed("rbf", params, scale=scale))
+        truth = literal(estimator, X, y, scale)
+        new = (X[:20] + np.roll(X[20:40], 3, axis=1)).astype(np.float64)
+        for fold in found.folds:
+            part = literal(estimator, X[fold.train], y[fold.train], scale)
+            test = X[fold.test].astype(float)
+            if fold.scores is None:
+                assert np.allclose(fold.prediction, part.predict(test), atol=1e-3)
+            else:
+                assert np.allclose(fold.scores, part.decision_function(test), atol=1e-3)
+        said = found.estimator if scale == "none" else found.estimator[-1]
+        assert type(said) is type(estimator)
+        assert said.support_vectors_.shape[1] == X.shape[1]
+        assert (
+            np.allclose(found.estimator.predict(new), truth.predict(new), atol=1e-3)
+            if (found.task == "regression")
+            else np.array_equal(found.estimator.predict(new), truth.predict(new))
+        )
 
 
 @pytest.mark.parametrize("scale", SCALERS)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.svm import LinearSVC
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC, LinearSVC
 
 from featx.errors import UsageError
 from featx.evaluate import Source, Spec, evaluate
@@ -111,10 +112,28 @@ def test_weights_that_are_none_are_refused(mix):
         evaluate([source(A), source(B)], Y, Spec(mix=(mix,)))
 
 
+@pytest.mark.parametrize("scale", ["none", "l2", "standard"])
+@pytest.mark.parametrize(
+    ("head", "truth"), [("rbf", SVC(C=3)), ("knn", KNeighborsClassifier(4, weights="distance"))]
+)
+def test_heads_that_keep_rows_keep_the_weighted_features(head, truth, scale):
+    params = {"C": 3} if head == "rbf" else {"n_neighbors": 4, "weights": "distance"}
+    spec = Spec(head=head, search=False, fixed=params, mix=("1:0.4",), scale=scale)
+    found = evaluate([source(A), source(B)], Y, spec)
+    X = side_by_side(np.arange(N), (1, 0.4), scale)
+    truth.fit(X, Y)
+    raw = np.hstack([A, B])
+    new = raw[:20] + 0.3 * np.roll(raw[20:40], 3, axis=1)
+    assert found.estimator.predict(raw).tolist() == truth.predict(X).tolist()
+    for fold in found.folds:
+        X = side_by_side(fold.train, (1, 0.4), scale)
+        part = clone(truth).fit(X[fold.train], Y[fold.train])
+        assert fold.prediction.tolist() == part.predict(X[fold.test]).tolist()
+    assert len(found.estimator.predict(new)) == 20
+
+
 def test_what_fusing_does_not_do_is_said():
     with pytest.raises(UsageError, match="one kind"):
         evaluate(A, Y, Spec(mix=("1:1",)))
-    with pytest.raises(UsageError, match="knn keeps"):
-        evaluate([source(A), source(B)], Y, Spec(head="knn"))
     with pytest.raises(UsageError, match="number 2 are constant"):
         evaluate([source(A), source(np.ones((N, 5), np.float32))], Y, Spec())

@@ -52,7 +52,7 @@ def compare(
             "--head",
             metavar="A,B",
             autocompletion=complete.heads,
-            help="... fit each of these heads: svm, svr, ridge, logreg, mlp, knn.",
+            help="... fit each of these heads: svm, svr, ridge, logreg, rbf, mlp, knn.",
         ),
     ] = None,
     metric: Annotated[

@@ -31,7 +31,7 @@ def fit(
             "--head",
             metavar="NAME",
             autocompletion=complete.heads,
-            help="svm, svr, ridge, logreg, mlp or knn.",
+            help="svm, svr, ridge, logreg, rbf, mlp or knn.",
         ),
     ],
     data: o.DataName = None,

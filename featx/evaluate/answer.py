@@ -17,7 +17,7 @@ from featx.scores import Score, score_splits
 
 if TYPE_CHECKING:
     from featx.evaluate.setup import Setup
-    from featx.evaluate.solve import Answer
+    from featx.evaluate.work import Answer
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sklearn.metrics import get_scorer_names
 from featx._types import Float64s
 from featx.errors import UsageError, unknown_name
 from featx.evaluate.result import Params
-from featx.evaluate.solve import Criterion
+from featx.evaluate.work import Criterion
 from featx.metrics import METRICS, Metric, mean_defined
 
 DEFAULT = {"classification": "accuracy", "regression": "rmse"}

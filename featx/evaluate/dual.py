@@ -20,8 +20,8 @@ from featx.errors import UsageError
 
 if TYPE_CHECKING:
     from featx.evaluate.result import Params
-    from featx.evaluate.solve import Solver
     from featx.evaluate.space import Products
+    from featx.evaluate.work import Solver
     from featx.solvers import Solution
 
 

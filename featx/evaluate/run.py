@@ -24,18 +24,20 @@ from threadpoolctl import threadpool_limits
 from featx._types import Array, Float64s, Progress, Silent
 from featx.evaluate.answer import Found, describe
 from featx.evaluate.criterion import best
+from featx.evaluate.final import fit_final
 from featx.evaluate.result import Evaluation, Params, Spec
 from featx.evaluate.setup import Setup, read_setup
 from featx.evaluate.shared import can_share, run_shared
-from featx.evaluate.solve import Answer, Job, fit_final, run_job
+from featx.evaluate.solve import run_job
 from featx.evaluate.space import Source, Space, make_space
+from featx.evaluate.work import Answer, Job
 from featx.gram import as_vectors, build_gram
 from featx.products import is_exact
 
 _SMALL_WORK = 2e7
 """Values read (rows x coordinates x fits) below which more processes or threads do not pay."""
 
-_COMPILED = ("svm", "svr", "ridge", "logreg", "knn")
+_COMPILED = ("svm", "svr", "ridge", "logreg", "rbf", "knn")
 """Heads whose work on inner products lets other threads run."""
 
 
@@ -153,7 +155,8 @@ def _sources(X: Array | Sequence[Source], progress: Progress) -> Sequence[Source
 def _space(sources: Sequence[Source], setup: Setup) -> Space:
     """Prepare the rows, and what they will be fitted with at the same time."""
     compiling = _compile_ahead(sources, setup)
-    space = make_space(sources, setup.spec.scale, few_features=setup.head.name == "mlp")
+    name = setup.head.name
+    space = make_space(sources, setup.spec.scale, few_features=name == "mlp", sums=name == "rbf")
     compiling.join()
     return space
 

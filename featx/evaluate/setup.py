@@ -14,7 +14,7 @@ from featx.evaluate.criterion import read_criterion
 from featx.evaluate.groups import check_aggregate
 from featx.evaluate.mixes import read_mixes
 from featx.evaluate.result import Params, Spec
-from featx.evaluate.solve import Solver
+from featx.evaluate.work import Solver
 from featx.folds import Plan, Rows, make_plan
 from featx.heads import Head, Target, candidates, check_params, head_for, read_target
 from featx.metrics import Metric, metrics_for
@@ -66,8 +66,6 @@ def read_setup(
     _check_lengths(n, target.values, groups, split)
     head = head_for(spec.head, target.task)
     rows = _rows(target, groups, group_name)
-    if n_blocks > 1 and head.name == "knn":
-        raise UsageError("knn keeps features of one kind; give one of --features, or another head")
     check_aggregate(spec.aggregate, rows)
     _check_numbers(spec, target)
     grid, mixes = _grid(head, spec), read_mixes(spec.mix, n_blocks)

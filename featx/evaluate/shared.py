@@ -9,8 +9,9 @@ import numpy as np
 
 from featx._types import Array
 from featx.evaluate.dual import alike, targets
-from featx.evaluate.solve import Answer, Job, Solver, answer
+from featx.evaluate.scoring import answer
 from featx.evaluate.space import Space
+from featx.evaluate.work import Answer, Job, Solver
 
 if TYPE_CHECKING:
     pass

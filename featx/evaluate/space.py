@@ -31,6 +31,7 @@ from featx.gram import (
     build_gram,
     combine,
     fit_scaler,
+    row_sums,
 )
 from featx.products import single, unit_gram
 
@@ -61,11 +62,14 @@ class Block:
         Of the scaled rows; None where it depends on the split, or features are used.
     lengths
         (n,) what each row was divided by; None where it was not.
+    sums
+        (n,) sum of each scaled row; None where it depends on the split, or is not needed.
     """
 
     vectors: Vectors
     gram: Gram | None = None
     lengths: Float64s | None = None
+    sums: Float64s | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,10 @@ class Products:
         (t,) of each test row with itself.
     exact
         As `Gram.exact`.
+    dim
+        Features.
+    sums
+        (m,) sum of each training row; zeros where it is not needed, or features were centred.
     factors
         One a block: what its products were multiplied by.
     """
@@ -114,16 +122,22 @@ class Products:
     cross: Float64s
     square: Float64s
     exact: bool
+    dim: int
+    sums: Float64s
     factors: tuple[float, ...] = (1.0,)
 
 
-def make_space(sources: Sequence[Source], scale: Scale, *, few_features: bool) -> Space:
+def make_space(
+    sources: Sequence[Source], scale: Scale, *, few_features: bool, sums: bool = False
+) -> Space:
     """Prepare the rows for any number of splits.
 
     Parameters
     ----------
     few_features
         Whether the head takes the features themselves where they are fewer than the rows.
+    sums
+        Whether the sum of each row is needed.
 
     Raises
     ------
@@ -138,21 +152,22 @@ def make_space(sources: Sequence[Source], scale: Scale, *, few_features: bool) -
         X = single(vectors.read(np.arange(n))).astype(np.float64)
         X = Normalizer(copy=False).transform(X) if scale == "l2" else X
         return Space(scale, (Block(vectors),), X)
-    return Space(scale, tuple(_block(source, scale) for source in sources))
+    return Space(scale, tuple(_block(source, scale, sums) for source in sources))
 
 
-def _block(source: Source, scale: Scale) -> Block:
+def _block(source: Source, scale: Scale, sums: bool) -> Block:
     vectors = source.vectors
     n, d = vectors.shape
     if scale == "standard":
         held = n * d * vectors.dtype.itemsize <= _HELD_BYTES
         return Block(ArrayVectors(vectors.read(np.arange(n))) if held else vectors)
-    G = source.gram()
+    G, total = source.gram(), row_sums(vectors) if sums else None
     if scale == "none":
-        return Block(vectors, G)
+        return Block(vectors, G, sums=total)
     square = np.diag(G.values)
     lengths = np.where(square == 0, 1.0, np.sqrt(square))
-    return Block(vectors, Gram(unit_gram(G.values), G.exact), lengths)
+    total = None if total is None else total / lengths
+    return Block(vectors, Gram(unit_gram(G.values), G.exact), lengths, total)
 
 
 def split_products(space: Space, train: Ints, test: Ints) -> list[Products]:
@@ -162,12 +177,18 @@ def split_products(space: Space, train: Ints, test: Ints) -> list[Products]:
 
 def _products(block: Block, train: Ints, test: Ints) -> Products:
     G, rows, m = block.gram, np.concatenate([train, test]), len(train)
+    sums = np.zeros(m) if block.sums is None else block.sums[train]
     if G is None:
         G = build_gram(SomeVectors(_scaled(block, train), rows))
         train, test = np.arange(m), np.arange(m, len(rows))
     values = G.values
     return Products(
-        values[np.ix_(train, train)], values[np.ix_(train, test)], values[test, test], G.exact
+        inner=values[np.ix_(train, train)],
+        cross=values[np.ix_(train, test)],
+        square=values[test, test],
+        exact=G.exact,
+        dim=block.vectors.shape[1],
+        sums=sums,
     )
 
 
@@ -193,8 +214,15 @@ def fuse(blocks: Sequence[Products], weights: Sequence[float]) -> Products:
         out: Float64s = sum(f * getattr(block, name) for f, block in used)
         return out
 
-    exact = all(block.exact for _, block in used)
-    return Products(total("inner"), total("cross"), total("square"), exact, tuple(factors))
+    return Products(
+        inner=total("inner"),
+        cross=total("cross"),
+        square=total("square"),
+        exact=all(block.exact for _, block in used),
+        dim=sum(block.dim for block in blocks),
+        sums=np.asarray(sum(np.sqrt(f) * block.sums for f, block in used)),
+        factors=tuple(factors),
+    )
 
 
 def split_features(space: Space, train: Ints, test: Ints) -> tuple[Float64s, Float64s]:
@@ -232,10 +260,14 @@ def _lift(space: Space, block: Block, rows: Ints, beta: Float64s) -> Float64s:
     return combine(block.vectors, rows, beta)
 
 
-def scaled_features(space: Space, rows: Ints) -> Array:
-    """Give the scaled features (m, d) of the only block in float32."""
-    [block] = space.blocks
-    if space.scale == "standard":
-        return _scaled(block, rows).read(rows)
-    X = single(block.vectors.read(rows))
-    return Normalizer(copy=False).transform(X) if space.scale == "l2" else X
+def scaled_features(space: Space, rows: Ints, factors: Sequence[float]) -> Array:
+    """Give the scaled features (m, d) in float32, all blocks side by side, times their roots."""
+    each = []
+    for block, factor in zip(space.blocks, factors, strict=True):
+        if space.scale == "standard":
+            X = _scaled(block, rows).read(rows)
+        else:
+            X = single(block.vectors.read(rows))
+            X = Normalizer(copy=False).transform(X) if space.scale == "l2" else X
+        each.append(X if factor == 1 else X * np.sqrt(factor))
+    return each[0] if len(each) == 1 else np.hstack(each)

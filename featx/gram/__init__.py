@@ -3,7 +3,15 @@
 from featx.gram.build import Gram, build_gram, cross_gram
 from featx.gram.cached import prune, stored_gram
 from featx.gram.scaled import ScaledVectors, SomeVectors, fit_scaler
-from featx.gram.vectors import ArrayVectors, StoreVectors, Vectors, as_vectors, combine, parts
+from featx.gram.vectors import (
+    ArrayVectors,
+    StoreVectors,
+    Vectors,
+    as_vectors,
+    combine,
+    parts,
+    row_sums,
+)
 
 __all__ = [
     "ArrayVectors",
@@ -19,5 +27,6 @@ __all__ = [
     "fit_scaler",
     "parts",
     "prune",
+    "row_sums",
     "stored_gram",
 ]

@@ -130,3 +130,11 @@ def combine(vectors: Vectors, rows: Ints, c: Float64s) -> Float64s:
             columns = slice(start, start + 2**13)
             out[:, columns] += weights @ single(X[:, columns]).astype(np.float64)
     return out
+
+
+def row_sums(vectors: Vectors) -> Float64s:
+    """Give the sum of each row (n,), in float64."""
+    out = np.zeros(vectors.shape[0])
+    for at, X in parts(vectors):
+        out[at] = single(X).sum(axis=1, dtype=np.float64)
+    return out

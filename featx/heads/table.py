@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.svm import LinearSVC, LinearSVR
+from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 
 from featx._types import Array, Float64s
 from featx.errors import HeadTaskError, UsageError, unknown_name
@@ -48,9 +48,6 @@ class Head:
         Whether class weights can be given.
     seeded
         Whether the fit draws random numbers.
-    coordinates
-        ``"span"``: sees inner products with training rows only. ``"distance"``: also what lies
-        outside their span. ``"axes"``: depends on the axes; gets the principal ones.
     warm
         Whether a candidate starts from the coefficients of the one before it: the answer is the
         same to the solver's tolerance.
@@ -64,7 +61,6 @@ class Head:
     fixed: Mapping[str, Any]
     weighted: bool
     seeded: bool
-    coordinates: str = "span"
     warm: bool = False
 
     @property
@@ -92,7 +88,10 @@ class Head:
             options["class_weight"] = class_weight
         if self.seeded:
             options["random_state"] = seed
-        return self.estimators[task](**options)
+        try:
+            return self.estimators[task](**options)
+        except TypeError as error:
+            raise UsageError(f"{self.name} for {task}: {error}") from error
 
 
 def _decades(low: int, high: int) -> tuple[float, ...]:
@@ -142,6 +141,16 @@ _HEADS = (
         warm=True,
     ),
     Head(
+        "rbf",
+        "support vector machine with a kernel (SVC, SVR); keeps its support vectors",
+        {"classification": SVC, "regression": SVR},
+        {"C": (1.0, 10.0, 100.0)},
+        ("C", "kernel", "gamma", "degree", "coef0", "epsilon", "tol", "max_iter"),
+        {},
+        weighted=True,
+        seeded=False,
+    ),
+    Head(
         "mlp",
         "network with a hidden layer (MLPClassifier, MLPRegressor), gives probabilities",
         {"classification": MLPClassifier, "regression": MLPRegressor},
@@ -160,7 +169,6 @@ _HEADS = (
         {"max_iter": 500},
         weighted=False,
         seeded=True,
-        coordinates="axes",
     ),
     Head(
         "knn",
@@ -171,7 +179,6 @@ _HEADS = (
         {"algorithm": "brute"},
         weighted=False,
         seeded=False,
-        coordinates="distance",
     ),
 )
 HEADS: dict[str, Head] = {head.name: head for head in _HEADS}
