@@ -67,7 +67,7 @@ def fit(
     features
         What `featx.load` gives, or the name of a store; None for the last extraction's.
     head
-        ``svm``, ``svr``, ``ridge``, ``logreg``, ``mlp`` or ``knn``.
+        ``svm``, ``svr``, ``ridge``, ``logreg``, ``rbf``, ``mlp`` or ``knn``.
     data
         Name of the data set, where ``features`` is a name or None; None for the last
         extraction's.
