@@ -16,6 +16,9 @@ from featx.store import FeatureStore
 READ_BYTES = 2**28
 """What is read at a time where rows are worked through."""
 
+_STRIP_VALUES = 2**21
+"""Values that are worked on at a time, in a core's reach."""
+
 
 class Vectors(Protocol):
     """n rows of d features."""
@@ -124,11 +127,12 @@ def combine(vectors: Vectors, rows: Ints, c: Float64s) -> Float64s:
     """Give ``c X[rows]`` (k, d) for ``c`` (k, m), in float64; rows without weight are not read."""
     used = np.flatnonzero(c.any(axis=0))
     out = np.zeros((len(c), vectors.shape[1]))
+    step = max(1, _STRIP_VALUES // vectors.shape[1])
     for at, X in parts(vectors, rows[used]):
         weights = c[:, used[at]]
-        for start in range(0, X.shape[1], 2**13):
-            columns = slice(start, start + 2**13)
-            out[:, columns] += weights @ single(X[:, columns]).astype(np.float64)
+        for start in range(0, len(X), step):
+            strip = slice(start, start + step)
+            out += weights[:, strip] @ single(X[strip]).astype(np.float64)
     return out
 
 
