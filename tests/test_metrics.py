@@ -203,7 +203,7 @@ def test_metrics_that_do_not_apply_are_left_out():
 
 def test_ranking_needs_scores():
     with pytest.raises(ValueError, match="scores"):
-        CLASSIFICATION[7](Outcome(np.zeros(2, int), np.zeros(2, int)), np.ones((1, 2)))
+        CLASSIFICATION[5](Outcome(np.zeros(2, int), np.zeros(2, int)), np.ones((1, 2)))
 
 
 def test_mean_defined_leaves_nan_out():

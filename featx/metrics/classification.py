@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import numpy as np
 
-from featx._types import Array, Float64s
-from featx.metrics.outcome import Outcome, mean, mean_defined, ratio, tie_starts
+from featx._types import Float64s
+from featx.metrics.outcome import Outcome, mean, mean_defined, ratio
 
 
 def accuracy(o: Outcome, W: Float64s) -> Float64s:
@@ -60,9 +59,8 @@ def quadratic_kappa(o: Outcome, W: Float64s) -> Float64s:
 
 def log_loss(o: Outcome, W: Float64s) -> Float64s:
     """Mean of ``-log p`` of the true class; probabilities below eps count as eps."""
-    scores = _scores(o)
     eps = np.finfo(np.float64).eps
-    p = np.clip(scores[np.arange(len(o.y)), o.y], eps, 1 - eps)
+    p = np.clip(np.asarray(o.scores)[np.arange(len(o.y)), o.y], eps, 1 - eps)
     return mean(W, -np.log(p))
 
 
@@ -76,41 +74,11 @@ def average_precision(o: Outcome, W: Float64s) -> Float64s:
     return _ranked(o, W, _average_precision)
 
 
-def _scores(o: Outcome) -> Float64s:
-    if o.scores is None:
-        raise ValueError("this metric ranks rows by scores, and the outcome has none")
-    return o.scores
-
-
-_Binary: TypeAlias = Callable[[Float64s, Float64s], Float64s]
-"""Weights (g, b) of the positives and of the others in each group of rows, by falling score."""
-
-
-def _ranked(o: Outcome, W: Float64s, binary: _Binary) -> Float64s:
-    """Apply ``binary`` to each class and the rest; to the last class alone of two."""
-    classes = [1] if o.k == 2 else range(o.k)
+def _ranked(o: Outcome, W: Float64s, binary: Callable[[Float64s, Float64s], Float64s]) -> Float64s:
+    """Apply ``binary`` to weights (g, b) of the positives and the others by falling score."""
     by_row = np.ascontiguousarray(W.T)
-    each = [_one_class(_scores(o)[:, c], o.y == c, by_row, binary) for c in classes]
+    each = [binary(ranking.true @ by_row, ranking.false @ by_row) for ranking in o.rankings]
     return mean_defined(np.stack(each, axis=1))
-
-
-def _one_class(score: Float64s, positive: Array, by_row: Float64s, binary: _Binary) -> Float64s:
-    """Sort weights (m, b) by falling score, and sum them over groups of rows.
-
-    Rows of equal score are a group. Groups that follow each other and hold no positive row are one:
-    no metric here asks for their order.
-    """
-    order = np.argsort(-score, kind="stable")
-    ties, above = tie_starts(score[order]), positive[order]
-    holds = np.logical_or.reduceat(above, ties)
-    starts = ties[np.concatenate([[True], holds[1:] | holds[:-1]])]
-    every = np.add.reduceat(by_row[order], starts, axis=0)
-    true = np.zeros_like(every)
-    if above.any():
-        group = np.searchsorted(starts, np.flatnonzero(above), side="right") - 1
-        parts = tie_starts(group)
-        true[group[parts]] = np.add.reduceat(by_row[order[above]], parts, axis=0)
-    return binary(true, every - true)
 
 
 def _area(true: Float64s, false: Float64s) -> Float64s:

@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from featx._types import Array, Float64s, Ints
+from featx._types import Array, Float64s
 from featx.mapping import fit_mapping
+from featx.metrics.ranking import Ranking
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,14 @@ class Outcome:
     def k(self) -> int:
         """Number of classes."""
         return 0 if self.scores is None else self.scores.shape[1]
+
+    @cached_property
+    def rankings(self) -> list[Ranking]:
+        """Rows by falling score of each class against the rest; of the last class alone of two."""
+        if self.scores is None:
+            raise ValueError("this metric ranks rows by scores, and the outcome has none")
+        classes = [1] if self.k == 2 else range(self.k)
+        return [Ranking.of(self.scores[:, c], self.y == c) for c in classes]
 
     @cached_property
     def mapped4(self) -> Float64s:
@@ -100,9 +109,3 @@ def mean_defined(values: Float64s) -> Float64s:
 def mean(W: Float64s, values: Float64s) -> Float64s:
     """Give the (b,) weighted means of ``values`` (m,)."""
     return ratio(W @ values, W.sum(axis=1))
-
-
-def tie_starts(sorted_values: Array) -> Ints:
-    """Give where each run of equal values starts."""
-    new = np.flatnonzero(np.diff(sorted_values) != 0) + 1
-    return np.concatenate([[0], new]).astype(np.int64)

@@ -14,7 +14,8 @@ import numpy as np
 from scipy import stats
 
 from featx._types import Float64s, Ints
-from featx.metrics.outcome import Outcome, mean, ratio, tie_starts
+from featx.metrics.outcome import Outcome, mean, ratio
+from featx.metrics.ranking import tie_starts
 
 MOST_PAIRED = 5000
 """Rows up to which all pairs are looked at, and Kendall's correlation is resampled."""
