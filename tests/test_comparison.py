@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -501,6 +503,23 @@ def test_what_tells_runs_apart_is_shown(fit: Any) -> None:
     assert list(found.table["name"]) == list(found.table["run"])
     assert found.cells().header[0] == "run"
     assert "layers" not in found.cells().header  # nobody knows them here
+
+
+def test_runs_are_named_by_what_tells_them_apart(fit: Any) -> None:
+    runs = [read_run(fit("svm")), read_run(fit("svm", seed=1))]
+
+    def names(**changed: str) -> list[str]:
+        features = copy.deepcopy(runs[1].record["features"])
+        features["recipe"] |= changed
+        features["label"] = " ".join(features["recipe"][k] for k in ("layer", "pooling"))
+        other = replace(runs[1], record={**runs[1].record, "features": features})
+        return put_together([runs[0], other]).table["name"].tolist()
+
+    assert set(names(backbone="vgg16")) == {"squeezenet1_1 + svm", "vgg16 + svm"}
+    assert set(names(pooling="max")) == {"squeezenet1_1 avg + svm", "squeezenet1_1 max + svm"}
+    both = {"squeezenet1_1 features + svm", "squeezenet1_1 features.3 + svm"}
+    assert set(names(layer="features.3")) == both
+    assert set(names()) == {"squeezenet1_1:features:avg@224 + svm", "features avg + svm"}
 
 
 # Made here

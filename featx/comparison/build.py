@@ -93,13 +93,19 @@ def _score(run: Run, metric: str, what: str) -> float:
 
 def _names(runs: Sequence[Run]) -> list[str]:
     """Name each run by as little as tells them all apart."""
-    records = [run.record for run in runs]
-    short = [f"{r['features']['recipe']['backbone']} + {r['head']}" for r in records]
-    long = [f"{r['features']['label']} + {r['head']}" for r in records]
-    for names in (short, long, [run.name for run in runs]):
+    features = [run.record["features"] for run in runs]
+    recipes = [one["recipe"] for one in features]
+    kinds = [
+        [recipe["backbone"] for recipe in recipes],
+        *([f"{r['backbone']} {r[part]}" for r in recipes] for part in ("pooling", "layer")),
+        [one["label"] for one in features],
+    ]
+    heads = [run.record["head"] for run in runs]
+    full = [[f"{k} + {h}" for k, h in zip(kind, heads, strict=True)] for kind in kinds]
+    for names in (*full, [run.name for run in runs]):
         if len(set(names)) == len(names):
             return names
-    return [f"{name} ({i})" for i, name in enumerate(long, 1)]
+    return [f"{name} ({i})" for i, name in enumerate(full[-1], 1)]
 
 
 def _row(run: Run, name: str, metrics: Sequence[str]) -> JsonObject:
@@ -179,7 +185,12 @@ def _notes(
     if tests > 1:
         notes.append(f"p after Holm for {tests} pairs; each interval is of its difference alone")
     if hows:
-        notes.append(f"p of {LEVEL:g} or more does not show that two are equal")
+        splits = any(pair.units == "splits" for pair in done)
+        anew = ", or folds drawn anew (--repeats 10)," if splits else ""
+        notes.append(
+            f"p of {LEVEL:g} or more does not show that two are equal: more images{anew} would "
+            "tell smaller differences"
+        )
     differing: dict[str, list[str]] = {}
     for pair, (i, j) in zip(pairs, numbers, strict=True):
         if pair.why and pair.difference is not None:
