@@ -295,3 +295,17 @@ def test_wide_features_of_many_rows_take_seconds(n_jobs):
     found = evaluate(X, np.arange(400) % 4, Spec(cv="3"), n_jobs=n_jobs)
     assert found.converged
     assert sum(found.seconds.values()) < 60
+
+
+def test_what_the_solver_got_down_to_is_reported(X, y, amounts):
+    for head, target, measure in [
+        ("svm", y, "duality gap"),
+        ("svr", amounts, "duality gap"),
+        ("ridge", amounts, "residual"),
+        ("logreg", y, "gradient norm"),
+    ]:
+        found = evaluate(X, target, Spec(head=head, search=False))
+        assert found.measure == measure
+        assert 0 <= found.reached < 1e-3
+        assert found.to_json()["solver"] == {"measure": measure, "reached": found.reached}
+    assert evaluate(X, y, Spec(head="knn", search=False)).to_json()["solver"] is None

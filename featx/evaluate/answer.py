@@ -17,7 +17,7 @@ from featx.scores import Score, score_splits
 
 if TYPE_CHECKING:
     from featx.evaluate.setup import Setup
-    from featx.evaluate.work import Answer
+    from featx.evaluate.work import Answer, Stop
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,16 @@ class Found:
     converged: Array
 
 
-def describe(setup: Setup, found: Found, estimator: Any, converged: bool) -> Evaluation:
+def describe(setup: Setup, found: Found, estimator: Any, stop: Stop) -> Evaluation:
     """Score the outcomes of every split, and say how it was done. Seconds are left empty."""
     outcomes = [answer.outcome for answer in found.outer]
     params = setup.params[found.chosen]
     prediction, scores, fold = _out_of_fold(setup, outcomes)
     baseline = _baseline(setup)
-    criterion, every = setup.solver.criterion, [converged, *(a.converged for a in found.outer)]
+    criterion = setup.solver.criterion
+    stops = [stop, *(answer.stop for answer in found.outer)]
+    every = [stop.converged for stop in stops]
+    reached = [stop.reached for stop in stops if stop.measure]
     return Evaluation(
         head=setup.head.name,
         task=setup.target.task,
@@ -71,6 +74,8 @@ def describe(setup: Setup, found: Found, estimator: Any, converged: bool) -> Eva
         greater_is_better=criterion.greater_is_better,
         nested=setup.searched and not setup.plan.single,
         converged=all(every),
+        reached=max(reached, default=None),
+        measure=max(stop.measure for stop in stops),
         n_train=len(setup.plan.final),
         how=_how(setup),
         notes=_notes(setup, params, every),
@@ -143,7 +148,7 @@ def _folds(setup: Setup, found: Found) -> tuple[FoldResult, ...]:
                 prediction=o.prediction if classes is None else classes[o.prediction],
                 scores=o.scores,
                 metrics={m.name: float(m(o, ones(o))[0]) for m in setup.metrics},
-                converged=answer.converged,
+                converged=answer.stop.converged,
             )
         )
     return tuple(results)

@@ -25,14 +25,14 @@ from featx.evaluate.space import (
     split_features,
     split_products,
 )
-from featx.evaluate.work import Solver
+from featx.evaluate.work import Solver, Stop
 from featx.gram import fit_scaler
 
 
 def fit_final(
     space: Space, values: Array, classes: Array | None, rows: Ints, params: Params, solver: Solver
-) -> tuple[Any, bool]:
-    """Fit on ``rows`` and give the estimator of raw features, and whether it converged.
+) -> tuple[Any, Stop]:
+    """Fit on ``rows`` and give the estimator of raw features, and how the solver stopped.
 
     Parameters
     ----------
@@ -41,27 +41,27 @@ def fit_final(
     """
     y = values[rows] if classes is None else classes[values[rows]]
     if not space.on_products:
-        estimator, converged = _fit_features(space, y, rows, params, solver)
+        estimator, stop = _fit_features(space, y, rows, params, solver)
     elif solver.head in PATHS:
-        estimator, converged = _fit_path(space, values, classes, rows, params, solver)
+        estimator, stop = _fit_path(space, values, classes, rows, params, solver)
     elif solver.head in ("knn", "rbf"):
         return _fit_kept(space, y, rows, params, solver)
     else:
-        estimator, converged = _fit_network(space, y, rows, params, solver)
+        estimator, stop = _fit_network(space, y, rows, params, solver)
     estimator.n_features_in_ = space.dim
-    return _with_scaler(estimator, space, rows), converged
+    return _with_scaler(estimator, space, rows), stop
 
 
 def _fit_kept(
     space: Space, y: Array, rows: Ints, params: Params, solver: Solver
-) -> tuple[Any, bool]:
+) -> tuple[Any, Stop]:
     """Fit a head that keeps training rows, on features multiplied as their products are."""
     at = fuse(split_products(space, rows, rows[:0]), solver.weights(params.get("mix")))
     X = scaled_features(space, rows, at.factors)
     if solver.head == "knn":
-        estimator, converged = fit_quietly(solver.make(params), X, y, params)
+        estimator, stop = fit_quietly(solver.make(params), X, y, params)
     else:
-        estimator, fitted, converged = fit_kernel(at, y, params, solver)
+        estimator, fitted, stop = fit_kernel(at, y, params, solver)
         estimator = on_features(estimator, fitted, X)
     if len(space.blocks) > 1:
         sizes = [block.vectors.shape[1] for block in space.blocks]
@@ -69,7 +69,7 @@ def _fit_kept(
             estimator = make_pipeline(
                 _divider(np.repeat(1 / np.sqrt(at.factors), sizes)), estimator
             )
-    return _with_scaler(estimator, space, rows), converged
+    return _with_scaler(estimator, space, rows), stop
 
 
 def _divider(sizes: Float64s) -> StandardScaler:
@@ -82,22 +82,24 @@ def _divider(sizes: Float64s) -> StandardScaler:
 
 def _fit_path(
     space: Space, values: Array, classes: Array | None, rows: Ints, params: Params, solver: Solver
-) -> tuple[Any, bool]:
+) -> tuple[Any, Stop]:
     at = fuse(split_products(space, rows, rows[:0]), solver.weights(params.get("mix")))
     [solution] = solve(solver, at, values[rows], [params])
     coef = lift_weights(space, rows, solution.beta, at.factors)
-    return finish(solver.make(params), coef, solution, classes), solution.converged
+    return finish(solver.make(params), coef, solution, classes), Stop(
+        solution.converged, solution.reached, solution.measure
+    )
 
 
 def _fit_features(
     space: Space, y: Array, rows: Ints, params: Params, solver: Solver
-) -> tuple[Any, bool]:
+) -> tuple[Any, Stop]:
     Z, _ = split_features(space, rows, rows[:0])
     if solver.head != "mlp":
         return fit_quietly(solver.make(params), Z, y, params)
     centred = Centred.of(Z)
-    estimator, converged = fit_quietly(solver.make(params), centred.apply(Z), y, params)
-    return _folded(estimator, *centred.fold(estimator.coefs_[0])), converged
+    estimator, stop = fit_quietly(solver.make(params), centred.apply(Z), y, params)
+    return _folded(estimator, *centred.fold(estimator.coefs_[0])), stop
 
 
 def _folded(network: Any, weights: Float64s, offset: Float64s) -> Any:
@@ -111,13 +113,13 @@ def _folded(network: Any, weights: Float64s, offset: Float64s) -> Any:
 
 def _fit_network(
     space: Space, y: Array, rows: Ints, params: Params, solver: Solver
-) -> tuple[Any, bool]:
+) -> tuple[Any, Stop]:
     """Fit on principal axes."""
     at = fuse(split_products(space, rows, rows[:0]), solver.weights(params.get("mix")))
     axes = principal_axes(at.inner, at.cross)
-    estimator, converged = fit_quietly(solver.make(params), axes.Z, y, params)
+    estimator, stop = fit_quietly(solver.make(params), axes.Z, y, params)
     beta, offset = axes.lift(np.asarray(estimator.coefs_[0], dtype=np.float64))
-    return _folded(estimator, lift_weights(space, rows, beta, at.factors).T, offset), converged
+    return _folded(estimator, lift_weights(space, rows, beta, at.factors).T, offset), stop
 
 
 def _with_scaler(estimator: Any, space: Space, rows: Ints) -> Any:

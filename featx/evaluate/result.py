@@ -159,6 +159,11 @@ class Evaluation:
         What chose among candidates, and whether more is better.
     nested
         Whether parameters were chosen anew inside each training set.
+    converged
+        Whether every fit that counts met its tolerance.
+    reached, measure
+        The largest duality gap, gradient norm or residual of the fits that count, and which of
+        them it is; None and empty where the solver does not say.
     how
         The sentence that says how the numbers were estimated.
     notes
@@ -189,6 +194,8 @@ class Evaluation:
     greater_is_better: bool
     nested: bool
     converged: bool
+    reached: float | None
+    measure: str
     n_train: int
     how: str
     notes: tuple[str, ...]
@@ -230,6 +237,7 @@ class Evaluation:
             ],
             "nested": self.nested,
             "converged": self.converged,
+            "solver": {"measure": self.measure, "reached": self.reached} if self.measure else None,
             "n_train": self.n_train,
             "how": self.how,
             "notes": list(self.notes),

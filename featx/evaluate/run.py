@@ -30,7 +30,7 @@ from featx.evaluate.setup import Setup, read_setup
 from featx.evaluate.shared import can_share, run_shared
 from featx.evaluate.solve import run_job
 from featx.evaluate.space import Source, Space, make_space
-from featx.evaluate.work import Answer, Job
+from featx.evaluate.work import Answer, Job, Stop
 from featx.gram import as_vectors, build_gram
 from featx.products import is_exact
 
@@ -169,11 +169,11 @@ def _evaluate(
     times.append(time.perf_counter())
     classes, values = setup.target.classes, setup.target.values
     params, rows = setup.params[found.chosen], setup.plan.final
-    estimator, converged = None, True
+    estimator, stop = None, Stop(converged=True)
     if final:
-        estimator, converged = fit_final(space, values, classes, rows, params, setup.solver)
+        estimator, stop = fit_final(space, values, classes, rows, params, setup.solver)
     times.append(time.perf_counter())
-    evaluation = describe(setup, found, estimator, converged)
+    evaluation = describe(setup, found, estimator, stop)
     times.append(time.perf_counter())
     seconds = dict(
         zip(("products", "search", "final", "score"), np.diff(times).tolist(), strict=True)
@@ -225,7 +225,7 @@ def _values(table: Sequence[Sequence[Answer]]) -> Float64s:
 
 
 def _met(table: Sequence[Sequence[Answer]]) -> Array:
-    return np.array([[answer.converged for answer in row] for row in table], dtype=bool).T
+    return np.array([[answer.stop.converged for answer in row] for row in table], dtype=bool).T
 
 
 def _run(

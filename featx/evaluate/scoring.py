@@ -13,20 +13,18 @@ from sklearn.metrics import get_scorer
 from featx._types import Array, Float64s
 from featx.errors import UsageError
 from featx.evaluate.dual import say
-from featx.evaluate.work import Answer, Solver
+from featx.evaluate.work import Answer, Solver, Stop
 from featx.heads import output_scores
 from featx.metrics import Outcome, ones
 
 
-def answer(
-    solver: Solver, decision: Float64s, y: Array, *, converged: bool, reached: float
-) -> Answer:
+def answer(solver: Solver, decision: Float64s, y: Array, stop: Stop) -> Answer:
     """Score decision values (t, k) of test rows."""
     said = say(solver.head, decision, solver.n_classes)
     outcome = Outcome(y, said.prediction, said.scores)
     kind = _SaidProbable if solver.head == "logreg" else _Said
     value = _value(solver, kind(outcome, solver.n_classes), decision, outcome)
-    return Answer(outcome, value, converged, reached)
+    return Answer(outcome, value, stop)
 
 
 class _Said(BaseEstimator):  # type: ignore[misc]
@@ -56,11 +54,11 @@ class _SaidProbable(_Said):
         return np.asarray(self.outcome.scores)
 
 
-def apply(estimator: Any, converged: bool, T: Float64s, y: Array, solver: Solver) -> Answer:
+def apply(estimator: Any, stop: Stop, T: Float64s, y: Array, solver: Solver) -> Answer:
     """Score a fitted estimator on test rows ``T``, features or whatever else it was fitted on."""
     scores, _ = output_scores(estimator, T)
     outcome = Outcome(y, estimator.predict(T), scores)
-    return Answer(outcome, _value(solver, estimator, T, outcome), converged)
+    return Answer(outcome, _value(solver, estimator, T, outcome), stop)
 
 
 def _value(solver: Solver, estimator: Any, T: Float64s, outcome: Outcome) -> float:

@@ -11,7 +11,7 @@ from featx._types import Array
 from featx.evaluate.dual import alike, targets
 from featx.evaluate.scoring import answer
 from featx.evaluate.space import Space
-from featx.evaluate.work import Answer, Job, Solver
+from featx.evaluate.work import Answer, Job, Solver, Stop
 
 if TYPE_CHECKING:
     pass
@@ -43,5 +43,5 @@ def run_shared(
         for i, predictions in zip(members, found, strict=True):
             for row, job, decision in zip(table, jobs, predictions, strict=True):
                 y = values[job.test]
-                row[i] = answer(solver, decision, y, converged=True, reached=np.nan)
+                row[i] = answer(solver, decision, y, Stop(converged=True))
     return table

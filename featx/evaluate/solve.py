@@ -20,7 +20,7 @@ from featx.evaluate.kernel import test_kernel, train_kernel, with_gamma
 from featx.evaluate.result import Params
 from featx.evaluate.scoring import answer, apply
 from featx.evaluate.space import Products, Space, fuse, split_features, split_products
-from featx.evaluate.work import Answer, Job, Solver
+from featx.evaluate.work import Answer, Job, Solver, Stop
 from featx.heads import HEADS
 
 
@@ -65,7 +65,7 @@ def _on_products(at: Products, values: Array, job: Job, solver: Solver) -> list[
         return _fit_all(axes.Z, axes.T, values, job, solver)
     y = values[job.test]
     return [
-        answer(solver, s.decide(at.cross), y, converged=s.converged, reached=s.reached)
+        answer(solver, s.decide(at.cross), y, Stop(s.converged, s.reached, s.measure))
         for s in solve(solver, at, values[job.train], job.params)
     ]
 
@@ -79,8 +79,8 @@ def _fit_all(Z: Float64s, T: Float64s, values: Array, job: Job, solver: Solver) 
         if head.warm and before is not None:
             estimator.warm_start = True
             estimator.coef_, estimator.intercept_ = before.coef_, before.intercept_
-        before, converged = fit_quietly(estimator, Z, values[job.train], params)
-        answers.append(apply(before, converged, T, values[job.test], solver))
+        before, stop = fit_quietly(estimator, Z, values[job.train], params)
+        answers.append(apply(before, stop, T, values[job.test], solver))
     return answers
 
 
@@ -88,14 +88,14 @@ def _kernel_machines(at: Products, values: Array, job: Job, solver: Solver) -> l
     """Fit support vector machines on kernels of inner products."""
     answers = []
     for params in job.params:
-        estimator, fitted, converged = fit_kernel(at, values[job.train], params, solver)
+        estimator, fitted, stop = fit_kernel(at, values[job.train], params, solver)
         T = test_kernel(estimator, at)
-        answers.append(apply(fitted, converged, T, values[job.test], solver))
+        answers.append(apply(fitted, stop, T, values[job.test], solver))
     return answers
 
 
-def fit_kernel(at: Products, y: Array, params: Params, solver: Solver) -> tuple[Any, Any, bool]:
-    """Give the estimator with its gamma, the one fitted on a kernel, and whether it converged."""
+def fit_kernel(at: Products, y: Array, params: Params, solver: Solver) -> tuple[Any, Any, Stop]:
+    """Give the estimator with its gamma, the one fitted on a kernel, and how it stopped."""
     estimator = with_gamma(checked(solver, params), at)
     machine = clone(estimator).set_params(kernel="precomputed")
     return estimator, *fit_quietly(machine, train_kernel(estimator, at), y, params)
@@ -113,8 +113,8 @@ def _neighbours(
         apart = _distances(cross, own, square, estimator.metric).T
         np.fill_diagonal(among, 0.0)
         estimator.set_params(metric="precomputed")
-        fitted, converged = fit_quietly(estimator, among, values[job.train], params)
-        answers.append(apply(fitted, converged, apart, values[job.test], solver))
+        fitted, stop = fit_quietly(estimator, among, values[job.train], params)
+        answers.append(apply(fitted, stop, apart, values[job.test], solver))
     return answers
 
 
@@ -128,7 +128,7 @@ def _distances(products: Float64s, a: Float64s, b: Float64s, metric: str) -> Flo
     return euclidean
 
 
-def fit_quietly(estimator: Any, Z: Float64s, y: Array, params: Params) -> tuple[Any, bool]:
+def fit_quietly(estimator: Any, Z: Float64s, y: Array, params: Params) -> tuple[Any, Stop]:
     """Fit, and say whether the solver met its tolerance instead of warning that it did not.
 
     Raises
@@ -149,4 +149,4 @@ def fit_quietly(estimator: Any, Z: Float64s, y: Array, params: Params) -> tuple[
     limit = getattr(estimator, "max_iter", None)
     used = getattr(estimator, "n_iter_", None)
     met = limit is None or used is None or int(np.max(used)) < limit
-    return estimator, met and not caught
+    return estimator, Stop(met and not caught)

@@ -62,16 +62,26 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """How one candidate did on one split.
+class Stop:
+    """How a solver stopped.
 
     Attributes
     ----------
-    reached
-        `Solution.reached` of a head that is solved on inner products; NaN of the others.
+    converged
+        Whether it met its tolerance.
+    reached, measure
+        As in `featx.solvers.Solution`; NaN and empty where the solver does not say.
     """
+
+    converged: bool
+    reached: float = float("nan")
+    measure: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How one candidate did on one split."""
 
     outcome: Outcome
     value: float
-    converged: bool
-    reached: float = float("nan")
+    stop: Stop
