@@ -51,6 +51,7 @@ def fit(
     quality: bool = False,
     lower_is_better: bool = False,
     aggregate: Literal["group"] | None = None,
+    calibrate: Literal["sigmoid", "isotonic", "temperature"] | None = None,
     missing: Sequence[str | float] | str = (),
     twins: str | float = "auto",
     seed: int = 0,
@@ -107,6 +108,9 @@ def fit(
         compares them with scores that run the other way.
     aggregate
         ``group``: score the mean of each group's rows, too.
+    calibrate
+        ``sigmoid``, ``isotonic`` or ``temperature``: give a head that has none probabilities,
+        fitted to what it says of training rows that were left out.
     missing
         Target values that mean "unknown"; such rows are left out, and can be predicted.
     twins
@@ -153,6 +157,7 @@ def fit(
         quality=quality,
         lower_is_better=lower_is_better,
         aggregate=aggregate,
+        calibrate=calibrate,
         seed=seed,
     )
     view = opened(features, data, cache, progress)

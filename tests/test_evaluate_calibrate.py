@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from featx.artifact import TRUSTED
 from featx.errors import UnknownNameError, UsageError
+from featx.evaluate import Spec, evaluate
 from featx.evaluate.calibrate import (
     METHODS,
     calibrated,
@@ -119,3 +120,37 @@ def test_what_cannot_be_calibrated_is_refused(monkeypatch):
         check_calibration("temperature", "svm", "classification", probabilities=False)
     monkeypatch.setattr(sklearn, "__version__", "1.9.dev0")
     check_calibration("temperature", "svm", "classification", probabilities=False)
+
+
+@pytest.mark.parametrize("options", [{}, {"search": False}, {"test_size": 0.3}])
+def test_a_fit_calibrates_inside_its_training_rows(options):
+    X, codes, classes = problem(3)
+    spec = Spec(head="ridge", calibrate="sigmoid", cv="3", **options)
+    found = evaluate(X.astype(np.float32), classes[codes], spec)
+    assert found.probabilities
+    assert "probabilities by sigmoid calibration inside each training set" in found.how
+    assert 0 < found.metrics["log_loss"].mean < found.baseline["log_loss"].mean
+    for fold in found.folds:
+        np.testing.assert_allclose(np.asarray(fold.scores).sum(axis=1), 1)
+        assert fold.prediction.tolist() == classes[fold.scores.argmax(axis=1)].tolist()
+    np.testing.assert_allclose(found.estimator.predict_proba(X).sum(axis=1), 1)
+    assert isinstance(found.estimator, CalibratedClassifierCV)
+
+
+def test_a_nested_fold_is_scikit_learns_calibration_of_its_training_rows():
+    X, codes, _ = problem(2)
+    spec = Spec(head="ridge", calibrate="sigmoid", search=False, fixed={"alpha": 2.0}, cv="3")
+    found = evaluate(X.astype(np.float32), codes, spec)
+    for fold in found.folds:
+        inner = StratifiedKFold(3, shuffle=True, random_state=0)
+        truth = CalibratedClassifierCV(
+            RidgeClassifier(alpha=2.0), method="sigmoid", ensemble=False, cv=inner
+        ).fit(X[fold.train], codes[fold.train])
+        # Rows in another order, features in float32: the calibrator's own minimum moves by that.
+        np.testing.assert_allclose(fold.scores, truth.predict_proba(X[fold.test]), atol=1e-4)
+
+
+def test_candidates_are_not_chosen_by_probabilities_that_come_later():
+    X, codes, _ = problem(3)
+    with pytest.raises(UsageError, match="log_loss"):
+        evaluate(X, codes, Spec(head="ridge", calibrate="sigmoid", scoring="log_loss"))

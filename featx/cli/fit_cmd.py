@@ -113,6 +113,10 @@ def fit(
         Literal["group"] | None,
         typer.Option("--aggregate", help="Score the mean of each group's rows, too."),
     ] = None,
+    calibrate: Annotated[
+        Literal["sigmoid", "isotonic", "temperature"] | None,
+        typer.Option("--calibrate", help="Give svm and ridge probabilities."),
+    ] = None,
     missing: Annotated[
         list[str] | None,
         typer.Option("--missing", metavar="VALUES", help="Targets that mean unknown: NA,-1."),
@@ -160,6 +164,7 @@ def fit(
         "quality": quality,
         "lower_is_better": lower_is_better,
         "aggregate": aggregate,
+        "calibrate": calibrate,
         "missing": names(missing),
         "twins": twins,
         "seed": seed,

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from featx._types import Array, Float64s, Ints
+from featx.evaluate.calibrate import calibrated, fit_calibrator, with_calibrator
 from featx.evaluate.criterion import edges, summarize
 from featx.evaluate.groups import group_splits, mixed_groups
 from featx.evaluate.result import Candidate, Evaluation, FoldResult
@@ -33,6 +34,10 @@ class Found:
     values, converged
         (candidates, splits) of the search for it; empty where nothing was searched and there is
         a single split.
+    inside
+        For each fold, the answers of its candidate on its inner splits.
+    search
+        Answers of the chosen candidate on the splits that chose it.
     """
 
     outer: list[Answer]
@@ -40,11 +45,13 @@ class Found:
     chosen: int
     values: Float64s
     converged: Array
+    inside: list[list[Answer]]
+    search: list[Answer]
 
 
 def describe(setup: Setup, found: Found, estimator: Any, stop: Stop) -> Evaluation:
     """Score the outcomes of every split, and say how it was done. Seconds are left empty."""
-    outcomes = [answer.outcome for answer in found.outer]
+    outcomes = _outcomes(setup, found)
     params = setup.params[found.chosen]
     prediction, scores, fold = _out_of_fold(setup, outcomes)
     baseline = _baseline(setup)
@@ -57,14 +64,14 @@ def describe(setup: Setup, found: Found, estimator: Any, stop: Stop) -> Evaluati
         task=setup.target.task,
         scale=setup.spec.scale,
         classes=setup.target.classes,
-        estimator=estimator,
+        estimator=_with_probabilities(setup, found, estimator),
         params=params,
         candidates=_candidates(setup, found),
         prediction=prediction,
         scores=scores,
         probabilities=setup.probabilities,
         fold=fold,
-        folds=_folds(setup, found),
+        folds=_folds(setup, found, outcomes),
         metrics=_score(setup, outcomes),
         baseline=_score(setup, baseline),
         group_metrics=_score_groups(setup, outcomes),
@@ -81,6 +88,27 @@ def describe(setup: Setup, found: Found, estimator: Any, stop: Stop) -> Evaluati
         notes=_notes(setup, params, every),
         seconds={},
     )
+
+
+def _outcomes(setup: Setup, found: Found) -> list[Outcome]:
+    """Give what came out for each fold's test rows, calibrated inside where that is asked for."""
+    outcomes, method = [answer.outcome for answer in found.outer], setup.spec.calibrate
+    if method is None:
+        return outcomes
+    numbers = np.arange(outcomes[0].k)
+    return [
+        calibrated(outcome, fit_calibrator([a.outcome for a in inside], method, numbers))
+        for outcome, inside in zip(outcomes, found.inside, strict=True)
+    ]
+
+
+def _with_probabilities(setup: Setup, found: Found, estimator: Any) -> Any:
+    """Give the final estimator with the probabilities asked for."""
+    method, classes = setup.spec.calibrate, setup.target.classes
+    if method is None or classes is None or estimator is None:
+        return estimator
+    outcomes = [answer.outcome for answer in found.search]
+    return with_calibrator(estimator, fit_calibrator(outcomes, method, classes))
 
 
 def _score(setup: Setup, outcomes: list[Outcome]) -> dict[str, Score]:
@@ -135,10 +163,10 @@ def _candidates(setup: Setup, found: Found) -> tuple[Candidate, ...]:
     return tuple(Candidate(*row) for row in rows)
 
 
-def _folds(setup: Setup, found: Found) -> tuple[FoldResult, ...]:
+def _folds(setup: Setup, found: Found, outcomes: list[Outcome]) -> tuple[FoldResult, ...]:
     results = []
-    for fold, answer, pick in zip(setup.plan.folds, found.outer, found.picks, strict=True):
-        o = answer.outcome
+    parts = zip(setup.plan.folds, found.outer, found.picks, outcomes, strict=True)
+    for fold, answer, pick, o in parts:
         classes = setup.target.classes
         results.append(
             FoldResult(
@@ -202,13 +230,15 @@ def _scores(outcome: Outcome) -> Float64s:
 def _how(setup: Setup) -> str:
     """Say how the scores were estimated, in a sentence."""
     plan, grid = setup.plan, setup.grid
+    method = setup.spec.calibrate
+    added = f"; probabilities by {method} calibration inside each training set" if method else ""
     if not setup.searched:
         words = ", ".join(f"{k}={_word(v)}" for k, v in setup.params[0].items())
-        return f"{plan.how}; nothing searched{f', {words}' if words else ''}"
+        return f"{plan.how}; nothing searched{f', {words}' if words else ''}{added}"
     spelled = "; ".join(f"{k} in {', '.join(map(_word, v))}" for k, v in grid.items())
     by = f"chosen by {setup.solver.criterion.name} in {plan.inner_how}"
     nested = "" if plan.single else "nested "
-    return f"{nested}{plan.how}; {spelled}: {by} inside each training set"
+    return f"{nested}{plan.how}; {spelled}: {by} inside each training set{added}"
 
 
 def _notes(setup: Setup, params: Any, converged: list[bool]) -> tuple[str, ...]:

@@ -56,6 +56,9 @@ class Spec:
         that run the other way.
     aggregate
         ``"group"`` scores the mean of each group's rows, too.
+    calibrate
+        How decision values become probabilities, for heads that have none: see
+        `featx.evaluate.calibrate`. Candidates are chosen by what they say uncalibrated.
     """
 
     head: str = "svm"
@@ -73,6 +76,7 @@ class Spec:
     quality: bool = False
     lower_is_better: bool = False
     aggregate: Literal["group"] | None = None
+    calibrate: Literal["sigmoid", "isotonic", "temperature"] | None = None
     mix: tuple[str, ...] = ("equal",)
     seed: int = 0
 

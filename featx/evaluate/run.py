@@ -204,15 +204,19 @@ def _search(space: Space, setup: Setup, n_jobs: int, progress: Progress) -> Foun
     outer = [] if plan.single else [Job(fold.train, fold.test, params) for fold in plan.folds]
     answers = _run(space, setup, [*outer, *inner], n_jobs, progress)
     rest = iter(answers[len(outer) :])
-    picks = [_pick(setup, [next(rest) for _ in fold.inner]) for fold in plan.folds]
+    inside = [[next(rest) for _ in fold.inner] for fold in plan.folds]
+    picks = [_pick(setup, rows) for rows in inside]
+    own = [[row[pick] for row in rows] for rows, pick in zip(inside, picks, strict=True)]
     if not plan.single:
         table = answers[: len(outer)]
         counted = [row[pick] for row, pick in zip(table, picks, strict=True)]
-        return Found(counted, picks, _pick(setup, table), _values(table), _met(table))
+        chosen = _pick(setup, table)
+        last = [row[chosen] for row in table]
+        return Found(counted, picks, chosen, _values(table), _met(table), own, last)
     fold, table = plan.folds[0], answers
     job = Job(fold.train, fold.test, (params[picks[0]],))
     counted = [_run(space, setup, [job], 1, progress)[0][0]]
-    return Found(counted, picks, picks[0], _values(table), _met(table))
+    return Found(counted, picks, picks[0], _values(table), _met(table), own, own[0])
 
 
 def _pick(setup: Setup, table: Sequence[Sequence[Answer]]) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from featx._types import Array
 from featx.errors import TargetError, UsageError
+from featx.evaluate.calibrate import check_calibration
 from featx.evaluate.criterion import read_criterion
 from featx.evaluate.groups import check_aggregate
 from featx.evaluate.mixes import read_mixes
@@ -31,7 +32,7 @@ class Setup:
     params
         Every candidate.
     probabilities
-        Whether the head gives them.
+        Whether the head gives them, of its own or calibrated.
     """
 
     spec: Spec
@@ -77,20 +78,19 @@ def read_setup(
         split=split,
         split_name=split_name,
         train_per_class=spec.train_per_class,
-        search=len(candidates(grid)) * len(mixes) > 1,
+        search=len(candidates(grid)) * len(mixes) > 1 or spec.calibrate is not None,
         seed=spec.seed,
     )
     grid = _fitting_neighbours(grid, spec, plan)
     one = {**spec.fixed, **candidates(grid)[0]}
-    probabilities = hasattr(head.make(target.task, one, spec.class_weight), "predict_proba")
+    own = hasattr(head.make(target.task, one, spec.class_weight), "predict_proba")
+    check_calibration(spec.calibrate, head.name, target.task, probabilities=own)
     if len(mixes) > 1:
         grid = {"mix": tuple(mixes), **grid}
     params = tuple({**spec.fixed, **candidate} for candidate in candidates(grid))
-    ordered = target.classes is not None and target.classes.dtype.kind in "iu"
-    metrics = metrics_for(
-        target.task, ordered=ordered, probabilities=probabilities, quality=spec.quality
-    )
-    criterion = read_criterion(spec.scoring, target.task, metrics)
+    criterion = read_criterion(spec.scoring, target.task, _metrics(spec, target, own))
+    probabilities = own or spec.calibrate is not None
+    metrics = _metrics(spec, target, probabilities)
     n_classes = 0 if target.classes is None else len(target.classes)
     solver = Solver(
         head.name, target.task, spec.class_weight, spec.seed, criterion, n_classes, mixes
@@ -112,6 +112,13 @@ def _check_numbers(spec: Spec, target: Target) -> None:
             f"{name} is for a target of numbers, and this one is taken as classes: leave it out, "
             "or say --task regression"
         )
+
+
+def _metrics(spec: Spec, target: Target, probabilities: bool) -> tuple[Metric, ...]:
+    ordered = target.classes is not None and target.classes.dtype.kind in "iu"
+    return metrics_for(
+        target.task, ordered=ordered, probabilities=probabilities, quality=spec.quality
+    )
 
 
 def _rows(target: Target, groups: Array | None, group_name: str) -> Rows:
