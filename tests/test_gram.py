@@ -262,3 +262,26 @@ def test_parts_cover_the_rows_in_order(monkeypatch):
     found = list(parts(ArrayVectors(X), rows))
     assert np.array_equal(np.concatenate([at for at, _ in found]), np.arange(6))
     assert np.array_equal(np.concatenate([x for _, x in found]), X[rows])
+
+
+def check_device(name):
+    import torch
+
+    X = np.maximum(np.random.default_rng(0).normal(size=(40, 9000)) - 1, 0).astype(np.float16)
+    truth = X.astype(np.float64) @ X.astype(np.float64).T
+    found = build_gram(ArrayVectors(X), panel_bytes=300_000, device=torch.device(name))
+    assert np.abs(found.values - truth).max() <= 4e-7 * truth.max()
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_torch_makes_the_same_products():
+    check_device("cpu")
+
+
+@pytest.mark.gpu
+def test_a_cuda_device_makes_the_same_products():
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    check_device("cuda")

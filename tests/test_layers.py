@@ -42,7 +42,7 @@ PURE = [module for row in LAYERS["1 pure values"] for module in row.split()]
 OUTSIDE = {"torch", "torchvision", "timm", "zarr", "PIL", "tifffile", "typer", "rich"}
 """What touches the outside: not for a pure value."""
 
-TORCH = {"backbones", "forward", "demo", "embedding"}
+TORCH = {"backbones", "forward", "demo", "embedding", "gram"}
 """The modules that may import torch, at their top or inside a function."""
 
 

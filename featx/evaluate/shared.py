@@ -34,7 +34,9 @@ def run_shared(
     from featx.solvers.left_out import left_out
 
     gram = space.blocks[0].gram
-    K = np.asarray(gram and gram.values)
+    if gram is None:
+        raise ValueError("ridge of all splits at once needs products that no split decides")
+    K = gram.values if gram.exact else gram.values.astype(np.float32)
     Y, params = targets(values, solver.n_classes), jobs[0].params
     sets = [(np.setdiff1d(np.arange(len(K)), job.train), job.test) for job in jobs]
     table: list[list[Answer]] = [[None] * len(params) for _ in jobs]  # type: ignore[list-item]

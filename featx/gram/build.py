@@ -8,12 +8,18 @@ the matrix itself, 8 n^2 bytes, whatever the number of features.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featx._types import Array, Float64s, Ints, Progress, Silent
+from featx import products
+from featx._types import Float64s, Ints, Progress, Silent
+from featx.gram.device import DeviceProducts
 from featx.gram.vectors import Vectors, parts
-from featx.products import add_cross, add_gram, is_exact
+from featx.products import is_exact
+
+if TYPE_CHECKING:
+    import torch
 
 PANEL_BYTES = 2**30
 """Features held at a time."""
@@ -49,6 +55,7 @@ def build_gram(
     *,
     known: Gram | None = None,
     panel_bytes: int = PANEL_BYTES,
+    device: torch.device | None = None,
     progress: Progress | None = None,
 ) -> Gram:
     """Multiply every row with every row.
@@ -59,11 +66,13 @@ def build_gram(
         Of the first rows: only what is new is computed.
     panel_bytes
         Features to hold at a time.
+    device
+        Of torch, where the products are made; None: here, without torch.
     """
     n, d = vectors.shape
     start = 0 if known is None else len(known)
     exact = is_exact(n, n, d) and (known is None or known.exact)
-    G = np.zeros((n, n))
+    G, made = np.zeros((n, n)), products if device is None else DeviceProducts(device)
     if known is not None:
         G[:start, :start] = known.values
     report = progress or Silent()
@@ -72,21 +81,16 @@ def build_gram(
     for low in range(start, n, step):
         high = min(low + step, n)
         X = vectors.read(np.arange(low, high))
-        add_gram(G[low:high, low:high], X, exact)
+        made.add_gram(G[low:high, low:high], X, exact)
         others = np.concatenate([np.arange(start), np.arange(high, n)])
-        _fill(G, vectors, others, slice(low, high), X, exact)
+        for at, Y in parts(vectors, others):
+            block = np.zeros((len(X), len(Y)))
+            made.add_cross(block, X, Y, exact)
+            G[low:high, others[at]] = block
+            G[others[at], low:high] = block.T
         report.advance(high - low)
     report.finish()
     return Gram(G, exact)
-
-
-def _fill(G: Float64s, vectors: Vectors, others: Ints, panel: slice, X: Array, exact: bool) -> None:
-    """Put the products of the panel's features ``X`` with the rows ``others`` on both sides."""
-    for at, Y in parts(vectors, others):
-        block = np.zeros((len(X), len(Y)))
-        add_cross(block, X, Y, exact)
-        G[panel, others[at]] = block
-        G[others[at], panel] = block.T
 
 
 def cross_gram(vectors: Vectors, rows: Ints, others: Ints) -> Float64s:
@@ -95,5 +99,5 @@ def cross_gram(vectors: Vectors, rows: Ints, others: Ints) -> Float64s:
     exact = is_exact(len(rows), len(others), vectors.shape[1])
     for at, X in parts(vectors, rows):
         for there, Y in parts(vectors, others):
-            add_cross(block[at[0] : at[-1] + 1, there[0] : there[-1] + 1], X, Y, exact)
+            products.add_cross(block[at[0] : at[-1] + 1, there[0] : there[-1] + 1], X, Y, exact)
     return block

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import google_crc32c
 import numpy as np
@@ -25,6 +26,9 @@ from featx.gram.build import Gram, build_gram
 from featx.gram.vectors import StoreVectors
 from featx.store import FeatureStore
 from featx.store.layout import DONE
+
+if TYPE_CHECKING:
+    import torch
 
 SCHEMA_VERSION = 1
 
@@ -39,8 +43,18 @@ class _Kept:
     crc: int
 
 
-def stored_gram(cache: Path, vectors: StoreVectors, progress: Progress | None = None) -> Gram:
+def stored_gram(
+    cache: Path,
+    vectors: StoreVectors,
+    progress: Progress | None = None,
+    device: torch.device | None = None,
+) -> Gram:
     """Give the Gram matrix of the rows of ``vectors``, from the cache as far as it goes.
+
+    Parameters
+    ----------
+    device
+        As `build_gram` takes it.
 
     Raises
     ------
@@ -49,10 +63,16 @@ def stored_gram(cache: Path, vectors: StoreVectors, progress: Progress | None = 
     """
     report = progress or Silent()
     rows, place = np.unique(vectors.rows, return_inverse=True)
-    return _distinct(cache, vectors.store, rows, report).take(place)
+    return _distinct(cache, vectors.store, rows, report, device).take(place)
 
 
-def _distinct(cache: Path, store: FeatureStore, rows: Ints, report: Progress) -> Gram:
+def _distinct(
+    cache: Path,
+    store: FeatureStore,
+    rows: Ints,
+    report: Progress,
+    device: torch.device | None,
+) -> Gram:
     """Give the matrix of distinct ``rows``, rising."""
     folder = cache / "gram" / store.path.name
     best: _Kept | None = None
@@ -65,10 +85,11 @@ def _distinct(cache: Path, store: FeatureStore, rows: Ints, report: Progress) ->
             best = kept
     known = None if best is None else _read(best, report)
     if best is None or known is None:
-        made = build_gram(StoreVectors(store, rows), progress=report)
+        made = build_gram(StoreVectors(store, rows), device=device, progress=report)
     else:
         order = np.concatenate([best.rows, np.setdiff1d(rows, best.rows)])
-        made = build_gram(StoreVectors(store, order), known=known, progress=report)
+        new = StoreVectors(store, order)
+        made = build_gram(new, known=known, device=device, progress=report)
         made = made.take(np.argsort(order, kind="stable"))
     if not made.exact:
         _keep(folder, store, rows, made, report)
