@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from featx._types import Array
+    from featx._types import Array, JsonObject
     from featx.features import Features
 
 
@@ -92,9 +92,7 @@ def _zarr(features: Features, path: Path) -> None:
         key = free_name(_key(str(name)), list(columns))
         columns[key] = str(name)
         group.create_array(f"columns/{key}", data=_plain(values))
-    group.attrs.update(
-        {"recipe": features.recipe.to_json(), "data": features.name, "columns": columns}
-    )
+    group.attrs.update(_recipes(features) | {"data": features.name, "columns": columns})
 
 
 def _h5ad(features: Features, path: Path) -> None:
@@ -117,7 +115,12 @@ def _h5ad(features: Features, path: Path) -> None:
 
 
 def _recipe(features: Features) -> str:
-    return json.dumps({"data": features.name, "recipe": features.recipe.to_json()}, sort_keys=True)
+    return json.dumps({"data": features.name} | _recipes(features), sort_keys=True)
+
+
+def _recipes(features: Features) -> JsonObject:
+    recipes = [kind.recipe.to_json() for kind in features.kinds]
+    return {"recipe": recipes[0]} if len(recipes) == 1 else {"recipes": recipes}
 
 
 def _plain(values: pd.Series[Any]) -> Array:

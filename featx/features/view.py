@@ -1,23 +1,25 @@
-"""Read cached features as arrays: what notebooks and heads work on."""
+"""A data set's rows with their vectors: what `featx.load` gives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import blake2b
 from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featx import catalog, datasets, targets
-from featx.errors import NotFoundError, TargetError, unknown_name
+from featx import targets
+from featx.errors import TargetError, unknown_name
+from featx.features.kind import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     import pandas as pd
 
-    from featx._types import Array, Float32s, Ints, JsonObject, PathLike, Split
+    from featx._types import Array, Float32s, Ints, JsonObject, Split
     from featx.manifest import Manifest
     from featx.recipe import Recipe
     from featx.store import FeatureStore
@@ -25,20 +27,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """A view of a data set's rows in one store, in the data set's order.
+    """A view of a data set's rows in one store or several, in the data set's order.
 
     Attributes
     ----------
     manifest
-        The rows that have a vector, n of them.
+        The rows that have a vector of each kind, n of them.
     failed
         The rows that have none: ``path`` and ``reason``.
     store
-        Where the vectors lie.
+        Where the vectors lie, those of the first kind.
     rows
         (n,) int64: where in the store.
     target, group
         Names of the columns behind ``y`` and ``groups``.
+    others
+        Further kinds of features of the same rows.
     """
 
     manifest: Manifest
@@ -47,6 +51,7 @@ class Features:
     rows: Ints
     target: str | None = None
     group: str | None = None
+    others: tuple[Kind, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -57,34 +62,44 @@ class Features:
         return self.manifest.name
 
     @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Each kind of features, in the order that they were named in."""
+        return (Kind(self.store, self.rows), *self.others)
+
+    @property
     def recipe(self) -> Recipe:
-        """What the vectors are."""
+        """What the vectors are, those of the first kind."""
         return self.store.recipe
 
     @property
     def label(self) -> str:
-        """The store's short name."""
-        return self.recipe.label
+        """The store's short name; of several the names, joined by a plus."""
+        return " + ".join(kind.label for kind in self.kinds)
+
+    @property
+    def dim(self) -> int:
+        """Values of a row, all kinds together."""
+        return sum(kind.store.dim for kind in self.kinds)
 
     @property
     def fingerprint(self) -> str:
         """Hex identity of the ordered rows; a repaired row changes it."""
-        return self.store.fingerprint(self.rows)
+        return joined_hash([kind.fingerprint for kind in self.kinds])
 
     @property
     def provenance(self) -> JsonObject:
-        """How the newest of the vectors were made, and from which weights."""
-        return dict(self.store.runs[-1]["provenance"]) if self.store.runs else {}
+        """How the newest of the vectors of the first kind were made, and from which weights."""
+        return self.kinds[0].provenance
 
     @cached_property
     def X(self) -> Float32s:
-        """(n, d) float32: read once, then kept."""
-        return self.store.read(self.rows, np.float32)
+        """(n, d) float32, all kinds side by side: read once, then kept."""
+        return _side_by_side([kind.store.read(kind.rows, np.float32) for kind in self.kinds])
 
     @property
     def raw(self) -> Array:
         """(n, d) as stored; float16 is for moving, not for arithmetic: use ``X`` to compute."""
-        return self.store.read(self.rows)
+        return _side_by_side([kind.store.read(kind.rows) for kind in self.kinds])
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -130,7 +145,8 @@ class Features:
 
     def take(self, rows: Array) -> Features:
         """Give the view of ``rows`` ((m,) int or bool), in that order."""
-        return replace(self, manifest=self.manifest.take(rows), rows=self.rows[rows])
+        others = tuple(kind.take(rows) for kind in self.others)
+        return replace(self, manifest=self.manifest.take(rows), rows=self.rows[rows], others=others)
 
     def split(self, column: str = "split", train: str = "train", test: str = "test") -> Split:
         """Give (train rows, test rows) by the values of a column.
@@ -150,19 +166,21 @@ class Features:
         return sides
 
     def __repr__(self) -> str:
-        n, d = len(self), self.store.dim
+        n, d = len(self), self.dim
         failed = f", {len(self.failed)} failed" if len(self.failed) else ""
         return f"<Features {self.name}: {n} x {d} {self.label}{failed}>"
 
     def _repr_html_(self) -> str:
+        recipes = [kind.recipe for kind in self.kinds]
+        dtypes = " and ".join(dict.fromkeys(recipe.dtype for recipe in recipes))
         facts = {
             "data set": self.name,
             "features": self.label,
-            "X": f"{len(self)} x {self.store.dim}, stored as {self.recipe.dtype}",
+            "X": f"{len(self)} x {self.dim}, stored as {dtypes}",
             "columns": ", ".join(map(str, self.frame.columns)),
             "failed": len(self.failed),
-            "preprocessing": self.recipe.preprocess.describe(),
-            "store": str(self.store.path),
+            "preprocessing": "; ".join(dict.fromkeys(r.preprocess.describe() for r in recipes)),
+            "store": ", ".join(str(kind.store.path) for kind in self.kinds),
         }
         cells = "".join(
             f"<tr><th style='text-align:left'>{escape(k)}</th>"
@@ -185,67 +203,12 @@ def as_numbers(values: Array) -> Array:
     return numbers
 
 
-def view(manifest: Manifest, store: FeatureStore) -> Features:
-    """Give the view of a manifest's rows in a store.
-
-    Raises
-    ------
-    NotFoundError
-        If some images of the manifest were never embedded under the store's recipe.
-    """
-    import pandas as pd
-
-    readable = np.array([f is None for f in manifest.failure], dtype=bool)
-    rows = np.where(readable, store.rows(manifest.digest, manifest.item), -1)
-    absent = readable & (rows < 0)
-    if absent.any():
-        raise NotFoundError(
-            f"{int(absent.sum())} of the {len(manifest)} images of {manifest.name} have no vector "
-            f"in {store.recipe.label} ({store.path.absolute()}); run `featx extract` on the data "
-            "again with the same options: it computes what is missing"
-        )
-    reasons = np.array(manifest.failure, dtype=object)
-    reasons[readable] = store.reasons(rows[readable])
-    good = np.array([r is None for r in reasons], dtype=bool)
-    failed = pd.DataFrame({"path": manifest.path[~good], "reason": reasons[~good]})
-    return Features(manifest.take(good), failed, store, rows[good])
+def joined_hash(parts: Sequence[str]) -> str:
+    """Give one hash for several hexadecimal ones in their order; a single one stays as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    return blake2b(" ".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def load(
-    data: str | None = None,
-    features: str | None = None,
-    *,
-    target: str | None = None,
-    group: str | None = None,
-    cache: PathLike | None = None,
-    say: Callable[[str], None] | None = None,
-) -> Features:
-    """Open cached features.
-
-    Parameters
-    ----------
-    data
-        Name of the data set; None for the last extraction's.
-    features
-        Name of the store, for example ``vgg16:features:flatten@224`` or, where it fits one store
-        alone, ``vgg16``; None for the last extraction's.
-    target, group
-        Columns behind ``y`` and ``groups``; ``y`` is ``label`` unless said otherwise.
-    cache
-        The cache folder; None for ``FEATX_CACHE``, else ``cache``.
-    say
-        Called with one line where something was chosen for the caller.
-
-    Raises
-    ------
-    NotFoundError, AmbiguousNameError
-        If a name fits nothing, or several things.
-    CorruptStoreError
-        If the cache holds other bytes than were written.
-    """
-    folder = catalog.cache_dir(cache)
-    name, store = catalog.choose(folder, data, features, say or (lambda _: None))
-    found = view(datasets.load(folder, name), store)
-    for column in filter(None, (target, group)):
-        found.column(column)
-    return replace(found, target=target, group=group)
+def _side_by_side(blocks: Sequence[Array]) -> Array:
+    return blocks[0] if len(blocks) == 1 else np.hstack(blocks)

@@ -1,0 +1,7 @@
+"""Read cached features as arrays: what notebooks and heads work on."""
+
+from featx.features.kind import Kind
+from featx.features.opening import load, view
+from featx.features.view import Features, as_numbers
+
+__all__ = ["Features", "Kind", "as_numbers", "load", "view"]
