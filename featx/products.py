@@ -47,9 +47,18 @@ def add_gram(G: Float64s, X: Array, exact: bool) -> None:
         block = as_kind(X[:, columns], kind)
         part = syrk(1.0, block.T, 0.0, part, trans=1, lower=1, overwrite_c=1)
         total += part
-    lower = np.tril(total)
-    G += lower
-    G += np.tril(lower, -1).T
+    _add_symmetric(G, total.T)
+
+
+def _add_symmetric(G: Float64s, upper: Float64s) -> None:
+    """Add the symmetric matrix whose upper half is that of ``upper``, some rows at a time."""
+    for start in range(0, len(G), 256):
+        stop = start + 256
+        rows = upper[start:stop]
+        half = np.triu(rows[:, start:stop])
+        G[start:stop, start:stop] += half + np.triu(half, 1).T
+        G[start:stop, stop:] += rows[:, stop:]
+        G[stop:, start:stop] += rows[:, stop:].T
 
 
 def add_cross(G: Float64s, X: Array, Y: Array, exact: bool) -> None:
