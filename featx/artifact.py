@@ -6,16 +6,14 @@ every type that neither skops nor `TRUSTED` names, before any of it is built.
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import importlib.metadata
 import json
 import sys
 import warnings
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -28,12 +26,10 @@ from featx.errors import (
     RecipeMismatchError,
     SchemaVersionError,
 )
-from featx.recipe import Recipe
+from featx.modelinfo import INFO_FILE, SCHEMA_VERSION, ModelInfo
 
-SCHEMA_VERSION = 1
 HEAD_FILE = "head.skops"
 IMAGES_FILE = "images.npy"
-INFO_FILE = "model.json"
 TRUSTED = frozenset(
     {
         "sklearn.calibration._CalibratedClassifier",
@@ -46,71 +42,6 @@ TRUSTED = frozenset(
     }
 )
 """Types of scikit-learn's own heads that skops does not know: they hold numbers and run nothing."""
-
-Label: TypeAlias = str | int | float | bool
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a head needs so that it can be used on new images.
-
-    Attributes
-    ----------
-    head, task, target, scale
-        As they were given to ``featx fit``.
-    classes
-        In the order of the score columns; empty for a regression.
-    dim
-        Length of the vectors that the head takes.
-    recipe
-        How an image becomes such a vector.
-    source
-        How to rebuild the backbone of the recipe: names and paths, no weights.
-    data, manifest, group
-        Name and hash of the data set that it was fitted on, and its column of groups, if any.
-    lower_is_better
-        Whether low values of the target mean good.
-    versions
-        Of featx, Python, NumPy and scikit-learn when it was fitted.
-    """
-
-    head: str
-    task: str
-    target: str
-    scale: str
-    classes: tuple[Label, ...]
-    dim: int
-    recipe: Recipe
-    source: JsonObject
-    data: str
-    manifest: str
-    versions: dict[str, str]
-    group: str | None = None
-    lower_is_better: bool = False
-
-    def to_json(self) -> JsonObject:
-        """Give it as a JSON object with the schema version."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {
-            "schema": SCHEMA_VERSION,
-            "features": self.recipe.label,
-            **values,
-            "classes": list(self.classes),
-            "recipe": self.recipe.to_json(),
-            "recipe_hash": self.recipe.hash,
-        }
-
-    @classmethod
-    def from_json(cls, value: JsonObject) -> ModelInfo:
-        """Rebuild what `to_json` gave; unknown entries are left aside."""
-        fields = {f.name: value[f.name] for f in dataclasses.fields(cls) if f.name in value}
-        recipe = Recipe.from_json(fields.pop("recipe"))
-        if recipe.hash != value["recipe_hash"]:
-            raise RecipeMismatchError(
-                f"the recipe in {INFO_FILE} was changed by hand: its hash is {recipe.hash}, "
-                f"{value['recipe_hash']} was written; fit the head again"
-            )
-        return cls(**fields | {"recipe": recipe, "classes": tuple(fields["classes"])})
 
 
 def write_artifact(folder: Path, head: Any, info: ModelInfo) -> None:

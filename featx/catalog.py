@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from featx._types import PathLike
     from featx.manifest import Manifest
+    from featx.recipe import Recipe
 
 
 def cache_dir(cache: PathLike | None = None) -> Path:
@@ -53,7 +54,7 @@ def find_store(cache: Path, name: str) -> FeatureStore:
         return FeatureStore.open(cache / name)
     stores, _ = list_stores(cache)
     labels = unique_labels(stores)
-    fits = [i for i, store in enumerate(stores) if _fits(name, store)]
+    fits = [i for i, store in enumerate(stores) if fits_recipe(name, store.recipe)]
     exact = [i for i in fits if name in {labels[i], stores[i].recipe.label}]
     found = exact if len(exact) == 1 else fits
     if len(found) == 1:
@@ -71,11 +72,12 @@ def find_store(cache: Path, name: str) -> FeatureStore:
     )
 
 
-def _fits(name: str, store: FeatureStore) -> bool:
+def fits_recipe(name: str, recipe: Recipe) -> bool:
+    """Say whether a name, as `find_store` takes it, fits a recipe."""
     label, _, digest = name.partition("#")
-    full = store.recipe.label
+    full = recipe.label
     starts = full == label or any(full.startswith(label + mark) for mark in ":@(")
-    return starts and store.recipe.hash.startswith(digest)
+    return starts and recipe.hash.startswith(digest)
 
 
 def choose(

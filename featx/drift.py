@@ -46,7 +46,7 @@ def drift(store: FeatureStore, cache: Path, n: int, seed: int, progress: Progres
     how = How(precision="fp32", write=False, fresh=True)
     source = open_source(paths, every_file=True)
     found = embed(source, request, cache, how, progress)
-    fields = found.recipe.differences(store.recipe, "here", "in the store")
+    fields = found.recipes[0].differences(store.recipe, "here", "in the store")
     if fields:
         raise RecipeMismatchError(
             f"the backbone here is not the one that filled {store.recipe.label}: "

@@ -11,11 +11,11 @@ import pandas as pd
 
 from featx import catalog
 from featx._types import Silent
-from featx.artifact import ModelInfo, read_artifact
-from featx.backbones import BackboneRequest, resolve
-from featx.embedding import Embedded, How, embed
-from featx.errors import ImageError, RecipeMismatchError, TargetError, WeightsNotFoundError
+from featx.artifact import read_artifact
+from featx.embedding import Embedded, How, Wanted, embed_wanted
+from featx.errors import ImageError, TargetError
 from featx.heads import output_scores
+from featx.rebuild import check_recipes, wanted_of
 from featx.result import score_columns
 from featx.runs import find_run
 from featx.sources import open_source
@@ -23,7 +23,10 @@ from featx.tables import free_name
 from featx.targets import check_column
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from featx._types import Array, Float32s, Float64s, PathLike, Progress
+    from featx.modelinfo import ModelInfo
     from featx.recipe import Recipe
 
 
@@ -46,18 +49,18 @@ class Outputs:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A fitted head with its recipe. Between calls the backbone stays loaded.
+    """A fitted head with its recipes. Between calls the backbones stay loaded.
 
     Attributes
     ----------
     head
-        The scikit-learn estimator; takes (n, d) float32 vectors of ``recipe``.
+        The scikit-learn estimator; takes (n, d) float32 vectors, all kinds side by side.
     info
         What was fitted on what.
     path
         The run's folder.
-    request
-        The backbone as it is rebuilt here.
+    wanted
+        The backbones as they are rebuilt here, with what each is to give.
     cache
         Where vectors may lie already.
     how
@@ -67,13 +70,13 @@ class Model:
     head: Any
     info: ModelInfo
     path: Path
-    request: BackboneRequest
+    wanted: tuple[Wanted, ...]
     cache: Path
     how: How
 
     @property
     def recipe(self) -> Recipe:
-        """How an image becomes a vector."""
+        """How an image becomes a vector, one of the first kind where there are several."""
         return self.info.recipe
 
     @property
@@ -116,8 +119,9 @@ class Model:
         needs: str | None = None,
         progress: Progress | None = None,
     ) -> Embedded:
-        """Give the vectors of images under the head's recipe; cached ones are not computed.
+        """Give the vectors of images under the head's recipes; cached ones are not computed.
 
+        An image that has no vector of one kind has none at all.
         ``needs`` is a column that the images must come with.
 
         Raises
@@ -128,19 +132,13 @@ class Model:
             If the backbone here is not the one that the head was fitted on; names each field.
         """
         report = progress or Silent()
-        try:
-            here = resolve(self.request, self.cache, report).recipes[0]
-        except WeightsNotFoundError as error:
-            raise WeightsNotFoundError(
-                f"{error}; if the weights of {self.path.name} lie elsewhere now, say where with "
-                "--weights FILE"
-            ) from error
-        self._check_recipe(here)
-        every_file = bool(self.recipe.preprocess.reader)
+        check_recipes(self.wanted, self.path.name, self.cache, report)
+        order = [part.recipe for part in self.info.parts]
+        every_file = any(recipe.preprocess.reader for recipe in order)
         source = open_source(images, path_column=path_column, root=root, every_file=every_file)
         if needs is not None:
             _check_labels([str(column) for column in source.frame.columns], needs)
-        return embed(source, self.request, self.cache, how or self.how, report)
+        return embed_wanted(source, self.wanted, order, self.cache, how or self.how, report)
 
     def outputs(self, X: Float32s) -> Outputs:
         """Apply the head to (m, d) vectors."""
@@ -178,18 +176,9 @@ class Model:
         }
         return pd.concat([frame, pd.DataFrame(named)], axis=1)
 
-    def _check_recipe(self, here: Recipe) -> None:
-        fields = here.differences(self.recipe, "here", "in the model")
-        if fields:
-            raise RecipeMismatchError(
-                f"the backbone here is not the one that {self.path.name} was fitted on: "
-                f"{'; '.join(fields)}; give the weights that it was fitted on (--weights FILE), "
-                "or fit a head on features of these"
-            )
-
     def __repr__(self) -> str:
         info = self.info
-        return f"<Model {self.path.name}: {info.head} for {info.target} on {info.recipe.label}>"
+        return f"<Model {self.path.name}: {info.head} for {info.target} on {info.label}>"
 
 
 def _check_labels(columns: list[str], name: str) -> None:
@@ -205,7 +194,7 @@ def load_model(
     model: PathLike,
     *,
     out: PathLike = "runs",
-    weights: PathLike | None = None,
+    weights: PathLike | Mapping[str, PathLike] | None = None,
     backbone: Any = None,
     cache: PathLike | None = None,
     device: str = "auto",
@@ -219,9 +208,11 @@ def load_model(
     model
         The run's folder, a file in it, or its name in ``out``.
     weights
-        Where the weights lie now, if not where they lay when the images were embedded.
+        Where the weights lie now, if not where they lay when the images were embedded. Of several
+        backbones: by the name of each that is meant, ``{"vgg16": "w.pth"}``, or by a longer name
+        as `featx.load` takes it.
     backbone
-        The module, if it was an object and not a name.
+        The module, if it was an object and not a name; of several by their names, likewise.
     cache
         Where vectors may lie already; None for ``FEATX_CACHE``, else ``cache``.
 
@@ -231,16 +222,16 @@ def load_model(
         If there is no such run.
     ModelFileError, SchemaVersionError
         If its files are damaged, hold what no head holds, or are of a newer featx.
+    UsageError
+        If weights or a module are given without the name of the backbone that they are of.
     """
     path = find_run(model, out)
     head, info = read_artifact(path, (progress or Silent()).say)
-    request = BackboneRequest.from_json(info.source, backbone)
-    single = replace(request, layers=(info.recipe.layer,), poolings=(info.recipe.pooling,))
     return Model(
         head=head,
         info=info,
         path=path,
-        request=single if weights is None else replace(single, weights=str(weights)),
+        wanted=wanted_of(info, weights, backbone),
         cache=catalog.cache_dir(cache),
         how=How(device=device, precision=precision, write=False),
     )

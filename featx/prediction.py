@@ -17,7 +17,7 @@ from featx.tables import write_table, writer_for
 from featx.targets import as_amounts, as_labels, has_value, image_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -78,7 +78,7 @@ def predict(
     lower_is_better: bool | None = None,
     cache: PathLike | None = None,
     cache_new: bool = False,
-    weights: str | None = None,
+    weights: PathLike | Mapping[str, PathLike] | None = None,
     path_column: str | None = None,
     root: PathLike | None = None,
     device: str = "auto",

@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 
 from featx._files import write_json, write_text
-from featx.artifact import ModelInfo, write_artifact, write_images
+from featx.artifact import write_artifact, write_images
 from featx.card import render_card
 from featx.cautions import SUSPECTS_FILE, TWINS_FILE, cautions
+from featx.features import describe
+from featx.modelinfo import ModelInfo, Part
 from featx.runs import RESULT_FILE, new_run
 from featx.tables import write_table
 
@@ -124,7 +126,7 @@ def keep(
     arguments
         The options of ``featx fit`` that repeat it.
     name
-        Of the run; None chooses the first free ``<head>-<data>-<backbone>-<number>``.
+        Of the run; None chooses the first free ``<head>-<data>-<backbones>-<number>``.
 
     Raises
     ------
@@ -139,7 +141,8 @@ def keep(
     if out is None:
         return FitResult({"name": name or "", "path": None} | record, predictions, head, *tables)
     info = _model_info(evaluation, features, problem, record)
-    stem = f"{evaluation.head}-{features.name}-{features.recipe.backbone}"
+    backbones = "+".join(dict.fromkeys(kind.recipe.backbone for kind in features.kinds))
+    stem = f"{evaluation.head}-{features.name}-{backbones}"
     with new_run(out, name, stem) as (final, folder):
         record = {"name": final, "path": str(out / final)} | record
         write_artifact(folder, head, info)
@@ -168,12 +171,12 @@ def _describe(
             "group": problem.group,
             "split": problem.split,
             "n": len(problem.rows),
-            "d": features.store.dim,
+            "d": features.dim,
             "classes": _class_counts(evaluation, problem.y),
             "best_params": params,
             "baseline_kind": "mean" if evaluation.classes is None else "most frequent class",
             "data": _data(features, problem),
-            "features": _features(features),
+            "features": describe(features),
             "notes": [*problem.notes, *evaluation.notes, *_about_the_head(evaluation, problem)],
             "seed": arguments["seed"],
             "versions": versions(),
@@ -233,20 +236,24 @@ def score_columns(
 def _model_info(
     evaluation: Evaluation, features: Features, problem: Problem, record: JsonObject
 ) -> ModelInfo:
+    first, *others = (
+        Part(kind.recipe, kind.provenance.get("request", {})) for kind in features.kinds
+    )
     return ModelInfo(
         head=evaluation.head,
         task=evaluation.task,
         target=problem.target,
         scale=evaluation.scale,
         classes=() if evaluation.classes is None else tuple(evaluation.classes.tolist()),
-        dim=features.store.dim,
-        recipe=features.recipe,
-        source=features.provenance.get("request", {}),
+        dim=features.dim,
+        recipe=first.recipe,
+        source=first.source,
         data=features.name,
         manifest=features.manifest.hash,
         versions=record["versions"],
         group=problem.group,
         lower_is_better=bool(record["arguments"]["lower_is_better"]),
+        others=tuple(others),
     )
 
 
@@ -259,15 +266,24 @@ def command(arguments: JsonObject) -> str:
             words += [] if value else ["--no-search"]
         elif isinstance(value, bool):
             words += [option] if value else []
+        elif name in _LISTS:
+            many = value if isinstance(value, list | tuple) else [] if value is None else [value]
+            words += [option, ",".join(_escaped(item) for item in many)] if many else []
         elif isinstance(value, dict):
             for key, choice in value.items():
                 many = choice if name == "grid" else [choice]
                 words += [option, f"{key}={','.join(map(_word, many))}"]
-        elif isinstance(value, list | tuple):
-            words += [option, ",".join(map(str, value))] if value else []
         elif value is not None:
             words += [option, str(value)]
     return shlex.join(words)
+
+
+_LISTS = ("features", "target", "missing", "mix")
+"""Options that take several values, with commas between them."""
+
+
+def _escaped(value: Any) -> str:
+    return str(value).replace(",", r"\,")
 
 
 def _word(value: Any) -> str:
@@ -304,20 +320,6 @@ def _data(features: Features, problem: Problem) -> JsonObject:
         "source": features.manifest.source,
         "manifest": features.manifest.hash,
         "left_out": problem.left_out,
-    }
-
-
-def _features(features: Features) -> JsonObject:
-    recipe = features.recipe
-    return {
-        "label": features.label,
-        "hash": recipe.hash,
-        "recipe": recipe.to_json(),
-        "fingerprint": features.fingerprint,
-        "dtype": recipe.dtype,
-        "preprocess": recipe.preprocess.describe(),
-        "random_seed": recipe.random_seed,
-        "depth": (features.provenance.get("weights") or {}).get("depths", {}).get(recipe.layer),
     }
 
 

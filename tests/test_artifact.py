@@ -16,8 +16,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 
-from featx.artifact import ModelInfo, read_artifact, read_info, write_artifact
+from featx.artifact import read_artifact, read_info, write_artifact
 from featx.errors import ModelFileError, NotFoundError, RecipeMismatchError, SchemaVersionError
+from featx.modelinfo import ModelInfo
 from featx.recipe import Preprocess, Recipe
 
 RNG = np.random.default_rng(0)

@@ -19,7 +19,7 @@ LAYERS = {
     "0 foundations": ["errors _types", "_files _imports"],
     "1 pure values": [
         "manifest recipe pooling mapping folds targets products solvers paired twins suspects",
-        "scoreboard cautions metrics",
+        "scoreboard cautions metrics modelinfo",
         "card",
         "scores leaks",
     ],
@@ -28,7 +28,7 @@ LAYERS = {
     ],
     "3 engines": ["forward gram catalog", "evaluate features embedding"],
     "4 workflows": [
-        "export problem embedder extraction drift",
+        "export problem embedder extraction drift rebuild",
         "manage doubts",
         "result",
         "fitting model",

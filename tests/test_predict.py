@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 
 import featx.embedding.passes as passes
-from featx.artifact import ModelInfo, write_artifact, write_images
+from featx.artifact import write_artifact, write_images
 from featx.errors import (
     ImageError,
     NotFoundError,
@@ -29,6 +29,7 @@ from featx.errors import (
 )
 from featx.extraction import extract
 from featx.features import Features, load
+from featx.modelinfo import ModelInfo
 from featx.prediction import Model, load_model, predict
 
 SIZE = 64
@@ -409,6 +410,6 @@ def test_models_that_are_not_there(home: Path, svm: Path) -> None:
     with pytest.raises(NotFoundError, match="no model in"):
         load_model(home / "train")
     value = json.loads((svm / "model.json").read_text())
-    (svm / "model.json").write_text(json.dumps(value | {"schema": 2}))
+    (svm / "model.json").write_text(json.dumps(value | {"schema": 3}))
     with pytest.raises(SchemaVersionError, match="pip install -U featx"):
         load_model(svm)

@@ -2,5 +2,16 @@
 
 from featx.embedding.memory import Embedded, embed, manifest_of
 from featx.embedding.passes import How, Pass, run_pass
+from featx.embedding.wanted import Wanted, embed_wanted, group_recipes
 
-__all__ = ["Embedded", "How", "Pass", "embed", "manifest_of", "run_pass"]
+__all__ = [
+    "Embedded",
+    "How",
+    "Pass",
+    "Wanted",
+    "embed",
+    "embed_wanted",
+    "group_recipes",
+    "manifest_of",
+    "run_pass",
+]

@@ -1,4 +1,4 @@
-"""The vectors of a source under one recipe, as one array in memory."""
+"""The vectors of a source under one recipe or several, as one array in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from featx import datasets
 from featx.embedding.passes import How, run_pass
-from featx.embedding.sinks import MemorySink
+from featx.embedding.sinks import MemorySink, Sink
 from featx.errors import UsageError
 from featx.manifest import NO_DIGEST, Manifest
 from featx.store import FeatureStore
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors of a source under one recipe, in memory.
+    """Vectors of a source in memory, those of several recipes side by side.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Embedded:
     row_of: Ints
     manifest: Manifest
     reasons: list[str | None]
-    recipe: Recipe
+    recipes: tuple[Recipe, ...]
 
 
 def embed(
@@ -62,16 +62,31 @@ def embed(
     FeatxError
         As `extract`.
     """
-    done = run_pass(source, request, cache, how, progress)
-    if len(done.recipes) != 1:
-        labels = ", ".join(recipe.label for recipe in done.recipes)
+    found = embed_each(source, request, cache, how, progress)
+    if len(found) != 1:
+        labels = ", ".join(one.recipes[0].label for one in found)
         raise UsageError(f"expected one recipe, got {labels}; name one layer and one pooling")
+    return found[0]
+
+
+def embed_each(
+    source: Source,
+    request: BackboneRequest,
+    cache: Path,
+    how: How,
+    progress: Progress,
+    only: Sequence[Recipe] | None = None,
+) -> list[Embedded]:
+    """Give the vectors under each recipe of a request, or under ``only`` those; as `embed`."""
+    done = run_pass(source, request, cache, how, progress, only)
     manifest = manifest_of(source, done.located.taken)
-    sink = done.sinks[0]
+    return [_gather(manifest, _readable(sink)) for sink in done.sinks]
+
+
+def _readable(sink: Sink) -> MemorySink:
     if isinstance(sink, MemorySink):
-        return _gather(manifest, sink)
-    written = FeatureStore.open(sink.store.path)
-    return _gather(manifest, MemorySink(sink.recipe, written))
+        return sink
+    return MemorySink(sink.recipe, FeatureStore.open(sink.store.path))
 
 
 def manifest_of(source: Source, taken: Sequence[Taken]) -> Manifest:
@@ -115,4 +130,4 @@ def _gather(manifest: Manifest, sink: MemorySink) -> Embedded:
         x[row_of[stored]] = store.read(rows[stored], np.float32)
     for i, vector in fresh.items():
         x[row_of[i]] = vector
-    return Embedded(x, row_of, manifest, reasons, sink.recipe)
+    return Embedded(x, row_of, manifest, reasons, (sink.recipe,))

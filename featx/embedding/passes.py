@@ -47,6 +47,8 @@ class How:
         Whether images known as undecodable are tried again.
     raise_on_error
         Whether the first bad image ends the run.
+    kept
+        How many networks stay loaded for the next pass.
     """
 
     device: str = "auto"
@@ -58,6 +60,7 @@ class How:
     retry_failed: bool = False
     raise_on_error: bool = False
     seed: int = 0
+    kept: int = 1
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,19 @@ class Pass:
 
 
 def run_pass(
-    source: Source, request: BackboneRequest, cache: Path, how: How, progress: Progress
+    source: Source,
+    request: BackboneRequest,
+    cache: Path,
+    how: How,
+    progress: Progress,
+    only: Sequence[Recipe] | None = None,
 ) -> Pass:
-    """Bring the vectors of a source under all recipes of a request into stores or memory.
+    """Bring the vectors of a source under the recipes of a request into stores or memory.
+
+    Parameters
+    ----------
+    only
+        Those of the recipes that are wanted; None: all.
 
     Raises
     ------
@@ -92,8 +105,9 @@ def run_pass(
     for note in resolved.notes:
         progress.say(note)
     notes = list(resolved.notes)
+    recipes = [r for r in resolved.recipes if only is None or r in only]
     sinks: Sequence[Sink] = [
-        MemorySink(recipe) if how.fresh else _reading(cache, recipe) for recipe in resolved.recipes
+        MemorySink(recipe) if how.fresh else _reading(cache, recipe) for recipe in recipes
     ]
     pre = resolved.recipes[0].preprocess
     check_preprocess(pre)
@@ -117,7 +131,7 @@ def run_pass(
             if isinstance(sink, StoreSink) and sink.retry:
                 sink.writer.supersede_shadowed()
     seconds = time.perf_counter() - start
-    return Pass(tuple(resolved.recipes), sinks, located, seconds, tuple(notes))
+    return Pass(tuple(recipes), sinks, located, seconds, tuple(notes))
 
 
 def _counting(pre: Preprocess) -> str:
@@ -165,7 +179,10 @@ def _writing(
 ) -> list[Sink]:
     """Open a writer for each recipe, in one order: two runs cannot block each other for ever."""
     writers: dict[str, StoreWriter] = {}
+    wanted = {sink.recipe.store_name for sink in sinks}
     for recipe, map_shape, dim in sorted(resolved.filled, key=lambda f: f[0].store_name):
+        if recipe.store_name not in wanted:
+            continue
         writer = StoreWriter(
             cache,
             recipe,
@@ -210,11 +227,11 @@ def _network(
         return chosen.engine, chosen.engine.batch_size
 
     layers = list(dict.fromkeys(recipe.layer for recipe in resolved.recipes))
-    return Network(make, [layers.index(recipe.layer) for recipe in resolved.recipes])
+    return Network(make, [layers.index(sink.recipe.layer) for sink in sinks])
 
 
 _LAST: dict[tuple[object, ...], ChosenEngine] = {}
-"""The last engine, so that one prediction after another stays warm."""
+"""The last engines, `How.kept` of them, so that one prediction after another stays warm."""
 
 
 def _engine(
@@ -227,7 +244,8 @@ def _engine(
     key = (request, resolved.filled, how.device, how.precision, how.batch_size)
     chosen = _LAST.get(key)
     if chosen is None:
-        _LAST.clear()
+        while len(_LAST) >= how.kept:
+            del _LAST[next(iter(_LAST))]
         backbone = resolved.backbone or load_backbone(request)
         _refuse_other_weights(resolved, backbone)
         chosen = choose_engine(

@@ -1,7 +1,8 @@
 """Read cached features as arrays: what notebooks and heads work on."""
 
+from featx.features.describe import describe
 from featx.features.kind import Kind
 from featx.features.opening import load, view
 from featx.features.view import Features, as_numbers
 
-__all__ = ["Features", "Kind", "as_numbers", "load", "view"]
+__all__ = ["Features", "Kind", "as_numbers", "describe", "load", "view"]
