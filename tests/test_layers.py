@@ -32,7 +32,8 @@ LAYERS = {
         "manage doubts",
         "result",
         "fitting model",
-        "prediction comparison",
+        "prediction comparison curves",
+        "probing",
     ],
     "5 shells": ["cli", "featx", "__main__"],
 }

@@ -65,7 +65,7 @@ def assemble(loaded: Loaded, request: BackboneRequest) -> Backbone:
     shapes = map_shapes(module, layers, loaded.preprocess.image_size)
     tensors = [loaded.cutter.tensors(layer) for layer in layers]
     digests = weights_digests(loaded.cutter.model, tensors)
-    depths = [_depth(loaded.cutter.model, names) for names in tensors]
+    depths = [count_layers(loaded.cutter.model, names) for names in tensors]
     outputs = tuple(
         Output(
             layer=layer,
@@ -83,6 +83,7 @@ def assemble(loaded: Loaded, request: BackboneRequest) -> Backbone:
     return Backbone(
         name=loaded.name,
         module=module,
+        cutter=loaded.cutter,
         outputs=outputs,
         preprocess=loaded.preprocess,
         request=request,
@@ -97,7 +98,7 @@ def assemble(loaded: Loaded, request: BackboneRequest) -> Backbone:
     )
 
 
-def _depth(model: nn.Module, names: Collection[str]) -> int:
+def count_layers(model: nn.Module, names: Collection[str]) -> int:
     """Count layers as the field does in VGG16: convolutions and linear maps, those with weights.
 
     Normalisations, whose weights are vectors, are not counted; shortcuts with weights are.

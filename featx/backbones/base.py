@@ -13,6 +13,8 @@ from featx.recipe import Preprocess, Recipe
 if TYPE_CHECKING:
     from torch import nn
 
+    from featx.backbones.cut import Cutter
+
 Filled = tuple[Recipe, tuple[int, ...], int]
 """(recipe, shape of the map before pooling, length of the vector)."""
 
@@ -49,6 +51,8 @@ class Backbone:
         As it stands in the recipe.
     module
         Takes (B, 3, H, W) float32, normalised; gives one (B, *map_shape) tensor an output.
+    cutter
+        Finds other layers of the same network.
     outputs
         Where it is cut, in the order asked for.
     preprocess
@@ -67,6 +71,7 @@ class Backbone:
 
     name: str
     module: nn.Module
+    cutter: Cutter
     outputs: tuple[Output, ...]
     preprocess: Preprocess
     request: BackboneRequest

@@ -225,23 +225,23 @@ class Cutter:
         LayerError
             If there is no such layer, or the model cannot be traced.
         """
-        if self._is_whole(layer):
+        if self.is_whole(layer):
             return layer
         name = self.trace.find(layer)
-        known = self.default and not self._is_whole(self.default)
+        known = self.default and not self.is_whole(self.default)
         if known and name == self.trace.find(self.default):
             return self.default
         return self.trace.short(name)
 
     def tensors(self, layer: str) -> frozenset[str]:
         """Give the names, in the model's state dict, of the tensors that a layer depends on."""
-        if self.whole is not None and self._is_whole(layer):
+        if self.whole is not None and self.is_whole(layer):
             return self.whole.tensors
         return self.trace.tensors(self.trace.find(layer))
 
     def cut(self, layers: Sequence[str]) -> Parts:
         """Give the network up to these layers; it returns their values in this order."""
-        traced = [i for i, layer in enumerate(layers) if not self._is_whole(layer)]
+        traced = [i for i, layer in enumerate(layers) if not self.is_whole(layer)]
         parts: list[tuple[nn.Module, list[int]]] = []
         if self.whole is not None and len(traced) < len(layers):
             parts.append((self.whole.module, [list(layers).index(self.whole.layer)]))
@@ -250,7 +250,8 @@ class Cutter:
             parts.append((self.trace.cut(names), traced))
         return Parts(parts, [self._is_channels_last(layer) for layer in layers])
 
-    def _is_whole(self, layer: str) -> bool:
+    def is_whole(self, layer: str) -> bool:
+        """Say whether a layer is the part that is run as it is."""
         return self.whole is not None and layer == self.whole.layer
 
     def _is_channels_last(self, layer: str) -> bool:

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from featx.cli import cache_cmd, compare_cmd, demo_cmd, extract_cmd, fit_cmd, lists_cmd, predict_cmd
+from featx.cli import (
+    cache_cmd,
+    compare_cmd,
+    demo_cmd,
+    extract_cmd,
+    fit_cmd,
+    layers_cmd,
+    lists_cmd,
+    predict_cmd,
+)
 from featx.cli import command as shared
 
 app = typer.Typer(
@@ -49,6 +58,7 @@ for one in (
     fit_cmd.fit,
     predict_cmd.predict,
     compare_cmd.compare,
+    layers_cmd.layers,
     demo_cmd.demo,
     cache_cmd.ls,
     cache_cmd.info,
