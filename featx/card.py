@@ -108,15 +108,27 @@ def _data(result: JsonObject) -> str:
 
 def _recipe(result: JsonObject) -> str:
     features = result["features"]
+    parts = features.get("parts")
+    if parts is None:
+        return "\n".join(_kind(features, result["d"]))
+    params, asked = result["best_params"], result["arguments"]["mix"]
+    weights = escape(params.get("mix", asked[0]))
+    whole = f"- {result['d']} values an image: those of {len(parts)} kinds, one after the other"
+    mix = f"- each kind divided by the root of its variance; weights: {weights}"
+    each = [line for part in parts for line in _kind(part, part["d"])]
+    return "\n".join([whole, mix, *each])
+
+
+def _kind(features: JsonObject, d: int) -> list[str]:
     lines = [
         f"- features {escape(features['label'])}, stored as {escape(features['dtype'])}",
-        f"- {result['d']} values an image",
+        f"- {d} values an image",
         f"- {escape(features['preprocess'])}",
         f"- recipe `{features['hash']}`, rows `{features['fingerprint']}`",
     ]
     if features["random_seed"] is not None:
         lines.append(f"- **untrained weights** (random, seed {features['random_seed']})")
-    return "\n".join(lines)
+    return lines
 
 
 def _head(result: JsonObject) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +78,26 @@ def cosines_of(vectors: Vectors, gram: Gram | None) -> Cosines:
     if n * d * vectors.dtype.itemsize > HELD_BYTES:
         return Cosines(None, search_seconds(n, d))
     return Cosines(lambda: row_strips(_blocks(vectors), n), search_seconds(n, d))
+
+
+def mean_cosines(kinds: Sequence[Cosines]) -> Cosines:
+    """Take the mean over several kinds of features, whatever a head weights them with.
+
+    It is the cosine of the rows with each kind at length 1, side by side: images are alike where
+    they are so to every kind.
+    """
+    if len(kinds) == 1:
+        return kinds[0]
+    seconds, gives = sum(kind.seconds for kind in kinds), [kind.strips for kind in kinds]
+    known = [strips for strips in gives if strips is not None]
+    if len(known) < len(gives):
+        return Cosines(None, seconds)
+
+    def strips() -> Iterator[Array]:
+        for together in zip(*(give() for give in known), strict=True):
+            yield sum(together) / len(known)
+
+    return Cosines(strips, seconds)
 
 
 def _blocks(vectors: Vectors) -> Callable[[], Iterator[Float32s]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featx._types import Silent
-from featx.doubts import cosines_of, find_doubts, read_twins
+from featx.doubts import cosines_of, find_doubts, mean_cosines, read_twins
 from featx.errors import HeadTaskError, TargetError, UsageError
 from featx.evaluate import Source, Spec, evaluate
 from featx.features import Features, load
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def fit(
-    features: Features | str | None = None,
+    features: Features | str | Sequence[str] | None = None,
     head: str = "svm",
     *,
     data: str | None = None,
@@ -45,6 +45,7 @@ def fit(
     grid: Grid | None = None,
     set: Params = (),  # noqa: A002  # the option's name
     search: bool = True,
+    mix: Sequence[str] | str = (),
     class_weight: Literal["balanced"] | None = None,
     scale: Scale = "none",
     scoring: str | None = None,
@@ -66,7 +67,9 @@ def fit(
     Parameters
     ----------
     features
-        What `featx.load` gives, or the name of a store; None for the last extraction's.
+        What `featx.load` gives, or the name of a store; None for the last extraction's. Several
+        names: the head is fitted on all kinds side by side, each divided by the root of its
+        variance, so that none counts more for its size.
     head
         ``svm``, ``svr``, ``ridge``, ``logreg``, ``rbf``, ``mlp`` or ``knn``.
     data
@@ -93,6 +96,10 @@ def fit(
         Parameters that are not searched: ``{"C": 1}`` or ``"C=1"``.
     search
         False: the head's own parameters and ``set`` as they are.
+    mix
+        How several kinds of features are weighted: ``equal``; numbers, one a kind, such as
+        ``1:0.5``; ``search``: equal, each alone, and all but one. Of several, the weights are
+        chosen as parameters are.
     class_weight
         ``balanced`` weights the classes by the inverse of their frequency.
     scale
@@ -147,6 +154,7 @@ def fit(
         grid=parse_grid(grid),
         fixed=parse_params(set),
         search=search,
+        mix=tuple(_tokens(mix)) or ("equal",),
         cv=str(cv),
         repeats=repeats,
         test_size=test_size,
@@ -163,8 +171,10 @@ def fit(
     view = opened(features, data, cache, progress)
     tokens = _tokens(missing)
     problem = pose(view, target, group, split, task, tokens)
-    vectors = StoreVectors(view.store, view.rows[problem.rows])
-    products = _Products(vectors, progress)
+    products = [
+        _Products(StoreVectors(kind.store, kind.rows[problem.rows]), progress)
+        for kind in view.kinds
+    ]
     try:
         evaluation = _evaluation(products, problem, spec, n_jobs, progress)
     except TargetError as error:
@@ -175,7 +185,8 @@ def fit(
             f"{error}; target {problem.target!r} is taken as {guessed}, for {why}: "
             "--task regression takes it as numbers"
         ) from error
-    doubts = find_doubts(evaluation, view, problem, cosines_of(vectors, products.made), twins)
+    cosines = mean_cosines([cosines_of(kind.vectors, kind.made) for kind in products])
+    doubts = find_doubts(evaluation, view, problem, cosines, twins)
     arguments = _arguments(view, problem, spec, tokens) | {"twins": str(twins)}
     folder = None if out is None else Path(out)
     return keep(evaluation, view, problem, doubts, arguments, folder, name)
@@ -183,7 +194,7 @@ def fit(
 
 def fit_targets(
     targets: Sequence[str],
-    features: Features | str | None = None,
+    features: Features | str | Sequence[str] | None = None,
     head: str = "svm",
     *,
     data: str | None = None,
@@ -227,31 +238,39 @@ def _check_target(
 
 
 def cross_validate(
-    features: Features | str | None = None, head: str = "svm", **options: Any
+    features: Features | str | Sequence[str] | None = None, head: str = "svm", **options: Any
 ) -> FitResult:
     """Estimate a head as `fit` does, with the same arguments, and write nothing."""
     return fit(features, head, **{**options, "out": None})
 
 
 def opened(
-    features: Features | str | None, data: str | None, cache: PathLike | None, progress: Progress
+    features: Features | str | Sequence[str] | None,
+    data: str | None,
+    cache: PathLike | None,
+    progress: Progress,
 ) -> Features:
     """Give the view that was handed in, or open the one that was named."""
     if isinstance(features, Features):
         return features
-    if features is not None and not isinstance(features, str):
+    named = isinstance(features, str | list | tuple) and all(isinstance(f, str) for f in features)
+    if features is not None and not named:
         raise UsageError(
             f"features of type {type(features).__name__}; expected what featx.load gives, or the "
-            "name of a store"
+            "name of a store, or a list of such names"
         )
     return load(data, features, cache=cache, say=progress.say)
 
 
 def _evaluation(
-    products: _Products, problem: Problem, spec: Spec, n_jobs: int | None, progress: Progress
+    products: Sequence[_Products],
+    problem: Problem,
+    spec: Spec,
+    n_jobs: int | None,
+    progress: Progress,
 ) -> Evaluation:
     return evaluate(
-        [Source(products.vectors, products)],
+        [Source(kind.vectors, kind) for kind in products],
         problem.y,
         spec,
         groups=problem.groups,
@@ -264,7 +283,7 @@ def _evaluation(
 
 
 class _Products:
-    """The inner products of the fitted rows, made when they are first asked for."""
+    """The inner products of the fitted rows of one kind, made when they are first asked for."""
 
     def __init__(self, vectors: StoreVectors, progress: Progress) -> None:
         self.vectors, self.progress = vectors, progress
@@ -277,17 +296,20 @@ class _Products:
         return self.made
 
 
-def _tokens(missing: Sequence[str | float] | str) -> list[str]:
-    return missing.split(",") if isinstance(missing, str) else [str(value) for value in missing]
+def _tokens(given: Sequence[str | float] | str) -> list[str]:
+    return given.split(",") if isinstance(given, str) else [str(value) for value in given]
 
 
 def _arguments(view: Features, problem: Problem, spec: Spec, missing: list[str]) -> JsonObject:
     """Give the options that repeat a fit, with what was chosen for the caller spelled out."""
     options = {f.name: getattr(spec, f.name) for f in fields(spec)}
     grid = None if spec.grid is None else {k: list(v) for k, v in spec.grid.items()}
+    mix = list(options.pop("mix"))
+    names = [kind.name for kind in view.kinds]
     return {
         "data": view.name,
-        "features": f"{view.label}#{view.recipe.hash[:8]}",
+        "features": names if view.others else names[0],
+        "mix": mix if view.others else [],
         "target": problem.target,
         "group": problem.group,
         "split": problem.split,

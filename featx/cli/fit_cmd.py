@@ -12,7 +12,7 @@ from featx.cli import complete
 from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
-from featx.cli.parsing import names, pairs
+from featx.cli.parsing import names, one_or_all, pairs
 from featx.cli.text import count, duration, literal, number, table
 from featx.scoreboard import group_title, legend, score_table
 
@@ -35,7 +35,25 @@ def fit(
         ),
     ],
     data: o.DataName = None,
-    features: o.Features = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--features",
+            metavar="ID",
+            autocompletion=complete.features,
+            help="Store, for example vgg16:features:flatten@224; repeats or takes commas: all "
+            "side by side [default: the last extraction's].",
+        ),
+    ] = None,
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mix",
+            metavar="equal|search|W:W",
+            help="Weights of several features; repeats or takes commas: chosen like parameters "
+            "[default: equal].",
+        ),
+    ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -158,6 +176,7 @@ def fit(
         "grid": grid_texts or None,
         "set": fixed_texts,
         "search": search,
+        "mix": names(mix),
         "class_weight": class_weight,
         "scale": scale,
         "scoring": scoring,
@@ -174,11 +193,11 @@ def fit(
         "cache": cache,
         "progress": console.progress,
     }
-    targets = names(target)
+    targets, kinds = names(target), one_or_all(names(features))
     if len(targets) > 1:
-        fitted = fit_targets(targets, features, head, **options)
+        fitted = fit_targets(targets, kinds, head, **options)
     else:
-        fitted = [fit(features, head, target=targets[0] if targets else None, **options)]
+        fitted = [fit(kinds, head, target=targets[0] if targets else None, **options)]
     records = [result.record for result in fitted]
     value = records[0] if len(records) == 1 else {"fits": records}
     console.show(value, lines(records, console.plus_minus))
@@ -208,7 +227,9 @@ def report(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
 
 def _what(record: JsonObject) -> Iterator[str]:
     yield f"{record['head']} for {record['target']} ({record['task']})"
-    yield f"  {record['n']} x {record['d']} {record['features']['label']}"
+    yield from _wrapped(
+        f"{record['n']} x {record['d']} {record['features']['label']}", "  ", "    "
+    )
     for left in record["data"]["left_out"]:
         yield f"  left out: {count(left['rows'], 'row')}, {left['why']}"
     searched = record["candidates"] if len(record["candidates"]) > 1 else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from featx.errors import UsageError
@@ -62,6 +63,27 @@ def pairs(option: str, values: Sequence[str] | None) -> tuple[str, ...]:
             else:
                 raise UsageError(f"{option} is {value!r}; expected NAME=VALUE, for example C=1")
     return tuple(f"{name}={value}" for name, value in found.items())
+
+
+def weights(values: Sequence[str] | None) -> str | dict[str, str] | None:
+    """Read ``--weights`` of a model: one FILE, or a NAME=FILE for each backbone that is meant.
+
+    Raises
+    ------
+    UsageError
+        If there are several, and one has no name.
+    """
+    if not values:
+        return None
+    named = [value.partition("=") for value in values]
+    if len(values) == 1 and (not named[0][1] or Path(values[0]).exists()):
+        return values[0]
+    if not all(name and file for name, _, file in named):
+        raise UsageError(
+            f"--weights is {' and '.join(values)}; expected one FILE, or NAME=FILE for each "
+            "backbone, for example --weights vgg16=vgg16.pth --weights resnet50=resnet50.pth"
+        )
+    return {name: file for name, _, file in named}
 
 
 def image_size(text: str | None) -> int | Literal["weights"] | None:

@@ -13,6 +13,7 @@ from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.parsing import max_failed, names, one_or_all
+from featx.cli.parsing import weights as weights_of
 from featx.cli.text import count, interval, number, table
 from featx.errors import TooManyFailedError
 
@@ -68,7 +69,14 @@ def predict(
     cache_new: Annotated[
         bool, typer.Option("--cache-new", help="Keep the vectors that are computed now.")
     ] = False,
-    weights: o.Weights = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weights",
+            metavar="[NAME=]FILE",
+            help="Where the weights lie now; of several backbones: vgg16=FILE, repeats.",
+        ),
+    ] = None,
     path_column: o.PathColumn = None,
     root: o.Root = None,
     device: o.Device = "auto",
@@ -80,7 +88,7 @@ def predict(
 
     They go through the recipe that the model was fitted on.
     """
-    allowed = max_failed(failed)
+    allowed, files = max_failed(failed), weights_of(weights)
     from featx.prediction import predict
 
     done = predict(
@@ -94,7 +102,7 @@ def predict(
         lower_is_better=lower_is_better,
         cache=cache,
         cache_new=cache_new,
-        weights=weights,
+        weights=files,
         path_column=path_column,
         root=root,
         device=device,

@@ -94,10 +94,9 @@ def _score(run: Run, metric: str, what: str) -> float:
 def _names(runs: Sequence[Run]) -> list[str]:
     """Name each run by as little as tells them all apart."""
     features = [run.record["features"] for run in runs]
-    recipes = [one["recipe"] for one in features]
     kinds = [
-        [recipe["backbone"] for recipe in recipes],
-        *([f"{r['backbone']} {r[part]}" for r in recipes] for part in ("pooling", "layer")),
+        [_backbones(one) for one in features],
+        *([_backbones(one, part) for one in features] for part in ("pooling", "layer")),
         [one["label"] for one in features],
     ]
     heads = [run.record["head"] for run in runs]
@@ -108,12 +107,19 @@ def _names(runs: Sequence[Run]) -> list[str]:
     return [f"{name} ({i})" for i, name in enumerate(full[-1], 1)]
 
 
+def _backbones(features: JsonObject, part: str = "") -> str:
+    """Name the backbones of a run's features, each with a part of its recipe."""
+    recipes = [kind["recipe"] for kind in features.get("parts", [features])]
+    words = [" ".join([r["backbone"], *([r[part]] if part else [])]) for r in recipes]
+    return " + ".join(dict.fromkeys(words))
+
+
 def _row(run: Run, name: str, metrics: Sequence[str]) -> JsonObject:
     record = run.record
     row = {
         "run": run.name,
         "name": name,
-        "backbone": record["features"]["recipe"]["backbone"],
+        "backbone": _backbones(record["features"]),
         "features": record["features"]["label"],
         "head": record["head"],
     }

@@ -85,10 +85,11 @@ def embed_wanted(
         for one in embed_each(source, group.request, cache, how, progress, group.recipes)
     ]
     by_recipe = {one.recipes[0].hash: one for one in found}
-    return _side_by_side([by_recipe[recipe.hash] for recipe in order])
+    return side_by_side([by_recipe[recipe.hash] for recipe in order])
 
 
-def _side_by_side(found: Sequence[Embedded]) -> Embedded:
+def side_by_side(found: Sequence[Embedded]) -> Embedded:
+    """Put the vectors of one source under several recipes side by side; as `embed_wanted`."""
     first = found[0]
     if len(found) == 1:
         return first
