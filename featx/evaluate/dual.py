@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from featx.evaluate.space import Products
     from featx.evaluate.work import Solver
     from featx.solvers import Solution
+    from featx.solvers.tall import Linear
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,9 @@ def say(head: str, decision: Float64s, n_classes: int) -> Said:
     return Said(prediction, scores)
 
 
-def finish(estimator: Any, coef: Float64s, solution: Solution, classes: Array | None) -> Any:
+def finish(
+    estimator: Any, coef: Float64s, solution: Solution | Linear, classes: Array | None
+) -> Any:
     """Give the estimator its weights ``coef`` (k, d), as its ``fit`` would."""
     name = type(estimator).__name__
     flat = classes is None

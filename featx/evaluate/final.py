@@ -25,6 +25,7 @@ from featx.evaluate.space import (
     split_features,
     split_products,
 )
+from featx.evaluate.tall import fit_tall, scaled_rows
 from featx.evaluate.work import Solver, Stop
 from featx.gram import fit_scaler
 
@@ -40,7 +41,11 @@ def fit_final(
         (n,) class numbers or float64, and (k,) their labels, or None.
     """
     y = values[rows] if classes is None else classes[values[rows]]
-    if not space.on_products:
+    if space.streamed:
+        [found] = fit_tall(scaled_rows(space, rows), values[rows], solver, [params])
+        estimator = finish(solver.make(params), found.coef, found, classes)
+        stop = Stop(found.converged, found.reached, found.measure)
+    elif not space.on_products:
         estimator, stop = _fit_features(space, y, rows, params, solver)
     elif solver.head in PATHS:
         estimator, stop = _fit_path(space, values, classes, rows, params, solver)

@@ -22,14 +22,15 @@ from joblib import Parallel, delayed, effective_n_jobs
 from threadpoolctl import threadpool_limits
 
 from featx._types import Array, Float64s, Progress, Silent
-from featx.evaluate.answer import Found, describe
+from featx.evaluate.answer import Found, describe, fold_results
 from featx.evaluate.criterion import best
 from featx.evaluate.final import fit_final
-from featx.evaluate.result import Evaluation, Params, Spec
+from featx.evaluate.result import Evaluation, FoldResult, Params, Spec
 from featx.evaluate.setup import Setup, read_setup
 from featx.evaluate.shared import can_share, run_shared
 from featx.evaluate.solve import run_job
 from featx.evaluate.space import Source, Space, make_space
+from featx.evaluate.tall import is_smooth
 from featx.evaluate.work import Answer, Job, Stop
 from featx.gram import as_vectors, build_gram
 from featx.products import is_exact
@@ -140,6 +141,37 @@ def grid_scores(
     return GridScores(setup.params, _values(table), _met(table))
 
 
+def evaluate_each(
+    sources: Sequence[Source],
+    setups: Sequence[Setup],
+    *,
+    n_jobs: int | None = None,
+    progress: Progress | None = None,
+) -> list[tuple[FoldResult, ...]]:
+    """Estimate one head on several plans of the same rows, whose products are made once.
+
+    Parameters
+    ----------
+    setups
+        Those of `featx.evaluate.setup.with_plan`, of one head and one scaling.
+
+    Returns
+    -------
+    One a plan: what `evaluate` gives as ``folds``.
+    """
+    progress, small = progress or Silent(), all(_is_small(sources, setup) for setup in setups)
+    with threadpool_limits(limits=1 if small else None):
+        space = _space(sources, setups[0])
+        progress.start("fitting", len(setups))
+        found = []
+        for setup in setups:
+            search = _search(space, setup, _jobs(n_jobs, small), Silent())
+            found.append(fold_results(setup, search))
+            progress.advance()
+        progress.finish()
+        return found
+
+
 def _jobs(n_jobs: int | None, small: bool) -> int:
     return 1 if small and n_jobs in (None, -1) else int(effective_n_jobs(n_jobs or -1))
 
@@ -156,7 +188,13 @@ def _space(sources: Sequence[Source], setup: Setup) -> Space:
     """Prepare the rows, and what they will be fitted with at the same time."""
     compiling = _compile_ahead(sources, setup)
     name = setup.head.name
-    space = make_space(sources, setup.spec.scale, few_features=name == "mlp", sums=name == "rbf")
+    space = make_space(
+        sources,
+        setup.spec.scale,
+        few_features=name == "mlp",
+        sums=name == "rbf",
+        streams=is_smooth(name, [setup.solver.make(params) for params in setup.params]),
+    )
     compiling.join()
     return space
 
@@ -240,7 +278,7 @@ def _run(
     if can_share(space, jobs, solver):
         return run_shared(space, values, jobs, solver, n_jobs)
     progress.start("fitting", len(jobs))
-    threads = space.on_products and solver.head in _COMPILED
+    threads = space.streamed or (space.on_products and solver.head in _COMPILED)
     calls = (delayed(run_job)(space, values, job, solver) for job in jobs)
     pool = Parallel(
         n_jobs=n_jobs,

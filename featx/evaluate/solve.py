@@ -20,6 +20,7 @@ from featx.evaluate.kernel import test_kernel, train_kernel, with_gamma
 from featx.evaluate.result import Params
 from featx.evaluate.scoring import answer, apply
 from featx.evaluate.space import Products, Space, fuse, split_features, split_products
+from featx.evaluate.tall import run_tall
 from featx.evaluate.work import Answer, Job, Solver, Stop
 from featx.heads import HEADS
 
@@ -32,6 +33,8 @@ def run_job(space: Space, values: Array, job: Job, solver: Solver) -> list[Answe
     values
         (n,) class numbers or float64.
     """
+    if space.streamed:
+        return run_tall(space, values, job, solver)
     if not space.on_products:
         Z, T = split_features(space, job.train, job.test)
         if solver.head == "mlp":

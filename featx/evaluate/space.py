@@ -83,16 +83,19 @@ class Space:
     X
         (n, d) float64 features of the only block, scaled but for ``standard``; None where
         products are used.
+    streamed
+        Whether the only block's rows are read as they are needed, with weights of features sought.
     """
 
     scale: Scale
     blocks: tuple[Block, ...]
     X: Float64s | None = None
+    streamed: bool = False
 
     @property
     def on_products(self) -> bool:
         """Whether heads are fitted on inner products."""
-        return self.X is None
+        return self.X is None and not self.streamed
 
     @property
     def dim(self) -> int:
@@ -128,7 +131,12 @@ class Products:
 
 
 def make_space(
-    sources: Sequence[Source], scale: Scale, *, few_features: bool, sums: bool = False
+    sources: Sequence[Source],
+    scale: Scale,
+    *,
+    few_features: bool,
+    sums: bool = False,
+    streams: bool = False,
 ) -> Space:
     """Prepare the rows for any number of splits.
 
@@ -138,6 +146,8 @@ def make_space(
         Whether the head takes the features themselves where they are fewer than the rows.
     sums
         Whether the sum of each row is needed.
+    streams
+        Whether the head can be fitted on rows that pass by.
 
     Raises
     ------
@@ -146,21 +156,34 @@ def make_space(
     """
     if scale not in ("none", "l2", "standard"):
         raise UsageError(f"scale is {scale!r}; expected none, l2 or standard")
-    vectors = sources[0].vectors
-    n, d = vectors.shape
-    if len(sources) == 1 and d <= n and (few_features or n > PRODUCT_ROWS):
-        X = single(vectors.read(np.arange(n))).astype(np.float64)
+    if is_tall(sources, few_features=few_features):
+        vectors = sources[0].vectors
+        if streams:
+            return Space(scale, (Block(held(vectors)),), streamed=True)
+        X = single(vectors.read(np.arange(vectors.shape[0]))).astype(np.float64)
         X = Normalizer(copy=False).transform(X) if scale == "l2" else X
         return Space(scale, (Block(vectors),), X)
     return Space(scale, tuple(_block(source, scale, sums) for source in sources))
 
 
+def is_tall(sources: Sequence[Source], *, few_features: bool) -> bool:
+    """Say whether rows are so many that their products are not made."""
+    n, d = sources[0].vectors.shape
+    return len(sources) == 1 and d <= n and (few_features or n > PRODUCT_ROWS)
+
+
+def held(vectors: Vectors) -> Vectors:
+    """Give the rows in memory as they are stored, where they are not too large for that."""
+    n, d = vectors.shape
+    if n * d * vectors.dtype.itemsize > _HELD_BYTES:
+        return vectors
+    return ArrayVectors(vectors.read(np.arange(n)))
+
+
 def _block(source: Source, scale: Scale, sums: bool) -> Block:
     vectors = source.vectors
-    n, d = vectors.shape
     if scale == "standard":
-        held = n * d * vectors.dtype.itemsize <= _HELD_BYTES
-        return Block(ArrayVectors(vectors.read(np.arange(n))) if held else vectors)
+        return Block(held(vectors))
     G, total = source.gram(), row_sums(vectors) if sums else None
     if scale == "none":
         return Block(vectors, G, sums=total)

@@ -2,7 +2,7 @@
 
 from featx.gram.build import Gram, build_gram, cross_gram
 from featx.gram.cached import prune, stored_gram
-from featx.gram.scaled import ScaledVectors, SomeVectors, fit_scaler
+from featx.gram.scaled import ScaledVectors, SomeVectors, UnitVectors, fit_scaler
 from featx.gram.vectors import (
     ArrayVectors,
     StoreVectors,
@@ -19,6 +19,7 @@ __all__ = [
     "ScaledVectors",
     "SomeVectors",
     "StoreVectors",
+    "UnitVectors",
     "Vectors",
     "as_vectors",
     "build_gram",

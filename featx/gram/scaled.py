@@ -49,6 +49,31 @@ class ScaledVectors:
 
 
 @dataclass(frozen=True, eq=False)
+class UnitVectors:
+    """Every row divided by its length as it is read; a row of zeros stays."""
+
+    vectors: Vectors
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, d)."""
+        return self.vectors.shape
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """float64 of what is float64, else float32."""
+        return np.result_type(self.vectors.dtype, np.float32)
+
+    def read(self, rows: Ints) -> Array:
+        """Give (m, d) features of length 1."""
+        X = self.vectors.read(rows)
+        X = single(X) if X.dtype == np.float16 else X.astype(self.dtype)
+        length = np.sqrt(np.einsum("ij,ij->i", X, X, dtype=np.float64))[:, None]
+        out: Array = X / np.where(length == 0, 1.0, length).astype(X.dtype)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
 class SomeVectors:
     """Some of the rows, in an order of their own."""
 

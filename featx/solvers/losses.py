@@ -48,3 +48,24 @@ def many_classes(F: Float64s, codes: Ints, u: Float64s) -> tuple[Float64s, Hessi
         return np.asarray(from_top)
 
     return R * u, hessian
+
+
+def squared_hinge(F: Float64s, y: Float64s, u: Float64s) -> tuple[Float64s, Hessian]:
+    """Give the derivatives of ``u max(0, 1 - y F)^2``, generalised where it has a kink.
+
+    Here ``y`` (k, m) are signs, and ``u`` (k, m) weights of each machine's rows.
+    """
+    slack = np.maximum(1 - y * F, 0.0)
+    h = np.where(slack > 0, 2 * u, 0.0)
+    return -2 * u * y * slack, lambda X: h.astype(X.dtype) * X
+
+
+def squared_tube(F: Float64s, y: Float64s, u: Float64s, eps: float) -> tuple[Float64s, Hessian]:
+    """Give the derivatives of ``u max(0, |F - y| - eps)^2`` for targets ``y`` (k, m).
+
+    With ``eps`` of 0 it is the squared error.
+    """
+    off = F - y
+    over = np.maximum(np.abs(off) - eps, 0.0)
+    h = np.where((over > 0) | (eps == 0), 2 * u, 0.0)
+    return 2 * u * np.sign(off) * over, lambda X: h.astype(X.dtype) * X

@@ -125,12 +125,7 @@ def pose(K: Array, Y: Float64s, alphas: Sequence[float], s: Float64s, fit_interc
     UsageError
         If an alpha is not above 0.
     """
-    for alpha in alphas:
-        if not 0 < alpha < np.inf:
-            raise UsageError(
-                f"alpha is {alpha}, and ridge needs a finite one above 0; a small one such as 1e-4 "
-                "all but takes the penalty away"
-            )
+    check_alphas(alphas)
     M = K.astype(np.float64)
     M *= s
     M *= s[:, None]
@@ -144,6 +139,22 @@ def pose(K: Array, Y: Float64s, alphas: Sequence[float], s: Float64s, fit_interc
     v = float((np.diag(M) - c * q**2).max())
     floor = (float(np.finfo(K.dtype).eps) + len(K) * EPS) * c
     return Posed(M, T, q, c, v, floor)
+
+
+def check_alphas(alphas: Sequence[float]) -> None:
+    """Refuse an alpha that is not above 0.
+
+    Raises
+    ------
+    UsageError
+        If there is one.
+    """
+    for alpha in alphas:
+        if not 0 < alpha < np.inf:
+            raise UsageError(
+                f"alpha is {alpha}, and ridge needs a finite one above 0; a small one such as 1e-4 "
+                "all but takes the penalty away"
+            )
 
 
 def are_few(alphas: Sequence[float], least: float) -> bool:

@@ -65,7 +65,7 @@ def svm_path(
     y = signs(codes, n_classes)
     machines = Machines(
         p=y,
-        weight=_row_weights(y, n_classes, class_weight),
+        weight=row_weights(y, n_classes, class_weight),
         squared=loss == "squared_hinge",
         signed=True,
         eps=0.0,
@@ -83,7 +83,8 @@ def signs(codes: Ints, n_classes: int) -> Float64s:
     return y
 
 
-def _row_weights(y: Float64s, n_classes: int, class_weight: Float64s | None) -> Float64s:
+def row_weights(y: Float64s, n_classes: int, class_weight: Float64s | None) -> Float64s:
+    """Give (k, m) ``C_i / C`` from weights of classes (n_classes,)."""
     if class_weight is None:
         return np.ones(y.shape)
     own, other = class_weight[:, None], 1.0

@@ -1,0 +1,146 @@
+"""Newton's method on streamed rows gives what scikit-learn finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.svm import LinearSVC, LinearSVR
+
+from featx.evaluate import Evaluation, Spec, evaluate
+from featx.evaluate import space as space_module
+from featx.evaluate.dual import alike
+from featx.evaluate.tall import TallRows, fit_tall
+from featx.evaluate.work import Criterion, Solver
+from featx.gram import UnitVectors, as_vectors
+from featx.products import single
+from featx.solvers.sketch import make_sketch
+
+N, D = 500, 12
+RNG = np.random.default_rng(1)
+X = (RNG.normal(size=(N, D)) @ RNG.normal(size=(D, D))) ** 2 / 10
+CLASSES = np.digitize(X[:, 0] + RNG.normal(size=N), np.quantile(X[:, 0], [0.3, 0.7]))
+TWO = (CLASSES > 1).astype(np.int64)
+NUMBERS = X @ RNG.normal(size=D) + RNG.normal(size=N)
+TIGHT = {"tol": 1e-8}
+SQUARED = {"loss": "squared_epsilon_insensitive", "epsilon": 0.1}
+
+
+def solver(head: str, y: Any, class_weight: str | None = None) -> Solver:
+    number = y.dtype.kind == "f"
+    task, k = ("regression", 0) if number else ("classification", int(y.max()) + 1)
+    return Solver(head, task, class_weight, 0, Criterion("", None, True), k, {})
+
+
+CASES = [
+    ("svm", CLASSES, TIGHT, LinearSVC(dual=False, tol=1e-10, max_iter=10**6)),
+    ("svm", TWO, TIGHT, LinearSVC(dual=False, tol=1e-10, max_iter=10**6)),
+    ("svr", NUMBERS, TIGHT | SQUARED, LinearSVR(dual=False, tol=1e-10, **SQUARED)),
+    ("logreg", CLASSES, TIGHT, LogisticRegression(solver="newton-cg", tol=1e-10)),
+    ("logreg", TWO, TIGHT, LogisticRegression(solver="newton-cg", tol=1e-10)),
+    ("ridge", NUMBERS, {}, Ridge()),
+    ("ridge", CLASSES, {}, RidgeClassifier()),
+]
+
+
+@pytest.mark.parametrize(("head", "y", "fixed", "reference"), CASES)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_weights_are_those_of_scikit_learn(
+    head: str, y: Any, fixed: Any, reference: Any, fit_intercept: bool
+) -> None:
+    """To 1e-6 of the longest: both stop at 1e-8 or so, liblinear by a rule of its own."""
+    strength = "alpha" if head == "ridge" else "C"
+    grid = (10.0, 0.01, 1.0)
+    candidates = [{**fixed, strength: value, "fit_intercept": fit_intercept} for value in grid]
+    if head == "logreg":
+        candidates = [{k: v for k, v in c.items() if k != "fit_intercept"} for c in candidates]
+        fit_intercept = True
+    rows = TallRows(as_vectors(X), np.arange(N))
+    for value, found in zip(grid, fit_tall(rows, y, solver(head, y), candidates), strict=True):
+        want = reference.set_params(**{strength: value, "fit_intercept": fit_intercept}).fit(X, y)
+        assert found.converged
+        np.testing.assert_allclose(
+            found.coef, np.atleast_2d(want.coef_), rtol=0, atol=1e-6 * abs(want.coef_).max()
+        )
+        if fit_intercept:
+            np.testing.assert_allclose(found.intercept, want.intercept_, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["svm", "logreg", "ridge"])
+def test_classes_can_be_weighted(head: str) -> None:
+    want = {
+        "svm": LinearSVC(dual=False, tol=1e-10, class_weight="balanced"),
+        "logreg": LogisticRegression(solver="newton-cg", tol=1e-10, class_weight="balanced"),
+        "ridge": RidgeClassifier(class_weight="balanced"),
+    }[head].fit(X, TWO)
+    rows = TallRows(as_vectors(X), np.arange(N))
+    params = {} if head == "ridge" else TIGHT
+    [found] = fit_tall(rows, TWO, solver(head, TWO, "balanced"), [params])
+    coef = np.atleast_2d(want.coef_)
+    np.testing.assert_allclose(found.coef, coef, rtol=0, atol=1e-6 * abs(coef).max())
+
+
+def test_a_limit_of_steps_is_said() -> None:
+    rows = TallRows(as_vectors(X), np.arange(N))
+    [found] = fit_tall(rows, CLASSES, solver("svm", CLASSES), [{"max_iter": 1, **TIGHT}])
+    assert not found.converged
+    assert found.reached > 1e-8
+    assert found.n_iter == 1
+
+
+def test_a_sketch_of_all_rows_inverts() -> None:
+    """In float32, so to 1e-4 of the answer with variances that span four decades."""
+    sketch = make_sketch(np.repeat(X, 3, axis=0))
+    R, weight = RNG.normal(size=(2, D)).astype(np.float32), np.array([[2.0], [5.0]])
+    for row, w, got in zip(R, weight[:, 0], sketch.solve(R, weight, 0.3), strict=True):
+        want = np.linalg.solve(w * X.T @ X / N + 0.3 * np.eye(D), row)
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * abs(want).max())
+
+
+def test_unit_vectors_have_length_one_but_for_zeros() -> None:
+    half = X.astype(np.float16)
+    half[3] = 0
+    unit = UnitVectors(as_vectors(half)).read(np.arange(6))
+    length = np.linalg.norm(single(half[:6]), axis=1, keepdims=True)
+    length[3] = 1
+    np.testing.assert_allclose(unit, single(half[:6]) / length, rtol=1e-6)
+
+
+def fit(head: str, y: Any, scale: Any, **fixed: Any) -> Evaluation:
+    grid = {"alpha": [1.0, 100.0]} if head == "ridge" else {"C": [0.001, 0.1]}
+    spec = Spec(head, scale=scale, fixed=fixed, grid=grid, cv="3")
+    return evaluate(X.astype(np.float32), y, spec, n_jobs=1)
+
+
+@pytest.mark.parametrize("scale", ["none", "l2", "standard"])
+@pytest.mark.parametrize(
+    ("head", "y", "fixed"),
+    [
+        ("svm", CLASSES, {"tol": 1e-8}),
+        ("ridge", NUMBERS, {}),
+    ],
+)
+def test_an_evaluation_is_the_same_either_way(
+    head: str, y: Any, fixed: Any, scale: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On products and on streamed rows, nested search included."""
+    want = fit(head, y, scale, **fixed)
+    monkeypatch.setattr(space_module, "PRODUCT_ROWS", 100)
+    got = fit(head, y, scale, **fixed)
+    assert got.params == want.params
+    for name, score in want.metrics.items():
+        assert got.metrics[name].mean == pytest.approx(score.mean, rel=1e-4)
+    a, b = (e.estimator[-1] if scale != "none" else e.estimator for e in (got, want))
+    np.testing.assert_allclose(a.coef_, b.coef_, rtol=0, atol=1e-4 * abs(b.coef_).max())
+    raw = X[:5].astype(np.float32)
+    np.testing.assert_array_equal(
+        np.round(got.estimator.predict(raw), 3), np.round(want.estimator.predict(raw), 3)
+    )
+
+
+def test_alike_candidates_keep_their_order() -> None:
+    """What `fit_tall` relies on."""
+    groups = alike(solver("svm", TWO), [{"C": 1.0}, {"C": 2.0, "tol": 0.1}, {"C": 3.0}])
+    assert [members for members, _, _ in groups] == [[0, 2], [1]]
