@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from featx.comparison import Comparison as Comparison
     from featx.comparison import compare as compare
+    from featx.curves import LearningCurve as LearningCurve
+    from featx.curves import curve as curve
     from featx.embedder import Embedder as Embedder
     from featx.extraction import Extraction as Extraction
     from featx.extraction import extract as extract
@@ -33,9 +35,11 @@ _WHERE = {
     "Extraction": "extraction",
     "Features": "features",
     "FitResult": "result",
+    "LearningCurve": "curves",
     "Model": "model",
     "compare": "comparison",
     "cross_validate": "fitting",
+    "curve": "curves",
     "extract": "extraction",
     "fit": "fitting",
     "fit_targets": "fitting",

@@ -9,6 +9,7 @@ import typer
 from featx.cli import (
     cache_cmd,
     compare_cmd,
+    curve_cmd,
     demo_cmd,
     extract_cmd,
     fit_cmd,
@@ -58,6 +59,7 @@ for one in (
     fit_cmd.fit,
     predict_cmd.predict,
     compare_cmd.compare,
+    curve_cmd.curve,
     layers_cmd.layers,
     demo_cmd.demo,
     cache_cmd.ls,

@@ -1,7 +1,8 @@
 """Cross-validate a head: arrays in, scores out."""
 
 from featx.evaluate.result import Candidate, Evaluation, FoldResult, Params, Scale, Spec, Task
-from featx.evaluate.run import GridScores, evaluate, grid_scores
+from featx.evaluate.run import GridScores, evaluate, evaluate_each, grid_scores
+from featx.evaluate.setup import Setup, read_setup, with_plan
 from featx.evaluate.space import Source
 
 __all__ = [
@@ -11,9 +12,13 @@ __all__ = [
     "GridScores",
     "Params",
     "Scale",
+    "Setup",
     "Source",
     "Spec",
     "Task",
     "evaluate",
+    "evaluate_each",
     "grid_scores",
+    "read_setup",
+    "with_plan",
 ]

@@ -90,6 +90,11 @@ def describe(setup: Setup, found: Found, estimator: Any, stop: Stop) -> Evaluati
     )
 
 
+def fold_results(setup: Setup, found: Found) -> tuple[FoldResult, ...]:
+    """Give what came out for each fold."""
+    return _folds(setup, found, _outcomes(setup, found))
+
+
 def _outcomes(setup: Setup, found: Found) -> list[Outcome]:
     """Give what came out for each fold's test rows, calibrated inside where that is asked for."""
     outcomes, method = [answer.outcome for answer in found.outer], setup.spec.calibrate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,19 @@ def read_setup(
         head.name, target.task, spec.class_weight, spec.seed, criterion, n_classes, mixes
     )
     return Setup(spec, head, target, rows, plan, grid, params, metrics, solver, probabilities)
+
+
+def with_plan(setup: Setup, plan: Plan) -> Setup:
+    """Give the same fit on other splits of the same rows.
+
+    Raises
+    ------
+    UsageError
+        If a count of neighbours that was asked for is larger than a training set.
+    """
+    grid = _fitting_neighbours(setup.grid, setup.spec, plan)
+    params = tuple({**setup.spec.fixed, **candidate} for candidate in candidates(grid))
+    return replace(setup, plan=plan, grid=grid, params=params)
 
 
 def _check_lengths(n: int, y: Array, groups: Array | None, split: Array | None) -> None:
