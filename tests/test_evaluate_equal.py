@@ -194,7 +194,7 @@ def test_kernel_machines(kind, params, scale):
 @pytest.mark.parametrize("kind", ["wide", "tall"])
 def test_a_network_in_feature_space_says_what_it_said_in_few_coordinates(kind, scale):
     X, y = features(kind), labels()
-    params = {"hidden_layer_sizes": 8, "max_iter": 30}
+    params = {"hidden_layer_sizes": 8, "max_iter": 3}
     spec = Spec(head="mlp", search=False, fixed=params, scale=scale, test_size=0.25)
     found = evaluate(X, y, spec)
     assert not found.converged

@@ -49,7 +49,7 @@ class Axes:
         return beta, -(beta @ self.inner).mean(axis=1)
 
 
-COMPONENTS = 256
+COMPONENTS = 128
 """Principal axes that a network sees: with all of them a fit takes several times as long."""
 
 

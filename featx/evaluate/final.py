@@ -15,7 +15,7 @@ from featx.evaluate.axes import Centred, principal_axes
 from featx.evaluate.dual import PATHS, finish, solve
 from featx.evaluate.kernel import on_features
 from featx.evaluate.result import Params
-from featx.evaluate.solve import fit_kernel, fit_quietly
+from featx.evaluate.solve import fit_kernel, fit_network, fit_quietly
 from featx.evaluate.space import (
     Block,
     Space,
@@ -103,7 +103,7 @@ def _fit_features(
     if solver.head != "mlp":
         return fit_quietly(solver.make(params), Z, y, params)
     centred = Centred.of(Z)
-    estimator, stop = fit_quietly(solver.make(params), centred.apply(Z), y, params)
+    estimator, stop = fit_network(solver.make(params), centred.apply(Z), y, params)
     return _folded(estimator, *centred.fold(estimator.coefs_[0])), stop
 
 
@@ -122,7 +122,7 @@ def _fit_network(
     """Fit on principal axes."""
     at = fuse(split_products(space, rows, rows[:0]), solver.weights(params.get("mix")))
     axes = principal_axes(at.inner, at.cross)
-    estimator, stop = fit_quietly(solver.make(params), axes.Z, y, params)
+    estimator, stop = fit_network(solver.make(params), axes.Z, y, params)
     beta, offset = axes.lift(np.asarray(estimator.coefs_[0], dtype=np.float64))
     return _folded(estimator, lift_weights(space, rows, beta, at.factors).T, offset), stop
 

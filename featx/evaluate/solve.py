@@ -82,7 +82,8 @@ def _fit_all(Z: Float64s, T: Float64s, values: Array, job: Job, solver: Solver) 
         if head.warm and before is not None:
             estimator.warm_start = True
             estimator.coef_, estimator.intercept_ = before.coef_, before.intercept_
-        before, stop = fit_quietly(estimator, Z, values[job.train], params)
+        fit = fit_network if solver.head == "mlp" else fit_quietly
+        before, stop = fit(estimator, Z, values[job.train], params)
         answers.append(apply(before, stop, T, values[job.test], solver))
     return answers
 
@@ -129,6 +130,20 @@ def _distances(products: Float64s, a: Float64s, b: Float64s, metric: str) -> Flo
         return cosine
     euclidean: Float64s = np.sqrt(np.maximum(a[:, None] + b - 2 * products, 0.0))
     return euclidean
+
+
+def fit_network(estimator: Any, Z: Float64s, y: Array, params: Params) -> tuple[Any, Stop]:
+    """Fit as `fit_quietly`; numbers in their standard deviation, which the last layer undoes.
+
+    A tolerance and a weight decay mean the same then for ages in years and scores from 0 to 1.
+    """
+    if hasattr(estimator, "predict_proba"):
+        return fit_quietly(estimator, Z, y, params)
+    mean, size = float(y.mean()), float(y.std()) or 1.0
+    fitted, stop = fit_quietly(estimator, Z, (y - mean) / size, params)
+    fitted.coefs_[-1] = fitted.coefs_[-1] * size
+    fitted.intercepts_[-1] = fitted.intercepts_[-1] * size + mean
+    return fitted, stop
 
 
 def fit_quietly(estimator: Any, Z: Float64s, y: Array, params: Params) -> tuple[Any, Stop]:

@@ -8,7 +8,8 @@ well. What differs from scikit-learn's defaults was measured where scikit-learn 
 rows of VGG16 features in few coordinates, 7 classes: LinearSVC's dual solver converges in 0.2 to
 0.5 s at every C from 1e-6 to 1, its primal one takes up to 10 s and stops 0.7 % away. Logistic
 regression by L-BFGS at tolerance 1e-4 stops 2 % away at C = 1 without a word; Newton-CG at 1e-6
-gets there in 3 s.
+gets there in 3 s. A network on 128 axes is fitted by L-BFGS in 0.2 to 0.6 s and is as accurate as
+with Adam, scikit-learn's default, which takes 2 to 4 s.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ _HEADS = (
         "mlp",
         "network with a hidden layer (MLPClassifier, MLPRegressor), gives probabilities",
         {"classification": MLPClassifier, "regression": MLPRegressor},
-        {"alpha": (1e-2, 1.0, 100.0)},
+        {"alpha": (1.0, 10.0, 100.0)},
         (
             "hidden_layer_sizes",
             "activation",
@@ -164,9 +165,10 @@ _HEADS = (
             "learning_rate_init",
             "max_iter",
             "n_iter_no_change",
+            "solver",
             "tol",
         ),
-        {"max_iter": 500},
+        {"solver": "lbfgs", "max_iter": 500, "tol": 1e-3},
         weighted=False,
         seeded=True,
     ),
