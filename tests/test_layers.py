@@ -33,7 +33,7 @@ LAYERS = {
         "result",
         "fitting model",
         "prediction comparison curves",
-        "probing",
+        "probing pipeline",
     ],
     "5 shells": ["cli", "featx", "__main__"],
 }

@@ -16,6 +16,7 @@ from featx.cli import (
     layers_cmd,
     lists_cmd,
     predict_cmd,
+    run_cmd,
 )
 from featx.cli import command as shared
 
@@ -61,6 +62,7 @@ for one in (
     compare_cmd.compare,
     curve_cmd.curve,
     layers_cmd.layers,
+    run_cmd.run,
     demo_cmd.demo,
     cache_cmd.ls,
     cache_cmd.info,

@@ -1,0 +1,177 @@
+"""Recipe files: read with all their mistakes at once, run on any images, run again for nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers_cli import featx
+from helpers_photos import folder
+
+from featx.errors import NotFoundError, SourceNotFoundError, UsageError
+from featx.evaluate.mixes import read_mixes
+from featx.pipeline import Pipeline, read_pipeline, run_pipeline
+
+RECIPES = sorted((Path(__file__).parents[1] / "pipelines").glob("*.toml"))
+POOLS = ("avg", "std")
+TEXT = """
+[data]
+path = "photos"
+limit-per-class = 6
+
+[[extract]]
+backbone = "helpers_photos:tiny"
+layer = "1,3"
+pool = ["avg", "std"]
+
+[[fit]]
+head = "knn"
+features = "*:3:avg@*"
+cv = 3
+search = false
+
+[[fit]]
+head = "knn"
+set = "n_neighbors=2"
+cv = "3"
+"""
+
+
+def write(path: Path, text: str = TEXT) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pipeline")
+    folder(root / "photos", 7)
+    folder(root / "others", 5)
+    write(root / "recipe.toml")
+    return root
+
+
+def run(place: Path, *words: str) -> dict[str, list]:
+    where = ["--cache", str(place / "cache"), "--out", str(place / "runs"), "--json"]
+    result = featx("run", str(place / "recipe.toml"), *words, *where)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_recipe_is_run_from_images_to_a_comparison(place: Path) -> None:
+    said = run(place)
+    labels = [store["features"] for store in said["extract"][0]]
+    assert labels == [f"helpers_photos:tiny:{k}:{pool}@224" for k in (1, 3) for pool in POOLS]
+    assert {store["rows"] for store in said["extract"][0]} == {18}
+    one, all_of_them = said["fit"]
+    assert one["d"] == 16
+    assert all_of_them["d"] == 2 * (8 + 16)
+    assert all_of_them["best_params"]["n_neighbors"] == 2
+    assert len(one["folds"]) == 3
+    assert len(said["compare"][0]["runs"]) == 2
+    assert len(list((place / "runs").glob("*/result.json"))) == 2
+
+
+def test_it_runs_on_other_images_and_again_for_nothing(place: Path) -> None:
+    words = (str(place / "others"), "--set", "data.limit-per-class=4", "--set", "fit.2.cv=2")
+    run(place, *words)
+    said = run(place, *words)
+    assert {(s["data"], s["rows"], s["computed"]) for s in said["extract"][0]} == {
+        ("others", 12, 0)
+    }
+    assert [len(fit["folds"]) for fit in said["fit"]] == [3, 2]
+
+
+def test_each_step_is_told_as_its_command_tells_it(place: Path) -> None:
+    where = ["--cache", str(place / "cache"), "--out", str(place / "runs")]
+    result = featx("run", str(place / "recipe.toml"), *where)
+    assert result.exit_code == 0, result.output
+    assert "knn for label (classification)" in result.stdout
+    assert "95 % intervals of a mean" in result.stdout
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    text = """
+    [extra]
+    [data]
+    limt = 3
+    [[extract]]
+    backbon = "vgg16"
+    seed = "one"
+    [[fit]]
+    head = "smv"
+    grid = "C"
+    search = 1
+    repeats = true
+    """
+    with pytest.raises(UsageError) as error:
+        read_pipeline(write(tmp_path / "a.toml", text), weights={"vgg16": "x.pth"})
+    message = str(error.value)
+    for part in (
+        "unknown table 'extra'",
+        "no data",
+        "[data]: unknown option 'limt'; did you mean 'limit'",
+        "extract 1: unknown option 'backbon'; did you mean 'backbone'",
+        "extract 1: backbone is missing",
+        "extract 1: seed is 'one'; expected a whole number",
+        "fit 1: unknown head 'smv'; did you mean 'svr' or 'svm'",
+        "fit 1: --grid is 'C'",
+        "fit 1: search is 1; expected true or false",
+        "fit 1: repeats is True; expected a whole number",
+        "--weights vgg16: no step extracts it",
+    ):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    "change", ["cv=3", "fit.3.cv=3", "fit.x.cv=3", "nope.cv=3", "fit.cv", "fit.0.cv=3"]
+)
+def test_a_change_of_no_step_is_refused(place: Path, change: str) -> None:
+    with pytest.raises(UsageError, match=r"expected STEP\.OPTION=VALUE"):
+        read_pipeline(place / "recipe.toml", changes=[change])
+
+
+def test_changes_and_weights_reach_their_steps(place: Path) -> None:
+    found = read_pipeline(
+        place / "recipe.toml",
+        weights={"helpers_photos:tiny": "w.pth"},
+        changes=["extract.image-size=64", "fit.head=svm", "fit.1.cv=random:3:0.5"],
+    )
+    assert found.extracts[0]["image_size"] == 64
+    assert found.extracts[0]["weights"] == "w.pth"
+    assert [step["head"] for step in found.fits] == ["svm", "svm"]
+    assert [step["cv"] for step in found.fits] == ["random:3:0.5", "3"]
+    assert found.data == str(place / "photos")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fit = 3", r"expected 'fit' as \[\[fit\]\]"),
+        ("[fit]\nhead = 'svm'", r"expected 'fit' as \[\[fit\]\]"),
+        ("[[data]]\npath = 'x'", r"expected 'data' as \[data\]"),
+        ("[fit", "no TOML file"),
+        ("[data]\npath = 'x'", "nothing to fit on"),
+    ],
+)
+def test_what_is_no_recipe(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_pipeline(write(tmp_path / "a.toml", text))
+    with pytest.raises(SourceNotFoundError, match="recipe file"):
+        read_pipeline(tmp_path / "none.toml")
+
+
+def test_features_are_looked_up_before_the_first_image(place: Path) -> None:
+    found = read_pipeline(place / "recipe.toml", "nowhere", changes=["fit.1.features=*:gem@*"])
+    with pytest.raises(NotFoundError, match="no features of this file"):
+        next(run_pipeline(found, cache=place / "cache"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_recipes_that_come_along_hold_no_mistake(path: Path) -> None:
+    found = read_pipeline(path, "photos")
+    assert isinstance(found, Pipeline)
+    kinds = sum(len(s["layers"]) * len(s["pools"]) for s in found.extracts)
+    for step in found.fits:
+        assert read_mixes(step.get("mix", ["equal"]), kinds)
