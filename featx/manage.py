@@ -14,6 +14,7 @@ from featx.errors import AmbiguousNameError, CorruptStoreError, NotFoundError, U
 from featx.export import FORMATS
 from featx.export import export as write_export
 from featx.features import load
+from featx.gram import prune
 from featx.store import FeatureStore, compact, list_stores, lock_file, size_bytes
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ def remove(name: str, cache: PathLike | None = None) -> JsonObject:
             shutil.rmtree(doomed, ignore_errors=True)  # what a killed removal left
             path.rename(doomed)
             shutil.rmtree(doomed)
+            shutil.rmtree(folder / "gram" / path.name, ignore_errors=True)
     finally:
         lock.release()
     return {"removed": str(path.absolute()), "kind": kind, "size_bytes": size}
@@ -221,6 +223,8 @@ def locate(cache: Path, name: str) -> tuple[Path, str]:
 def collect(cache: PathLike | None = None, progress: Progress | None = None) -> JsonObject:
     """Tidy every store: join small blocks, drop the bytes of superseded rows.
 
+    ``products_bytes`` counts inner products of rows that are gone or moved, which are dropped too.
+
     Raises
     ------
     CorruptStoreError
@@ -233,12 +237,13 @@ def collect(cache: PathLike | None = None, progress: Progress | None = None) -> 
     before = sum(store.size_bytes() for store in stores)
     for store in stores:
         compact(folder, store.path, progress or Silent())
-    after = sum(FeatureStore.open(store.path).size_bytes() for store in stores)
+    tidy = [FeatureStore.open(store.path) for store in stores]
     return {
         "cache": str(folder.absolute()),
         "stores": len(stores),
         "before_bytes": before,
-        "after_bytes": after,
+        "after_bytes": sum(store.size_bytes() for store in tidy),
+        "products_bytes": prune(folder, tidy),
         "unreadable": _unreadable(broken),
     }
 

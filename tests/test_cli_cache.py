@@ -154,11 +154,12 @@ def test_gc(monkeypatch: pytest.MonkeyPatch) -> None:
         "stores": 2,
         "before_bytes": 3 << 20,
         "after_bytes": 1 << 20,
+        "products_bytes": 1 << 20,
         "unreadable": [],
     }
     fake_manage(monkeypatch, collect=value)
     text = featx("gc").stdout
-    assert text == "2 stores in /c\n3.0 MiB before, 1.0 MiB now, 2.0 MiB freed\n"
+    assert text == "2 stores in /c\n3.0 MiB before, 1.0 MiB now, 3.0 MiB freed\n"
 
 
 def test_export(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

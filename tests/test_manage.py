@@ -96,7 +96,12 @@ def test_gc_keeps_every_vector(cache: Path, tmp_path: Path) -> None:
         photo(tmp_path / "photos" / "cat" / f"new{i}.jpg", (1, 2, 3), 500 + i)
         assert rerun(tmp_path) == 1
     expected = load(cache=cache).X
+    gone = cache / "gram" / "gone.zarr"
+    gone.mkdir(parents=True)
+    (gone / "1.npy").write_bytes(bytes(100))
     report = manage.collect(cache)
+    assert report["products_bytes"] == 100
+    assert not gone.exists()
     assert report["after_bytes"] <= report["before_bytes"]
     np.testing.assert_array_equal(load(cache=cache).X, expected)
     assert rerun(tmp_path) == 0
@@ -106,7 +111,10 @@ def test_remove(cache: Path) -> None:
     with pytest.raises(NotFoundError):
         manage.remove("nothing", cache)
     assert manage.remove("photos", cache)["kind"] == "data"
+    (store,) = cache.glob("*.zarr")
+    (cache / "gram" / store.name).mkdir(parents=True)
     assert manage.remove(LABEL, cache)["kind"] == "store"
+    assert not list((cache / "gram").iterdir())
     listed = manage.ls(cache)
     assert (listed["stores"], listed["data"]) == ([], [])
 

@@ -185,7 +185,8 @@ def gc(console: Console, cache: o.Cache = None) -> None:
 def _gc_lines(value: JsonObject) -> Iterator[str]:
     before, after = value["before_bytes"], value["after_bytes"]
     yield f"{count(value['stores'], 'store')} in {value['cache']}"
-    yield f"{size(before)} before, {size(after)} now, {size(max(before - after, 0))} freed"
+    freed = max(before - after, 0) + value["products_bytes"]
+    yield f"{size(before)} before, {size(after)} now, {size(freed)} freed"
     yield from _unreadable_lines(value)
 
 
