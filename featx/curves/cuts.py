@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, count, takewhile
 
@@ -56,6 +56,9 @@ def make_cuts(
 ) -> tuple[list[Cut], list[str]]:
     """Draw the training sets, the smallest first, and say what could not be drawn as asked.
 
+    Of sizes that take the same rows, as groups or small classes may make them do, the largest is
+    kept; where these are all rows, ``all`` alone tells of them.
+
     Parameters
     ----------
     sizes
@@ -70,11 +73,15 @@ def make_cuts(
     """
     cuts: list[Cut] = []
     notes: list[str] = []
-    for size in default_sizes(setup) if sizes is None else sizes:
+    above = n_rows(setup)
+    for size in reversed(default_sizes(setup) if sizes is None else sizes):
         try:
-            cuts += _draw(setup, size, draws)
+            drawn = _draw(setup, size, draws, above)
         except (TargetError, UsageError) as error:
             notes.append(f"size {size} is left out: {error}")
+        else:
+            cuts = [*drawn, *cuts]
+            above = n_rows(cuts[0].setup) if cuts else above
     if not cuts:
         reasons = "; ".join(notes) or "every class has fewer training rows: name all, too"
         raise UsageError(f"no size can be drawn: {reasons}")
@@ -90,15 +97,15 @@ def default_sizes(setup: Setup) -> tuple[Size, ...]:
     return (*(size for size in numbers if size >= first), None)
 
 
-def _draw(setup: Setup, size: Size, draws: int | None) -> Iterable[Cut]:
-    """Give the draws of one size; none where it takes every training row."""
+def _draw(setup: Setup, size: Size, draws: int | None, above: int) -> list[Cut]:
+    """Give the draws of one size; none where it takes the ``above`` rows of the next larger one."""
     if size is None:
         return [Cut(None, 0, setup)]
-    everything = n_rows(setup)
     first = _cut(setup, size, 0)
-    if n_rows(first.setup) == everything:
+    rows = n_rows(first.setup)
+    if rows == above:
         return []
-    times = draws or int(np.clip(everything // n_rows(first.setup), 1, MOST_DRAWS))
+    times = draws or int(np.clip(n_rows(setup) // rows, 1, MOST_DRAWS))
     return [first, *(_cut(setup, size, draw) for draw in range(1, times))]
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from featx._types import Ints
+from featx.errors import TargetError
 from featx.folds.draw import inner_splits
 from featx.folds.plan import INNER_FOLDS, Fold, Plan
 from featx.folds.rows import Rows
@@ -57,11 +58,16 @@ def cut_plan(rows: Rows, plan: Plan, size: int, draw: int, seed: int) -> Plan:
     Raises
     ------
     TargetError
-        If a subset cannot be cut into inner folds.
+        If a subset cannot be cut into inner folds, where parameters are to be chosen.
     """
     folds = []
     for i, fold in enumerate(plan.folds):
         least = 2 if fold.inner else 1
+        if size < least:
+            raise TargetError(
+                "parameters cannot be chosen inside so few training rows; give them with "
+                "--no-search --set NAME=VALUE"
+            )
         kept = nested_subset(rows, fold.train, size, least=least, seed=(seed, i, draw))
         k = len(fold.inner) if len(fold.inner) > 1 else INNER_FOLDS
         inside = inner_splits(rows, kept, k, seed) if fold.inner else ()
