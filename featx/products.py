@@ -23,6 +23,8 @@ _BLOCK_VALUES = 2**23
 _MIN_COLUMNS = 2048
 """Narrower blocks cost more in adding up than in products."""
 
+_STRIP_ROWS = 256
+
 _HALF_SCALE = np.float32(2.0**112)
 """float16 has its exponent's zero at 15, float32 at 127."""
 

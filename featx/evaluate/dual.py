@@ -56,7 +56,7 @@ def solve(solver: Solver, at: Products, y: Array, candidates: Sequence[Params]) 
         If scikit-learn does not take a parameter.
     """
     path = PATHS[solver.head]
-    K = at.inner if at.exact else at.inner.astype(np.float32)
+    K = at.inner if at.exact else at.inner.astype(np.float32, copy=False)
     found: dict[int, Solution] = {}
     for members, made, strengths in alike(solver, candidates):
         solved = path.solve(K, y, made, strengths, solver.n_classes)

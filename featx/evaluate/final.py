@@ -88,7 +88,8 @@ def _divider(sizes: Float64s) -> StandardScaler:
 def _fit_path(
     space: Space, values: Array, classes: Array | None, rows: Ints, params: Params, solver: Solver
 ) -> tuple[Any, Stop]:
-    at = fuse(split_products(space, rows, rows[:0]), solver.weights(params.get("mix")))
+    blocks = split_products(space, rows, rows[:0], narrow=True)
+    at = fuse(blocks, solver.weights(params.get("mix")))
     [solution] = solve(solver, at, values[rows], [params])
     coef = lift_weights(space, rows, solution.beta, at.factors)
     return finish(solver.make(params), coef, solution, classes), Stop(

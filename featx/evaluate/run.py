@@ -26,6 +26,7 @@ from featx.evaluate.answer import Found, describe, fold_results
 from featx.evaluate.criterion import best
 from featx.evaluate.final import fit_final
 from featx.evaluate.result import Evaluation, FoldResult, Params, Spec
+from featx.evaluate.room import fitting_jobs
 from featx.evaluate.setup import Setup, read_setup
 from featx.evaluate.shared import can_share, run_shared
 from featx.evaluate.solve import run_job
@@ -90,7 +91,7 @@ def evaluate(
     n = sources[0].vectors.shape[0]
     setup = read_setup(n, len(sources), y, spec, groups, split, group_name, split_name)
     small = _is_small(sources, setup)
-    jobs = _jobs(n_jobs, small)
+    jobs = fitting_jobs(sources, setup, _jobs(n_jobs, small), streams=_streams(setup))
     with threadpool_limits(limits=1 if small else None):
         times = [time.perf_counter()]
         space = _space(sources, setup)
@@ -135,9 +136,11 @@ def grid_scores(
     sources = _sources(X, Silent())
     n = sources[0].vectors.shape[0]
     setup = read_setup(n, len(sources), y, spec, None, None, "group", "split")
+    n_jobs = _jobs(n_jobs, _is_small(sources, setup))
+    n_jobs = fitting_jobs(sources, setup, n_jobs, streams=_streams(setup))
     space = _space(sources, setup)
     jobs = [Job(fold.train, fold.test, setup.params) for fold in setup.plan.folds]
-    table = _run(space, setup, jobs, _jobs(n_jobs, _is_small(sources, setup)), Silent())
+    table = _run(space, setup, jobs, n_jobs, Silent())
     return GridScores(setup.params, _values(table), _met(table))
 
 
@@ -193,10 +196,16 @@ def _space(sources: Sequence[Source], setup: Setup) -> Space:
         setup.spec.scale,
         few_features=name == "mlp",
         sums=name == "rbf",
-        streams=is_smooth(name, [setup.solver.make(params) for params in setup.params]),
+        streams=_streams(setup),
     )
     compiling.join()
     return space
+
+
+def _streams(setup: Setup) -> bool:
+    """Say whether the head can be fitted on rows that pass by."""
+    made = [setup.solver.make(params) for params in setup.params]
+    return is_smooth(setup.head.name, made)
 
 
 def _evaluate(

@@ -41,7 +41,7 @@ def run_job(space: Space, values: Array, job: Job, solver: Solver) -> list[Answe
             centred = Centred.of(Z)
             Z, T = centred.apply(Z), centred.apply(T)
         return _fit_all(Z, T, values, job, solver)
-    blocks = split_products(space, job.train, job.test)
+    blocks = split_products(space, job.train, job.test, narrow=solver.head in PATHS)
     found: dict[int, Answer] = {}
     for mix, members in _by_mix(job.params).items():
         at = fuse(blocks, solver.weights(mix))

@@ -38,7 +38,10 @@ from featx.products import single, unit_gram
 PRODUCT_ROWS = 5000
 """Rows up to which products are used even where there are fewer features."""
 
-_HELD_BYTES = 4 * 2**30
+_ROWS = 256
+"""Rows of products that are copied at a time."""
+
+HELD_BYTES = 4 * 2**30
 """Features that are kept in memory where every split reads them again."""
 
 
@@ -121,7 +124,7 @@ class Products:
         One a block: what its products were multiplied by.
     """
 
-    inner: Float64s
+    inner: Array
     cross: Float64s
     square: Float64s
     exact: bool
@@ -175,7 +178,7 @@ def is_tall(sources: Sequence[Source], *, few_features: bool) -> bool:
 def held(vectors: Vectors) -> Vectors:
     """Give the rows in memory as they are stored, where they are not too large for that."""
     n, d = vectors.shape
-    if n * d * vectors.dtype.itemsize > _HELD_BYTES:
+    if n * d * vectors.dtype.itemsize > HELD_BYTES:
         return vectors
     return ArrayVectors(vectors.read(np.arange(n)))
 
@@ -193,12 +196,22 @@ def _block(source: Source, scale: Scale, sums: bool) -> Block:
     return Block(vectors, Gram(unit_gram(G.values), G.exact), lengths, total)
 
 
-def split_products(space: Space, train: Ints, test: Ints) -> list[Products]:
-    """Give the products of a split, one a block; its training rows alone decide the scaling."""
-    return [_products(block, train, test) for block in space.blocks]
+def split_products(
+    space: Space, train: Ints, test: Ints, *, narrow: bool = False
+) -> list[Products]:
+    """Give the products of a split, one a block; its training rows alone decide the scaling.
+
+    Parameters
+    ----------
+    narrow
+        Whether the head takes those of training rows in float32, where they are known to no more;
+        blocks that are still to be added up stay in float64.
+    """
+    narrow = narrow and len(space.blocks) == 1
+    return [_products(block, train, test, narrow) for block in space.blocks]
 
 
-def _products(block: Block, train: Ints, test: Ints) -> Products:
+def _products(block: Block, train: Ints, test: Ints, narrow: bool) -> Products:
     G, rows, m = block.gram, np.concatenate([train, test]), len(train)
     sums = np.zeros(m) if block.sums is None else block.sums[train]
     if G is None:
@@ -206,13 +219,22 @@ def _products(block: Block, train: Ints, test: Ints) -> Products:
         train, test = np.arange(m), np.arange(m, len(rows))
     values = G.values
     return Products(
-        inner=values[np.ix_(train, train)],
+        inner=_square(values, train, np.float32 if narrow and not G.exact else np.float64),
         cross=values[np.ix_(train, test)],
         square=values[test, test],
         exact=G.exact,
         dim=block.vectors.shape[1],
         sums=sums,
     )
+
+
+def _square(values: Float64s, rows: Ints, kind: type[np.float32] | type[np.float64]) -> Array:
+    """Give the products of some rows, with no copy in another type beside them."""
+    out = np.empty((len(rows), len(rows)), kind)
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
+        out[start : start + _ROWS] = values[np.ix_(some, rows)]
+    return out
 
 
 def fuse(blocks: Sequence[Products], weights: Sequence[float]) -> Products:

@@ -1,0 +1,171 @@
+"""The memory that a fit takes, against what there is, before anything is computed.
+
+What is estimated are the large arrays: inner products and their copies in every thread, features
+that are held, decision values. An estimate that does not fit takes fewer threads, then refuses.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from featx.errors import UsageError
+from featx.evaluate.dual import PATHS
+from featx.evaluate.setup import Setup
+from featx.evaluate.space import HELD_BYTES, Source, is_tall
+from featx.gram.build import PANEL_BYTES
+from featx.gram.vectors import READ_BYTES
+from featx.products import is_exact
+
+_BASE_BYTES = 2**28
+"""The libraries and small arrays."""
+
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Room:
+    """An estimate in bytes.
+
+    Attributes
+    ----------
+    first
+        At the peak of what is done once: products made, or the final fit.
+    shared
+        What all jobs share.
+    each
+        What each job takes.
+    what
+        What takes the most, in words.
+    """
+
+    first: int
+    shared: int
+    each: int
+    what: str
+
+    def of(self, n_jobs: int) -> int:
+        """Give the peak with that many jobs at a time."""
+        return _BASE_BYTES + max(self.first, self.shared + n_jobs * self.each)
+
+
+def fitting_jobs(
+    sources: Sequence[Source], setup: Setup, n_jobs: int, *, streams: bool, free: int | None = None
+) -> int:
+    """Give how many jobs at a time fit into memory, at most ``n_jobs``.
+
+    Parameters
+    ----------
+    streams
+        As `featx.evaluate.space.make_space` takes it.
+    free
+        Bytes; None: `available`.
+
+    Raises
+    ------
+    UsageError
+        If not even one fits.
+    """
+    free = available() if free is None else free
+    room = estimate(sources, setup, streams=streams)
+    for jobs in range(n_jobs, 0, -1):
+        if room.of(jobs) <= free:
+            return jobs
+    n, d = sources[0].vectors.shape
+    raise UsageError(
+        f"fitting {setup.head.name} on {n:,} x {d:,} features takes about "
+        f"{room.of(1) / _GIB:.1f} GiB of memory, most of it for {room.what}, and "
+        f"{free / _GIB:.1f} GiB are free: {_advice(setup, streams=streams)}; or say how much may "
+        "be used with FEATX_MEMORY_GIB"
+    )
+
+
+def _advice(setup: Setup, *, streams: bool) -> str:
+    fewer = "use fewer rows, or pooled features"
+    if streams:
+        return fewer
+    if setup.head.name == "svr":
+        return f"{fewer}, or --set loss=squared_epsilon_insensitive, or --head ridge"
+    if setup.head.name == "svm":
+        return f"{fewer}, or --set loss=squared_hinge"
+    others = "svm, ridge or logreg" if setup.target.classes is not None else "ridge"
+    return f"{fewer}, or --head {others}"
+
+
+def estimate(sources: Sequence[Source], setup: Setup, *, streams: bool) -> Room:
+    """Estimate the memory of a fit."""
+    if not is_tall(sources, few_features=setup.head.name == "mlp"):
+        return _of_products(sources, setup)
+    n, d = sources[0].vectors.shape
+    size = sources[0].vectors.dtype.itemsize
+    if not streams:
+        # a split's rows in float64, and 16 bytes a value in liblinear
+        return Room(0, 12 * n * d, 24 * n * d, "features as scikit-learn takes them")
+    k = max(setup.solver.n_classes, 1)
+    held = n * d * size if n * d * size <= HELD_BYTES else 0
+    passing = min(n * d * size, READ_BYTES) * (1 if setup.spec.scale == "none" else 7)
+    # F, the step's, and what the losses make of them
+    return Room(2 * held, held, 2 * passing + 32 * k * n + 2**26, "features and decision values")
+
+
+def _of_products(sources: Sequence[Source], setup: Setup) -> Room:
+    n = sources[0].vectors.shape[0]
+    d = max(source.vectors.shape[1] for source in sources)
+    size = sources[0].vectors.dtype.itemsize
+    m = max(len(fold.train) for fold in setup.plan.folds)
+    one = 8 * n * n
+    kernel = (8 if is_exact(n, n, d) else 4) * m * m
+    built = 5 * one // 2 + 2 * min(n * d * size, PANEL_BYTES)
+    each = (2 * kernel if setup.head.name in PATHS else 24 * m * m) + 16 * m * (n - m)
+    fused = len(sources) * 8 * n * n
+    if setup.spec.scale == "standard":
+        return Room(0, min(n * d * size, HELD_BYTES), built + each, "inner products of each split")
+    if len(sources) > 1:
+        each += fused
+    last = fused + (4 * one if setup.head.name in ("ridge", "mlp") else 0)
+    return Room(max(fused - one + built, last), fused, each, "inner products of rows")
+
+
+def available() -> int:
+    """Give bytes that can be taken: FEATX_MEMORY_GIB where it is set, else what the system says."""
+    if said := os.environ.get("FEATX_MEMORY_GIB"):
+        try:
+            return int(float(said) * _GIB)
+        except ValueError as error:
+            raise UsageError(f"FEATX_MEMORY_GIB is {said!r}; expected a number") from error
+    if sys.platform == "win32":
+        return _windows()
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        # macOS: it does not say what could be freed
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    fields = dict(line.split(":", 1) for line in lines)
+    return min(int(fields["MemAvailable"].split()[0]) * 1024, _container())
+
+
+def _container() -> int:
+    """Give what a container may still take (cgroup, version 2)."""
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit, used = (
+            (folder / name).read_text(encoding="ascii").strip()
+            for name in ("memory.max", "memory.current")
+        )
+        files = dict(
+            line.split() for line in (folder / "memory.stat").read_text("ascii").splitlines()
+        )
+        return int(limit) - int(used) + int(files["inactive_file"])
+    except (OSError, ValueError, LookupError):  # no limit, or none that is told
+        return sys.maxsize
+
+
+def _windows() -> int:
+    import ctypes
+
+    status = (ctypes.c_ulonglong * 8)(64)  # MEMORYSTATUSEX: its length, total, free, four more
+    ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined,unused-ignore]
+    return int(status[2])
