@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from featx._files import write_json, write_text
-from featx.artifact import write_artifact, write_images
+from featx.artifact import HEAD_FILE, write_artifact, write_images
 from featx.card import render_card
 from featx.cautions import SUSPECTS_FILE, TWINS_FILE, cautions
 from featx.features import describe
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 CARD_FILE = "card.md"
 PREDICTIONS_FILE = "predictions.csv"
+
+_LARGE_BYTES = 10**8
+"""A saved head above this is worth a line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +149,8 @@ def keep(
     with new_run(out, name, stem) as (final, folder):
         record = {"name": final, "path": str(out / final)} | record
         write_artifact(folder, head, info)
+        size = (folder / HEAD_FILE).stat().st_size
+        record |= {"head_bytes": size, "notes": [*record["notes"], *_about_the_size(size)]}
         write_images(folder, features.manifest.digest[problem.rows])
         write_table(folder / PREDICTIONS_FILE, predictions)
         for file, table in zip((TWINS_FILE, SUSPECTS_FILE), tables, strict=True):
@@ -191,6 +196,12 @@ def _about_the_head(evaluation: Evaluation, problem: Problem) -> list[str]:
     if evaluation.n_train == len(problem.rows):
         return []
     return [f"the saved head was fitted on {evaluation.n_train} of the {len(problem.rows)} rows"]
+
+
+def _about_the_size(size: int) -> list[str]:
+    if size <= _LARGE_BYTES:
+        return []
+    return [f"the saved head takes {size / 1e6:,.0f} MB: heads other than knn and rbf are smaller"]
 
 
 def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -> pd.DataFrame:
