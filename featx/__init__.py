@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from featx.model import Model as Model
     from featx.model import load_model as load_model
     from featx.prediction import predict as predict
+    from featx.probing import Probe as Probe
+    from featx.probing import probe_layers as probe_layers
     from featx.result import FitResult as FitResult
 
 _WHERE = {
@@ -37,6 +39,7 @@ _WHERE = {
     "FitResult": "result",
     "LearningCurve": "curves",
     "Model": "model",
+    "Probe": "probing",
     "compare": "comparison",
     "cross_validate": "fitting",
     "curve": "curves",
@@ -46,6 +49,7 @@ _WHERE = {
     "load": "features",
     "load_model": "model",
     "predict": "prediction",
+    "probe_layers": "probing",
 }
 __all__ = sorted(_WHERE)
 

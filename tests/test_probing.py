@@ -200,7 +200,8 @@ def test_the_command(probe: Probe, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     result = featx(*words.split(), "--target", "age", "--image-size", "64", "-o", str(file))
     assert result.exit_code == 0, result.output
     assert work.args == ("photos", "vgg16", ("a", "b"))
-    assert work.options["extract"] == {"limit": 9, "image_size": 64, "device": "auto"}
+    extracted = {"limit": 9, "image_size": 64, "device": "auto", "dtype": "float16"}
+    assert work.options["extract"] == extracted
     expected = {"pool": "std", "head": "ridge", "cv": "3", "target": "age", "out": None}
     assert {name: work.options[name] for name in expected} == expected
     assert "(default)" in result.stdout

@@ -114,6 +114,9 @@ def layers(
     ] = None,
     weights: o.Weights = None,
     device: o.Device = "auto",
+    dtype: Annotated[
+        Literal["float16", "float32"], typer.Option("--dtype", help="How vectors are stored.")
+    ] = "float16",
     path_column: o.PathColumn = None,
     root: o.Root = None,
     output: Annotated[
@@ -153,7 +156,7 @@ def layers(
         every=every,
         pool=pool,
         head=head,
-        extract={**_given(extraction), "device": device},
+        extract={**_given(extraction), "device": device, "dtype": dtype},
         out=out if keep else None,
         cache=cache,
         progress=console.progress,

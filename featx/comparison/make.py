@@ -29,7 +29,7 @@ FIT_OPTIONS = (
 
 EXTRACT_OPTIONS = (
     *("layers", "pools", "name", "limit", "limit_per_class", "label_column", "path_column"),
-    *("root", "image_size", "resize", "weights", "precision", "device", "batch_size"),
+    *("root", "image_size", "resize", "weights", "precision", "device", "batch_size", "dtype"),
 )
 """Those of `featx.extract` that mean the same to every backbone, or are of a single one."""
 

@@ -146,8 +146,8 @@ def _nested(
     problem = pose(views[0], target, group, split, task, tokens)
     if any(not np.array_equal(view.manifest.path, views[0].manifest.path) for view in views):
         raise UsageError(
-            "some images have a vector of one layer alone; --dtype float32 in `featx extract` "
-            "stores what is too large for float16"
+            "some images have a vector of one layer and none of another: run `featx extract` on "
+            "them with --retry-failed"
         )
     vectors = [StoreVectors(view.store, view.rows[problem.rows]) for view in views]
     grams = [stored_gram(one.store.path.parent, one, progress) for one in vectors]

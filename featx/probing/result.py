@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """Layers side by side.
+    """Layers side by side, as `featx.probe_layers` gives them.
 
     Attributes
     ----------
