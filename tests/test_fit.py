@@ -71,6 +71,15 @@ def test_a_run_holds_everything(features: Features, tmp_path: Path) -> None:
     assert record["best_params"]
     assert {"python", "featx", "numpy", "scikit-learn"} == set(record["versions"])
     assert {"products"} < set(record["seconds"])
+    assert record["head_bytes"] == (folder / "head.skops").stat().st_size
+
+
+def test_a_large_head_says_its_size(
+    features: Features, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featx.result._LARGE_BYTES", 1000)
+    result = fit(features, "svm", out=tmp_path, **QUICK)
+    assert any(note.startswith("the saved head takes 0 MB") for note in result.notes)
 
 
 def test_a_searched_grid_is_estimated_nested(features: Features, tmp_path: Path) -> None:
