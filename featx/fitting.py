@@ -11,7 +11,7 @@ from featx.doubts import cosines_of, find_doubts, mean_cosines, read_twins
 from featx.errors import HeadTaskError, TargetError, UsageError
 from featx.evaluate import Source, Spec, evaluate
 from featx.features import Features, load
-from featx.gram import StoreVectors, stored_gram
+from featx.gram import StoreVectors, stored_gram, torch_device
 from featx.heads import check_head, head_for, parse_grid, parse_params, read_target, task_of
 from featx.problem import Problem, pose
 from featx.result import FitResult, keep
@@ -59,6 +59,7 @@ def fit(
     name: str | None = None,
     out: PathLike | None = "runs",
     n_jobs: int | None = -1,
+    device: str = "cpu",
     cache: PathLike | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
@@ -129,6 +130,8 @@ def fit(
         Of the run; None chooses ``<head>-<data>-<backbone>-<number>``.
     out
         Folder of all runs; None writes nothing.
+    device
+        Where inner products are made: ``cpu``, or ``cuda``, which takes torch.
     n_jobs
         Processes; -1 for one a core.
 
@@ -172,7 +175,7 @@ def fit(
     tokens = _tokens(missing)
     problem = pose(view, target, group, split, task, tokens)
     products = [
-        _Products(StoreVectors(kind.store, kind.rows[problem.rows]), progress)
+        _Products(StoreVectors(kind.store, kind.rows[problem.rows]), device, progress)
         for kind in view.kinds
     ]
     try:
@@ -285,14 +288,15 @@ def _evaluation(
 class _Products:
     """The inner products of the fitted rows of one kind, made when they are first asked for."""
 
-    def __init__(self, vectors: StoreVectors, progress: Progress) -> None:
+    def __init__(self, vectors: StoreVectors, device: str, progress: Progress) -> None:
         self.vectors, self.progress = vectors, progress
+        self.device = torch_device(device)
         self.made: Gram | None = None
 
     def __call__(self) -> Gram:
         if self.made is None:
             cache = self.vectors.store.path.parent
-            self.made = stored_gram(cache, self.vectors, self.progress)
+            self.made = stored_gram(cache, self.vectors, self.progress, self.device)
         return self.made
 
 

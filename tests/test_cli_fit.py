@@ -54,7 +54,7 @@ def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     words = (
         "fit --head ridge --data photos --features vgg16 --target age --group person --cv 10 "
         "--repeats 2 --grid alpha=0.1,1 --set tol=1e-3 --no-search --missing NA,-1 --missing ? "
-        "--class-weight balanced --scale l2 --scoring plcc --n-jobs 1 --name best --out there "
+        "--class-weight balanced --scale l2 --scoring plcc --n-jobs 1 --device cuda --name best --out there "
         "--quality --lower-is-better --aggregate group --calibrate sigmoid --twins 0.95"
     )
     result = featx(*words.split())
@@ -79,6 +79,7 @@ def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
         "calibrate": "sigmoid",
         "twins": "0.95",
         "n_jobs": 1,
+        "device": "cuda",
         "name": "best",
         "out": "there",
         "task": None,

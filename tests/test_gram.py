@@ -10,7 +10,7 @@ import pytest
 from helpers_store import RECIPE, digest, fill, keys, small_blocks, vectors, writer
 
 from featx import products
-from featx.errors import UsageError
+from featx.errors import DeviceError, UsageError
 from featx.gram import (
     ArrayVectors,
     ScaledVectors,
@@ -24,6 +24,7 @@ from featx.gram import (
     parts,
     prune,
     stored_gram,
+    torch_device,
 )
 from featx.gram import vectors as vectors_module
 from featx.store import FeatureStore, list_stores
@@ -285,3 +286,11 @@ def test_a_cuda_device_makes_the_same_products():
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     check_device("cuda")
+
+
+def test_a_device_that_is_not_there_is_said():
+    assert torch_device("cpu") is None
+    with pytest.raises(UsageError, match="cuda:N"):
+        torch_device("mps")
+    with pytest.raises(DeviceError, match="CUDA devices"):
+        torch_device("cuda:99")

@@ -155,6 +155,10 @@ def fit(
     n_jobs: Annotated[
         int, typer.Option("--n-jobs", metavar="N", help="Processes; -1 for one a core.")
     ] = -1,
+    device: Annotated[
+        str,
+        typer.Option("--device", metavar="NAME", help="cpu or cuda: for inner products."),
+    ] = "cpu",
     cache: o.Cache = None,
 ) -> None:
     """Fit a head on cached features, and say how good it is.
@@ -190,6 +194,7 @@ def fit(
         "name": name,
         "out": out,
         "n_jobs": n_jobs,
+        "device": device,
         "cache": cache,
         "progress": console.progress,
     }

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from threading import Thread
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -189,16 +189,17 @@ def _sources(X: Array | Sequence[Source], progress: Progress) -> Sequence[Source
 
 def _space(sources: Sequence[Source], setup: Setup) -> Space:
     """Prepare the rows, and what they will be fitted with at the same time."""
-    compiling = _compile_ahead(sources, setup)
     name = setup.head.name
-    space = make_space(
-        sources,
-        setup.spec.scale,
-        few_features=name == "mlp",
-        sums=name == "rbf",
-        streams=_streams(setup),
-    )
-    compiling.join()
+    with ThreadPoolExecutor(1, "featx-compile") as pool:
+        compiled = pool.submit(_compile, sources, setup)
+        space = make_space(
+            sources,
+            setup.spec.scale,
+            few_features=name == "mlp",
+            sums=name == "rbf",
+            streams=_streams(setup),
+        )
+        compiled.result()
     return space
 
 
@@ -228,20 +229,14 @@ def _evaluate(
     return replace(evaluation, seconds=seconds)
 
 
-def _compile_ahead(sources: Sequence[Source], setup: Setup) -> Thread:
-    """Import and compile what will be needed while the inner products are made."""
-    shapes = [source.vectors.shape for source in sources]
-    exact = all(is_exact(n, n, d) for n, d in shapes)
+def _compile(sources: Sequence[Source], setup: Setup) -> None:
+    """Import and compile what the solver needs, while the inner products are made."""
+    if setup.head.name in ("svm", "svr"):
+        from featx.solvers.dual import prepare
 
-    def prepare() -> None:
-        if setup.head.name in ("svm", "svr"):
-            from featx.solvers.dual import prepare
-
-            prepare(np.float64 if exact else np.float32)
-
-    thread = Thread(target=prepare, name="featx-compile", daemon=True)
-    thread.start()
-    return thread
+        shapes = [source.vectors.shape for source in sources]
+        exact = all(is_exact(n, n, d) for n, d in shapes)
+        prepare(np.float64 if exact else np.float32)
 
 
 def _search(space: Space, setup: Setup, n_jobs: int, progress: Progress) -> Found:

@@ -2,6 +2,7 @@
 
 from featx.gram.build import Gram, build_gram, cross_gram
 from featx.gram.cached import prune, stored_gram
+from featx.gram.device import torch_device
 from featx.gram.scaled import ScaledVectors, SomeVectors, UnitVectors, fit_scaler
 from featx.gram.vectors import (
     ArrayVectors,
@@ -30,4 +31,5 @@ __all__ = [
     "prune",
     "row_sums",
     "stored_gram",
+    "torch_device",
 ]

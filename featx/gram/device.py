@@ -11,10 +11,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx._types import Array, Float64s
+from featx.errors import DeviceError, UsageError
 from featx.products import as_kind, column_blocks
 
 if TYPE_CHECKING:
     import torch
+
+
+def torch_device(name: str) -> torch.device | None:
+    """Give the device called ``cpu``, ``cuda`` or ``cuda:N``; None for ``cpu``, without torch.
+
+    Raises
+    ------
+    UsageError
+        If it is called otherwise.
+    DeviceError
+        If this machine does not have it.
+    """
+    if name == "cpu":
+        return None
+    kind, _, number = name.partition(":")
+    if kind != "cuda" or not (number or "0").isdigit():
+        raise UsageError(f"device {name!r}; inner products are made on cpu, cuda or cuda:N")
+    import torch
+
+    have = torch.cuda.device_count()
+    if int(number or 0) >= have:
+        raise DeviceError(f"no device {name!r}: torch finds {have} CUDA devices; use --device cpu")
+    return torch.device("cuda", int(number or 0))
 
 
 @dataclass(frozen=True)
