@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.svm import LinearSVC, LinearSVR
 
+from featx.solvers import dual
 from featx.solvers.dual import prepare
 from featx.solvers.svm import svm_path
 from featx.solvers.svr import svr_path
@@ -151,3 +152,16 @@ def test_products_in_float32_change_little(scale):
 def test_preparing_compiles_for_both_types():
     prepare(np.float32)
     prepare(np.float64)
+
+
+def test_where_nothing_can_be_written_the_code_is_compiled_anew(monkeypatch):
+    from numba.core.caching import FunctionCache
+
+    def nowhere(*_):
+        raise RuntimeError("cannot cache function: no locator available")
+
+    def double(x):
+        return 2 * x
+
+    monkeypatch.setattr(FunctionCache, "__init__", nowhere)
+    assert dual._compiled(double)(4.0) == 8.0

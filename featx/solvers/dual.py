@@ -20,6 +20,7 @@ is looked at again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,15 @@ _SKIP = 0.2
 
 _FAST = {"reassoc", "contract", "nsz"}
 """Sums in any order, products fused into them. Infinities stay: bounds are some."""
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    """Compile on first use; keep the machine code on disk where there is a place for it."""
+    options = {"nogil": True, "fastmath": _FAST, "error_model": "numpy"}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # neither the package's folder nor the user's can be written
+        return njit(**options)(function)
 
 
 def minimise(
@@ -82,7 +92,7 @@ def prepare(kind: type[np.float32] | type[np.float64]) -> None:
     minimise(one.astype(kind), one, one, none, one, 0.0, none, none.copy(), np.ones(1), 1, 0)
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@_compiled
 def _minimise(
     K: Any,
     p: Any,
@@ -171,7 +181,7 @@ def _minimise(
     return n_iter
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@_compiled
 def _add_rows(K: Any, rows: Any, moved: Any, f: Any) -> None:
     """Add ``moved[x] K[rows[x]]`` to ``f``, four rows at a time: ``f`` is written less often."""
     chosen = np.empty(BLOCK + 4, np.int64)
