@@ -79,7 +79,7 @@ def test_the_intercept_is_linear_svcs(options):
 @pytest.mark.parametrize("epsilon", [0.0, 0.4])
 @pytest.mark.parametrize("kind", ["wide", "tall", "duplicated rows"])
 def test_every_regression_is_linear_svrs(kind, epsilon, loss):
-    X, codes = data(kind)
+    X, _ = data(kind)
     y = X[:, :6].sum(axis=1) * 3 + np.sin(np.arange(len(X))) - 4
     found = svr_path(X @ X.T, y, CS, epsilon=epsilon, loss=loss, tol=1e-9)
     options = TIGHT | {"dual": loss == "epsilon_insensitive"}  # each loss by the method it likes

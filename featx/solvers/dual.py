@@ -40,7 +40,7 @@ _FAST = {"reassoc", "contract", "nsz"}
 
 def _compiled(function: Callable[..., Any]) -> Any:
     """Compile on first use; keep the machine code on disk where there is a place for it."""
-    options = {"nogil": True, "fastmath": _FAST, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "fastmath": _FAST, "error_model": "numpy"}
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package's folder nor the user's can be written
