@@ -14,6 +14,8 @@ from featx.evaluate import Setup, with_plan
 from featx.folds import cut_plan
 
 MOST_DRAWS = 10
+_NEAR = 0.75
+"""Share of the training rows above which a size tells little more than all of them."""
 _FIRST = {"classification": 5, "regression": 25}
 
 Size = int | None
@@ -89,12 +91,12 @@ def make_cuts(
 
 
 def default_sizes(setup: Setup) -> tuple[Size, ...]:
-    """Give 5, 10, 25, 50, 100, 250 ... below the rows of the largest class, and all."""
-    largest = max(int(counts.max()) for counts in _counts(setup))
+    """Give 5, 10, 25, 50, 100, 250 ... that take at most 3/4 of the training rows, and all."""
+    counts = np.array(_counts(setup))
     steps = chain((5,), (step * 10**power for power in count() for step in (10, 25, 50)))
-    numbers = takewhile(lambda size: size < largest, steps)
+    few = takewhile(lambda size: np.minimum(counts, size).sum() <= _NEAR * counts.sum(), steps)
     first = _FIRST[setup.target.task]
-    return (*(size for size in numbers if size >= first), None)
+    return (*(size for size in few if size >= first), None)
 
 
 def _draw(setup: Setup, size: Size, draws: int | None, above: int) -> list[Cut]:
