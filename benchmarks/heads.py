@@ -216,7 +216,7 @@ def child(table: str, row: str, features: str, target: str) -> None:
     if function in (one_sklearn_svm, intel_svc) and X.dtype == np.float16:
         X = X.astype(np.float32)
     import sklearn.model_selection
-    import sklearn.svm
+    import sklearn.svm  # noqa: F401
 
     import featx.evaluate  # noqa: F401
 

@@ -17,7 +17,8 @@ def test_heads() -> None:
     assert "mlp     classification, regression  alpha 0.01 to 100 (3 values)\n" in text
     assert max(map(len, text.splitlines())) <= 80
     values = json.loads(featx("heads", "--json").stdout)["heads"]
-    assert {"svm", "svr", "ridge", "logreg", "rbf", "mlp", "knn"} == {value["head"] for value in values}
+    heads = {value["head"] for value in values}
+    assert heads == {"svm", "svr", "ridge", "logreg", "rbf", "mlp", "knn"}
 
 
 def fake_backbones(monkeypatch: pytest.MonkeyPatch) -> Workflow:
