@@ -55,7 +55,8 @@ def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
         "fit --head ridge --data photos --features vgg16 --target age --group person --cv 10 "
         "--repeats 2 --grid alpha=0.1,1 --set tol=1e-3 --no-search --missing NA,-1 --missing ? "
         "--class-weight balanced --scale l2 --scoring plcc --n-jobs 1 --name best --out there "
-        "--device cuda --quality --lower-is-better --aggregate group --calibrate sigmoid --twins 0.95"
+        "--device cuda --quality --lower-is-better --aggregate group --calibrate sigmoid "
+        "--twins 0.95"
     )
     result = featx(*words.split())
     assert result.exit_code == 0, result.output

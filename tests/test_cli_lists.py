@@ -14,7 +14,7 @@ def test_heads() -> None:
     pytest.importorskip("featx.heads")
     text = featx("heads").stdout
     assert "svm     classification              C 1e-06 to 1 (7 values)\n" in text
-    assert "mlp     classification, regression  alpha 0.01 to 100 (3 values)\n" in text
+    assert "mlp     classification, regression  alpha 1 to 100 (3 values)\n" in text
     assert max(map(len, text.splitlines())) <= 80
     values = json.loads(featx("heads", "--json").stdout)["heads"]
     heads = {value["head"] for value in values}
