@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -18,8 +19,10 @@ from sklearn.svm import LinearSVC
 
 import featx
 from featx.curves.cuts import read_sizes
+from featx.curves.intervals import intervals
 from featx.curves.words import Point, verdict
 from featx.errors import UnknownNameError, UsageError
+from featx.evaluate import FoldResult, Spec, read_setup
 from featx.features import Features
 from featx.folds import Rows, cut_plan, make_plan, nested_subset
 from featx.heads import HEADS
@@ -274,6 +277,54 @@ def test_the_answer_as_text_table_and_page(view: Features) -> None:
     assert found.unit == "rows a class"
 
 
+def made_up(y: np.ndarray, share: float, rng: np.random.Generator) -> FoldResult:
+    """A fit whose predictions are right with the chance ``share``."""
+    said = np.where(rng.random(len(y)) < share, y, 1 - y)
+    right = {"accuracy": float((said == y).mean())}
+    rows = np.arange(len(y))
+    return FoldResult(rows, rows, {}, said, np.eye(2)[said], right, True)
+
+
+def test_a_single_split_draws_rows_and_training_sets_anew() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(160) % 2
+    split = np.where(np.arange(160) < 80, "train", "test")
+    spec = Spec(head="ridge", search=False)
+    setup = read_setup(160, 1, y, spec, None, split, "image", "split")
+    setup = replace(setup, metrics=(ACCURACY,))
+    test = y[80:]
+    few = [made_up(test, share, rng) for share in (0.5, 0.6, 0.7, 0.8, 0.9)]
+    last = made_up(test, 0.95, rng)
+    whole = [replace(fit, test=np.arange(80, 160)) for fit in (*few, last)]
+    ends, gains = intervals(setup, [[(fit,) for fit in whole[:-1]], [(whole[-1],)]])
+    right = np.array([fit.prediction == test for fit in whole], dtype=float)
+    loop = []
+    for _ in range(4000):
+        rows = rng.integers(80, size=80)
+        mean = right[rng.integers(5, size=5)][:, rows].mean()
+        loop.append((mean, right[5][rows].mean() - mean))
+    truth = np.percentile(loop, [2.5, 97.5], axis=0)
+    # an end of 1,000 resamples is off by 0.006, in units of standard deviation: 4 of them
+    assert ends[0] == pytest.approx(tuple(truth[:, 0]), abs=0.024)
+    assert (gains[0].low, gains[0].high) == pytest.approx(tuple(truth[:, 1]), abs=0.024)
+    assert gains[0].value == pytest.approx(right[5].mean() - right[:5].mean())
+    assert (gains[1].value, gains[1].low, gains[1].high) == (0, 0, 0)
+
+
+def test_splits_without_a_value_are_left_out() -> None:
+    y = np.arange(40) % 2
+    spec = Spec(head="ridge", search=False, cv="4")
+    setup = read_setup(40, 1, y, spec, None, None, "image", "split")
+    setup = replace(setup, metrics=(ACCURACY,))
+    fits = [made_up(y, 0.8, np.random.default_rng(i)) for i in range(4)]
+    lost = [replace(fit, metrics={"accuracy": np.nan}) for fit in fits]
+    ends, gains = intervals(setup, [[[*lost[:3], fits[3]]], [[*lost[:2], *fits[2:]]], [fits]])
+    assert np.isnan([*ends[0], gains[0].low]).all()
+    assert not np.isnan([*ends[1], gains[1].value, *ends[2]]).any()
+    ends, gains = intervals(setup, [[lost], [fits]])
+    assert np.isnan([*ends[0], gains[0].value]).all()
+
+
 def points(*gains: tuple[float, float, float], p: float = 0.5) -> list[Point]:
     """Sizes 10, 20 ... rows a class of three, and what the last has more."""
     found = [
@@ -313,7 +364,10 @@ def test_the_verdict_of_errors_and_of_no_spread() -> None:
     close = verdict(points((-0.5, -0.7, -0.3), (0.001, -0.002, 0.004)), RMSE)
     assert close.endswith("20 a class come within 0.009 of all (95 %: at most 0.002 are missing)")
     same = verdict(points((0.0, nan, nan), p=1.0), ACCURACY)
-    assert same.startswith("flat at the end: accuracy +0.0 points a doubling (95 % +0.0 to +0.0)")
+    assert same == (
+        "flat at the end: accuracy is the same in every split, from 30 to 60 training rows; "
+        "10 a class give the same as all in every split"
+    )
     # equal differences in every split, or a single one: nothing can be said of chance
     unknown = verdict(points((0.2, nan, nan), p=nan), ACCURACY)
     assert (

@@ -74,7 +74,7 @@ def curve(
         and a class that has fewer rows gives them all.
     draws
         How often the training rows of each fold are drawn; None: as often as they hold the size, up
-        to 10 times.
+        to 10 times, and for 5 fits of a size at least.
     metric
         What is shown; None for what chooses: accuracy or RMSE, unless ``scoring`` says otherwise.
     features, head, data, target, group, split, test_size, cv, repeats, task, grid, set, search

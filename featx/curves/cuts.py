@@ -14,6 +14,8 @@ from featx.evaluate import Setup, with_plan
 from featx.folds import cut_plan
 
 MOST_DRAWS = 10
+LEAST_FITS = 5
+"""Of a size, over folds and draws."""
 _NEAR = 0.75
 """Share of the training rows above which a size tells little more than all of them."""
 _FIRST = {"classification": 5, "regression": 25}
@@ -66,7 +68,8 @@ def make_cuts(
     sizes
         None: as large as the training sets allow, in steps of 2 to 2.5.
     draws
-        Of each size; None: as many as the training rows hold, up to `MOST_DRAWS`.
+        Of each size; None: as many as the training rows hold, up to `MOST_DRAWS`, and enough for
+        `LEAST_FITS`.
 
     Raises
     ------
@@ -107,7 +110,8 @@ def _draw(setup: Setup, size: Size, draws: int | None, above: int) -> list[Cut]:
     rows = n_rows(first.setup)
     if rows == above:
         return []
-    times = draws or int(np.clip(n_rows(setup) // rows, 1, MOST_DRAWS))
+    least = -(-LEAST_FITS // len(setup.plan.folds))
+    times = draws or int(np.clip(n_rows(setup) // rows, least, MOST_DRAWS))
     return [first, *(_cut(setup, size, draw) for draw in range(1, times))]
 
 

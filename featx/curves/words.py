@@ -42,13 +42,14 @@ class _Gain:
     value: float
     low: float
     high: float
+    same: bool = False
 
     @classmethod
     def of(cls, difference: Difference, metric: Metric, doublings: float = 1.0) -> _Gain:
         """Turn it to the side of the better, for one doubling."""
         d = difference
-        if isnan(d.low) and d.p == 1.0:  # the same in every split
-            return cls(0.0, 0.0, 0.0)
+        if isnan(d.low) and d.p == 1.0:  # no difference in any split, which has no interval
+            return cls(0.0, 0.0, 0.0, same=True)
         value, low, high = (end / doublings for end in (d.value, d.low, d.high))
         return cls(value, low, high) if metric.greater_is_better else cls(-value, -high, -low)
 
@@ -77,6 +78,8 @@ def _at_the_end(points: Sequence[Point], metric: Metric, close: float) -> str:
     rows = f"{before.rows:.0f} to {last.rows:.0f} training rows"
     if not isfinite(gain.low):
         return f"no interval can be given for what more labels bring, from {rows}"
+    if gain.same:
+        return f"flat at the end: {metric.name} is the same in every split, from {rows}"
     told = f"{_signed(gain, metric)}, from {rows}"
     if gain.low > 0:
         return f"still improving at the end: {told}"
@@ -106,6 +109,8 @@ def _since(points: Sequence[Point], metric: Metric, close: float) -> list[str]:
     if found is None:
         return []
     point, gain = found
+    if gain.same:
+        return [f"{point.label} give the same as {points[-1].label} in every split"]
     unit = " points" if _is_share(metric) else ""
     most = _number(max(gain.high, 0.0), metric).lstrip("+")
     within = "1 point" if _is_share(metric) else f"{close:.2g}"
