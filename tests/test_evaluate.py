@@ -309,3 +309,8 @@ def test_what_the_solver_got_down_to_is_reported(X, y, amounts):
         assert 0 <= found.reached < 1e-3
         assert found.to_json()["solver"] == {"measure": measure, "reached": found.reached}
     assert evaluate(X, y, Spec(head="knn", search=False)).to_json()["solver"] is None
+
+
+def test_a_solver_without_a_limit_of_steps_has_converged(X, y):
+    assert evaluate(X, y, Spec(head="rbf", cv="2", fixed={"C": 1.0})).converged
+    assert not evaluate(X, y, Spec(head="rbf", cv="2", fixed={"C": 1.0, "max_iter": 2})).converged

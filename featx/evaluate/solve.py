@@ -166,5 +166,7 @@ def fit_quietly(estimator: Any, Z: Float64s, y: Array, params: Params) -> tuple[
             raise UsageError(f"{name} with {words or 'defaults'}: {error}") from error
     limit = getattr(estimator, "max_iter", None)
     used = getattr(estimator, "n_iter_", None)
-    met = limit is None or used is None or int(np.max(used)) < limit
+    if limit is None or limit < 0 or used is None:  # libsvm's -1 is no limit
+        return estimator, Stop(not caught)
+    met = int(np.max(used)) < limit
     return estimator, Stop(met and not caught)
