@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from featx._types import JsonObject
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from featx._types import JsonObject
 
 TWINS_FILE = "twins.csv"
 SUSPECTS_FILE = "suspects.csv"

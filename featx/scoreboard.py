@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from featx._types import JsonObject
+if TYPE_CHECKING:
+    from featx._types import JsonObject
 
 NEW_IMAGES, NEW_FITS = "new images", "trained anew"
 """What the two intervals of a score are called."""
