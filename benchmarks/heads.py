@@ -218,7 +218,8 @@ def child(table: str, row: str, features: str, target: str) -> None:
     import sklearn.model_selection
     import sklearn.svm  # noqa: F401
 
-    import featx.evaluate  # noqa: F401
+    import featx.evaluate
+    import featx.solvers.svm  # noqa: F401  # numba; compiling is timed
 
     if function is himalaya_ridge:
         import himalaya.kernel_ridge  # noqa: F401

@@ -144,15 +144,6 @@ def test_nested_sets_in_any_order_are_separate_fits(X, alphas, fit_intercept):
             assert np.allclose(part, truth, rtol=0, atol=TOL)
 
 
-@pytest.mark.parametrize("alphas", [FEW, MANY], ids=["few", "many"])
-def test_threads_give_what_one_gives(alphas):
-    K = CASES["relu"] @ CASES["relu"].T
-    sets = [(rows, rows) for rows in np.array_split(np.arange(N), 5)]
-    one, two = (left_out(K, Y, alphas, sets, n_threads=n) for n in (1, 2))
-    for a, b in zip(one, two, strict=True):
-        assert np.allclose(np.concatenate(a), np.concatenate(b), rtol=0, atol=TOL)
-
-
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_leave_one_out_is_cross_val_predict(X, fit_intercept):
     alphas = [1e-4, 1.0, 1e8]

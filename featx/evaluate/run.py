@@ -280,7 +280,7 @@ def _run(
     """Run the jobs, one after the other or several at a time, and report each."""
     values, solver = setup.target.values, setup.solver
     if can_share(space, jobs, solver):
-        return run_shared(space, values, jobs, solver, n_jobs)
+        return run_shared(space, values, jobs, solver)
     progress.start("fitting", len(jobs))
     threads = space.streamed or (space.on_products and solver.head in _COMPILED)
     calls = (delayed(run_job)(space, values, job, solver) for job in jobs)

@@ -28,7 +28,7 @@ def can_share(space: Space, jobs: Sequence[Job], solver: Solver) -> bool:
 
 
 def run_shared(
-    space: Space, values: Array, jobs: Sequence[Job], solver: Solver, n_threads: int
+    space: Space, values: Array, jobs: Sequence[Job], solver: Solver
 ) -> list[list[Answer]]:
     """Give what `featx.evaluate.solve.run_job` gives for each of ``jobs``, of equal candidates."""
     from featx.solvers.left_out import left_out
@@ -41,7 +41,7 @@ def run_shared(
     sets = [(np.setdiff1d(np.arange(len(K)), job.train), job.test) for job in jobs]
     table: list[list[Answer]] = [[None] * len(params) for _ in jobs]  # type: ignore[list-item]
     for members, made, alphas in alike(solver, params):
-        found = left_out(K, Y, alphas, sets, fit_intercept=made.fit_intercept, n_threads=n_threads)
+        found = left_out(K, Y, alphas, sets, fit_intercept=made.fit_intercept)
         for i, predictions in zip(members, found, strict=True):
             for row, job, decision in zip(table, jobs, predictions, strict=True):
                 y = values[job.test]

@@ -24,12 +24,9 @@ where no eigenvalue is 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 from scipy.linalg import blas, cho_solve, lapack
-from threadpoolctl import threadpool_limits
 
 from featx._types import Array, Float64s, Ints
 from featx.solvers.ridge import CLEAR, EPS, Posed, are_few, cholesky, pose, shifted_factor, spectrum
@@ -51,7 +48,6 @@ def left_out(
     sets: Sequence[tuple[Ints, Ints]],
     *,
     fit_intercept: bool = True,
-    n_threads: int = 1,
 ) -> list[list[Float64s]]:
     """Predict rows by the ridge trained without them, for each alpha and each training set.
 
@@ -67,8 +63,6 @@ def left_out(
         Above 0.
     sets
         For each training set the rows that are left out of it, and those of them to predict.
-    n_threads
-        Threads that share the sets, each with one of BLAS; 1: BLAS' own threads.
 
     Returns
     -------
@@ -85,7 +79,7 @@ def left_out(
     places = [np.searchsorted(out, ask) for out, (_, ask) in zip(outs, sets, strict=True)]
     answers = []
     for inverse in _inverses(posed, alphas, outs):
-        residuals = _each(partial(_residuals, inverse, outs), len(sets), n_threads)
+        residuals = [_residuals(inverse, outs, j) for j in range(len(sets))]
         answers.append(
             [Y[ask] - e[i] for (_, ask), e, i in zip(sets, residuals, places, strict=True)]
         )
@@ -179,11 +173,3 @@ def _residuals(inverse: _Inverse, outs: Sequence[Ints], j: int) -> Float64s:
     gamma, block = inverse
     e: Float64s = cho_solve((cholesky(block(j)), True), gamma[outs[j]], check_finite=False)
     return e
-
-
-def _each(work: Callable[[int], Float64s], count: int, n_threads: int) -> list[Float64s]:
-    """Do ``work(0)`` to ``work(count - 1)``, in threads."""
-    if n_threads == 1:
-        return [work(j) for j in range(count)]
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads) as pool:
-        return list(pool.map(work, range(count)))
