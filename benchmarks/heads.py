@@ -80,7 +80,8 @@ def _featx(X: np.ndarray, y: np.ndarray, head: str, grid: dict[str, list[float]]
 
     kept = os.environ.get("BENCH_GRAM")  # where this row may use what a row before it kept
     given = X if kept is None else [Source(ArrayVectors(X), lambda: Gram(np.load(kept), False))]
-    values = grid_scores(given, y, Spec(head=head, grid=grid)).values
+    task = "regression" if y.dtype.kind == "f" else "classification"
+    values = grid_scores(given, y, Spec(head=head, grid=grid, task=task)).values
     return -values if y.dtype.kind == "f" else values  # an error counts downwards, as elsewhere
 
 
