@@ -53,9 +53,11 @@ class ArrayVectors:
         return self.X.dtype
 
     def read(self, rows: Ints) -> Array:
-        """Give (m, d) features; the array itself where every row is asked for in order."""
-        whole = len(rows) == len(self.X) and np.array_equal(rows, np.arange(len(rows)))
-        return self.X if whole else self.X[rows]
+        """Give (m, d) features; a view of the array where the rows follow one another."""
+        first = int(rows[0]) if len(rows) else 0
+        if np.array_equal(rows, np.arange(first, first + len(rows))):
+            return self.X[first : first + len(rows)]
+        return self.X[rows]
 
 
 @dataclass(frozen=True, eq=False)
