@@ -217,14 +217,14 @@ def child(table: str, row: str, features: str, target: str) -> None:
     if function in (one_sklearn_svm, intel_svc) and X.dtype == np.float16:
         X = X.astype(np.float32)
     import sklearn.model_selection
-    import sklearn.svm  # noqa: F401
+    import sklearn.svm  # noqa: F401  # imports are not timed
 
     import featx.evaluate
     import featx.solvers.svm  # noqa: F401  # numba; compiling is timed
 
     if function is himalaya_ridge:
-        import himalaya.kernel_ridge  # noqa: F401
-        import torch  # noqa: F401
+        import himalaya.kernel_ridge  # noqa: F401  # imports are not timed
+        import torch  # noqa: F401  # imports are not timed
     X.max()  # every page of it is in memory now
     start = time.perf_counter()
     scores = function(X, y)

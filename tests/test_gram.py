@@ -19,7 +19,6 @@ from featx.gram import (
     as_vectors,
     build_gram,
     combine,
-    cross_gram,
     fit_scaler,
     parts,
     prune,
@@ -71,8 +70,6 @@ def test_panels_and_parts_of_any_size_give_the_same_products(tmp_path, monkeypat
     assert close(G, range(30))
     known = build_gram(ArrayVectors(X[:11]), panel_bytes=panel_bytes)
     assert close(build_gram(ArrayVectors(X), known=known, panel_bytes=panel_bytes), range(30))
-    cross = cross_gram(ArrayVectors(X), np.arange(7), np.arange(7, 30))
-    assert np.allclose(cross, G.values[:7, 7:], atol=1e-5)
 
 
 def test_memory_is_bounded_whatever_the_number_of_features(monkeypatch):

@@ -208,7 +208,7 @@ def _format_of(output: str | None) -> Format:
             f"cannot tell a format from {Path(output).name!r}: expected a name that ends with "
             f"{', '.join(_BY_SUFFIX)}, or say --format"
         )
-    return _BY_SUFFIX[suffix]  # type: ignore[return-value]
+    return _BY_SUFFIX[suffix]  # type: ignore[return-value]  # its values are the formats
 
 
 def _show(

@@ -1,6 +1,6 @@
 """Inner products of rows of features: built in blocks, kept, extended."""
 
-from featx.gram.build import Gram, build_gram, cross_gram
+from featx.gram.build import Gram, build_gram
 from featx.gram.cached import prune, stored_gram
 from featx.gram.device import torch_device
 from featx.gram.scaled import ScaledVectors, SomeVectors, UnitVectors, fit_scaler
@@ -25,7 +25,6 @@ __all__ = [
     "as_vectors",
     "build_gram",
     "combine",
-    "cross_gram",
     "fit_scaler",
     "parts",
     "prune",

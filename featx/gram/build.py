@@ -91,13 +91,3 @@ def build_gram(
         report.advance(high - low)
     report.finish()
     return Gram(G, exact)
-
-
-def cross_gram(vectors: Vectors, rows: Ints, others: Ints) -> Float64s:
-    """Give the products (m, t) of ``rows`` with ``others``."""
-    block = np.zeros((len(rows), len(others)))
-    exact = is_exact(len(rows), len(others), vectors.shape[1])
-    for at, X in parts(vectors, rows):
-        for there, Y in parts(vectors, others):
-            products.add_cross(block[at[0] : at[-1] + 1, there[0] : there[-1] + 1], X, Y, exact)
-    return block
