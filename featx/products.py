@@ -73,7 +73,9 @@ def add_cross(G: Float64s, X: Array, Y: Array, exact: bool) -> None:
 
 def as_kind(X: Array, kind: type[np.float32] | type[np.float64]) -> Array:
     """Give ``X`` in float32 or float64."""
-    return single(X) if kind is np.float32 else X.astype(np.float64)
+    if kind is np.float32:
+        return single(X)
+    return (single(X) if X.dtype == np.float16 else X).astype(np.float64)
 
 
 def single(X: Array) -> Float32s:

@@ -20,10 +20,10 @@ from featx.errors import UsageError
 
 if TYPE_CHECKING:
     from featx.evaluate.result import Params
-    from featx.evaluate.space import Products
+    from featx.evaluate.split import Products
     from featx.evaluate.work import Solver
     from featx.solvers import Solution
-    from featx.solvers.tall import Linear
+    from featx.solvers.solution import Linear
 
 
 @dataclass(frozen=True)

@@ -19,19 +19,24 @@ from featx.evaluate.solve import fit_kernel, fit_network, fit_quietly
 from featx.evaluate.space import (
     Block,
     Space,
-    fuse,
     lift_weights,
     scaled_features,
     split_features,
-    split_products,
 )
-from featx.evaluate.tall import fit_tall, scaled_rows
+from featx.evaluate.split import fuse, split_products
+from featx.evaluate.tall import fit_one
 from featx.evaluate.work import Solver, Stop
 from featx.gram import fit_scaler
 
 
 def fit_final(
-    space: Space, values: Array, classes: Array | None, rows: Ints, params: Params, solver: Solver
+    space: Space,
+    values: Array,
+    classes: Array | None,
+    rows: Ints,
+    params: Params,
+    solver: Solver,
+    n_jobs: int = 1,
 ) -> tuple[Any, Stop]:
     """Fit on ``rows`` and give the estimator of raw features, and how the solver stopped.
 
@@ -42,7 +47,7 @@ def fit_final(
     """
     y = values[rows] if classes is None else classes[values[rows]]
     if space.streamed:
-        [found] = fit_tall(scaled_rows(space, rows), values[rows], solver, [params])
+        found = fit_one(space, values, rows, solver, params, n_jobs)
         estimator = finish(solver.make(params), found.coef, found, classes)
         stop = Stop(found.converged, found.reached, found.measure)
     elif not space.on_products:
@@ -88,8 +93,8 @@ def _divider(sizes: Float64s) -> StandardScaler:
 def _fit_path(
     space: Space, values: Array, classes: Array | None, rows: Ints, params: Params, solver: Solver
 ) -> tuple[Any, Stop]:
-    blocks = split_products(space, rows, rows[:0], narrow=True)
-    at = fuse(blocks, solver.weights(params.get("mix")))
+    split = split_products(space, rows, rows[:0])
+    at = fuse(split, solver.weights(params.get("mix")), narrow=True)
     [solution] = solve(solver, at, values[rows], [params])
     coef = lift_weights(space, rows, solution.beta, at.factors)
     return finish(solver.make(params), coef, solution, classes), Stop(

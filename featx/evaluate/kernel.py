@@ -19,7 +19,7 @@ from sklearn.base import clone
 from featx._types import Array, Float64s
 
 if TYPE_CHECKING:
-    from featx.evaluate.space import Products
+    from featx.evaluate.split import Products
 
 
 def with_gamma(estimator: Any, at: Products) -> Any:

@@ -16,6 +16,7 @@ from featx.errors import UsageError
 from featx.evaluate.dual import PATHS
 from featx.evaluate.setup import Setup
 from featx.evaluate.space import HELD_BYTES, Source, is_tall
+from featx.evaluate.tall import BATCH_BYTES, HELD_MOMENTS, has_moments
 from featx.gram.build import PANEL_BYTES
 from featx.gram.vectors import READ_BYTES
 from featx.products import is_exact
@@ -104,11 +105,21 @@ def estimate(sources: Sequence[Source], setup: Setup, *, streams: bool) -> Room:
     if not streams:
         # a split's rows in float64, and 16 bytes a value in liblinear
         return Room(0, 12 * n * d, 24 * n * d, "features as scikit-learn takes them")
-    k = max(setup.solver.n_classes, 1)
+    k, sets = max(setup.solver.n_classes, 1), _training_sets(setup)
     held = n * d * size if n * d * size <= HELD_BYTES else 0
-    passing = min(n * d * size, READ_BYTES) * (1 if setup.spec.scale == "none" else 7)
-    # F, the step's, and what the losses make of them
-    return Room(2 * held, held, 2 * passing + 32 * k * n + 2**26, "features and decision values")
+    passing = min(n * d * size, READ_BYTES) * (1 if setup.spec.scale == "none" else 3)
+    weights = 8 * d * k * sets * (len(setup.params) + 8)
+    if setup.head.name == "ridge" and has_moments(d):
+        each, solving = 2 * passing, min(8 * d * d * sets, HELD_MOMENTS) + 5 * 8 * d * d + weights
+    else:
+        # F and the step's, of all the training sets that are solved together
+        each, solving = 2 * passing + 2**26, max(min(8 * k * n * sets, BATCH_BYTES), 8 * k * n)
+        solving += 2 * 8 * d * min(d, 1024) + weights
+    return Room(2 * held, held + solving + n * sets, each, "features and decision values")
+
+
+def _training_sets(setup: Setup) -> int:
+    return sum(1 + len(fold.inner) for fold in setup.plan.folds)
 
 
 def _of_products(sources: Sequence[Source], setup: Setup) -> Room:

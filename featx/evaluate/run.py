@@ -31,7 +31,7 @@ from featx.evaluate.setup import Setup, read_setup
 from featx.evaluate.shared import can_share, run_shared
 from featx.evaluate.solve import run_job
 from featx.evaluate.space import Source, Space, make_space
-from featx.evaluate.tall import is_smooth
+from featx.evaluate.tall import is_smooth, run_tall
 from featx.evaluate.work import Answer, Job, Stop
 from featx.gram import as_vectors, build_gram
 from featx.products import is_exact
@@ -219,7 +219,7 @@ def _evaluate(
     params, rows = setup.params[found.chosen], setup.plan.final
     estimator, stop = None, Stop(converged=True)
     if final:
-        estimator, stop = fit_final(space, values, classes, rows, params, setup.solver)
+        estimator, stop = fit_final(space, values, classes, rows, params, setup.solver, n_jobs)
     times.append(time.perf_counter())
     evaluation = describe(setup, found, estimator, stop)
     times.append(time.perf_counter())
@@ -281,8 +281,10 @@ def _run(
     values, solver = setup.target.values, setup.solver
     if can_share(space, jobs, solver):
         return run_shared(space, values, jobs, solver)
+    if space.streamed:
+        return run_tall(space, values, jobs, solver, n_jobs, progress)
     progress.start("fitting", len(jobs))
-    threads = space.streamed or (space.on_products and solver.head in _COMPILED)
+    threads = space.on_products and solver.head in _COMPILED
     calls = (delayed(run_job)(space, values, job, solver) for job in jobs)
     pool = Parallel(
         n_jobs=n_jobs,

@@ -19,8 +19,8 @@ from featx.evaluate.dual import PATHS, checked, solve
 from featx.evaluate.kernel import test_kernel, train_kernel, with_gamma
 from featx.evaluate.result import Params
 from featx.evaluate.scoring import answer, apply
-from featx.evaluate.space import Products, Space, fuse, split_features, split_products
-from featx.evaluate.tall import run_tall
+from featx.evaluate.space import Space, split_features
+from featx.evaluate.split import Products, fuse, split_products
 from featx.evaluate.work import Answer, Job, Solver, Stop
 from featx.heads import HEADS
 
@@ -33,18 +33,16 @@ def run_job(space: Space, values: Array, job: Job, solver: Solver) -> list[Answe
     values
         (n,) class numbers or float64.
     """
-    if space.streamed:
-        return run_tall(space, values, job, solver)
     if not space.on_products:
         Z, T = split_features(space, job.train, job.test)
         if solver.head == "mlp":
             centred = Centred.of(Z)
             Z, T = centred.apply(Z), centred.apply(T)
         return _fit_all(Z, T, values, job, solver)
-    blocks = split_products(space, job.train, job.test, narrow=solver.head in PATHS)
+    split = split_products(space, job.train, job.test)
     found: dict[int, Answer] = {}
     for mix, members in _by_mix(job.params).items():
-        at = fuse(blocks, solver.weights(mix))
+        at = fuse(split, solver.weights(mix), narrow=solver.head in PATHS)
         part = replace(job, params=[job.params[i] for i in members])
         found |= dict(zip(members, _on_products(at, values, part, solver), strict=True))
     return [found[i] for i in range(len(job.params))]

@@ -26,9 +26,7 @@ from featx.gram import (
     ArrayVectors,
     Gram,
     ScaledVectors,
-    SomeVectors,
     Vectors,
-    build_gram,
     combine,
     fit_scaler,
     row_sums,
@@ -37,9 +35,6 @@ from featx.products import single, unit_gram
 
 PRODUCT_ROWS = 5000
 """Rows up to which products are used even where there are fewer features."""
-
-_ROWS = 256
-"""Rows of products that are copied at a time."""
 
 HELD_BYTES = 4 * 2**30
 """Features that are kept in memory where every split reads them again."""
@@ -106,33 +101,6 @@ class Space:
         return sum(block.vectors.shape[1] for block in self.blocks)
 
 
-@dataclass(frozen=True)
-class Products:
-    """Inner products of a split: training rows (m, m), and with its test rows (m, t).
-
-    Attributes
-    ----------
-    square
-        (t,) of each test row with itself.
-    exact
-        As `Gram.exact`.
-    dim
-        Features.
-    sums
-        (m,) sum of each training row; zeros where it is not needed, or features were centred.
-    factors
-        One a block: what its products were multiplied by.
-    """
-
-    inner: Array
-    cross: Float64s
-    square: Float64s
-    exact: bool
-    dim: int
-    sums: Float64s
-    factors: tuple[float, ...] = (1.0,)
-
-
 def make_space(
     sources: Sequence[Source],
     scale: Scale,
@@ -196,80 +164,6 @@ def _block(source: Source, scale: Scale, sums: bool) -> Block:
     return Block(vectors, Gram(unit_gram(G.values), G.exact), lengths, total)
 
 
-def split_products(
-    space: Space, train: Ints, test: Ints, *, narrow: bool = False
-) -> list[Products]:
-    """Give the products of a split, one a block; its training rows alone decide the scaling.
-
-    Parameters
-    ----------
-    narrow
-        Whether the head takes those of training rows in float32, where they are known to no more;
-        blocks that are still to be added up stay in float64.
-    """
-    narrow = narrow and len(space.blocks) == 1
-    return [_products(block, train, test, narrow) for block in space.blocks]
-
-
-def _products(block: Block, train: Ints, test: Ints, narrow: bool) -> Products:
-    G, rows, m = block.gram, np.concatenate([train, test]), len(train)
-    sums = np.zeros(m) if block.sums is None else block.sums[train]
-    if G is None:
-        G = build_gram(SomeVectors(_scaled(block, train), rows))
-        train, test = np.arange(m), np.arange(m, len(rows))
-    values = G.values
-    return Products(
-        inner=_square(values, train, np.float32 if narrow and not G.exact else np.float64),
-        cross=values[np.ix_(train, test)],
-        square=values[test, test],
-        exact=G.exact,
-        dim=block.vectors.shape[1],
-        sums=sums,
-    )
-
-
-def _square(values: Float64s, rows: Ints, kind: type[np.float32] | type[np.float64]) -> Array:
-    """Give the products of some rows, with no copy in another type beside them."""
-    out = np.empty((len(rows), len(rows)), kind)
-    for start in range(0, len(rows), _ROWS):
-        some = rows[start : start + _ROWS]
-        out[start : start + _ROWS] = values[np.ix_(some, rows)]
-    return out
-
-
-def fuse(blocks: Sequence[Products], weights: Sequence[float]) -> Products:
-    """Add the products of several blocks, each divided by its variance; one block stays as it is.
-
-    Raises
-    ------
-    UsageError
-        If a block's training rows are all the same.
-    """
-    if len(blocks) == 1:
-        return blocks[0]
-    factors = []
-    for number, (block, weight) in enumerate(zip(blocks, weights, strict=True)):
-        variance = float(np.diag(block.inner).mean() - block.inner.mean())
-        if variance <= 0:
-            raise UsageError(f"the features number {number + 1} are constant: leave them out")
-        factors.append(weight / variance)
-    used = [(f, block) for f, block in zip(factors, blocks, strict=True) if f > 0]
-
-    def total(name: str) -> Float64s:
-        out: Float64s = sum(f * getattr(block, name) for f, block in used)
-        return out
-
-    return Products(
-        inner=total("inner"),
-        cross=total("cross"),
-        square=total("square"),
-        exact=all(block.exact for _, block in used),
-        dim=sum(block.dim for block in blocks),
-        sums=np.asarray(sum(np.sqrt(f) * block.sums for f, block in used)),
-        factors=tuple(factors),
-    )
-
-
 def split_features(space: Space, train: Ints, test: Ints) -> tuple[Float64s, Float64s]:
     """Give the features (m, d) and (t, d) of a split where `Space.X` is used."""
     X = np.asarray(space.X)
@@ -280,7 +174,8 @@ def split_features(space: Space, train: Ints, test: Ints) -> tuple[Float64s, Flo
     return Z, T
 
 
-def _scaled(block: Block, train: Ints) -> ScaledVectors:
+def scaled(block: Block, train: Ints) -> ScaledVectors:
+    """Give the vectors of a block, scaled by what the training rows say."""
     scaler = fit_scaler(block.vectors, train)
     return ScaledVectors(block.vectors, scaler.mean_, scaler.scale_)
 
@@ -299,7 +194,7 @@ def lift_weights(space: Space, rows: Ints, beta: Float64s, factors: Sequence[flo
 
 def _lift(space: Space, block: Block, rows: Ints, beta: Float64s) -> Float64s:
     if space.scale == "standard":
-        return combine(_scaled(block, rows), rows, beta)
+        return combine(scaled(block, rows), rows, beta)
     if block.lengths is not None:
         beta = beta / block.lengths[rows]
     return combine(block.vectors, rows, beta)
@@ -310,7 +205,7 @@ def scaled_features(space: Space, rows: Ints, factors: Sequence[float]) -> Array
     each = []
     for block, factor in zip(space.blocks, factors, strict=True):
         if space.scale == "standard":
-            X = _scaled(block, rows).read(rows)
+            X = scaled(block, rows).read(rows)
         else:
             X = single(block.vectors.read(rows))
             X = Normalizer(copy=False).transform(X) if space.scale == "l2" else X

@@ -1,200 +1,314 @@
-"""Linear heads on many rows of few features: what `featx.solvers.tall` is asked, and its answers.
+"""Linear heads on many rows of few features, all training sets at once.
 
 Neither the Gram matrix nor features in float64 are made: rows are held as they are stored, or
-streamed where they do not fit, and each pass over them takes float32 or float64 strips.
+streamed where they do not fit, and each pass over them takes float32 or float64 strips. Ridge on
+up to 4,096 features is solved by moments, every other head by Newton's method.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from featx._types import Array, Float64s, Ints
-from featx.evaluate.dual import alike, class_weights, targets
+from featx._types import Array, Float64s, Ints, Progress, Silent
+from featx.evaluate.dual import alike, targets
+from featx.evaluate.posed import POSED, Sets
 from featx.evaluate.result import Params
 from featx.evaluate.scoring import answer
 from featx.evaluate.work import Answer, Job, Solver, Stop
-from featx.gram import ScaledVectors, UnitVectors, Vectors, fit_scaler, parts
+from featx.gram import UnitVectors, Vectors, fit_scalers, parts
 from featx.products import as_kind
 
 if TYPE_CHECKING:
     from featx.evaluate.space import Space
-    from featx.solvers.tall import Kind, Linear, Loss
+    from featx.solvers.sketch import Sketch
+    from featx.solvers.solution import Linear
+    from featx.solvers.tall import Frame, Kind
 
-_STRIP_VALUES = 2**21
-"""Features that are multiplied at a time: 8 MiB in float32."""
+_STRIP_VALUES, _STRIP_ROWS = 2**21, 512
+"""Features that are multiplied at a time: 8 MiB in float32, but at least so many rows."""
+
+BATCH_BYTES = 2**31
+"""Decision values and what a step adds to them of the training sets that are solved together."""
+
+HELD_MOMENTS = 2**30
+"""Moments that are summed up in one pass."""
+
+_MOMENT_FEATURES = 4096
+"""Features up to which ridge is solved by moments, of ``8 d^2`` bytes each."""
 
 _SMOOTH = {"svm": "squared_hinge", "svr": "squared_epsilon_insensitive"}
 """Losses that Newton's method takes; those of the other heads are all smooth."""
 
+_RIDGE_TOL, _RIDGE_STEPS = 1e-6, 100
+"""Relative error of a ridge's weights, and the limit of steps, where moments are not made."""
+
 
 @dataclass(frozen=True)
 class TallRows:
-    """Some rows, as `featx.solvers.tall` reads them."""
+    """Rows, as `featx.solvers.tall` reads them."""
 
     vectors: Vectors
-    rows: Ints
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(m, d)."""
-        return len(self.rows), self.vectors.shape[1]
+        """(n, d)."""
+        return self.vectors.shape
 
-    def blocks(self, kind: Kind) -> Iterator[tuple[slice, Array]]:
+    def blocks(self, kind: Kind, start: int, stop: int) -> Iterator[tuple[slice, Array]]:
         """Yield places of rows, rising, and their (b, d) features."""
-        step = max(1, _STRIP_VALUES // self.vectors.shape[1])
-        for at, X in parts(self.vectors, self.rows):
-            for start in range(0, len(X), step):
-                strip = as_kind(X[start : start + step], kind)
-                first = int(at[0]) + start
+        step = max(_STRIP_ROWS, _STRIP_VALUES // self.vectors.shape[1])
+        for at, X in parts(self.vectors, np.arange(start, stop)):
+            for low in range(0, len(X), step):
+                strip = as_kind(X[low : low + step], kind)
+                first = start + int(at[0]) + low
                 yield slice(first, first + len(strip)), strip
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What the features of a training set are divided by, after their mean is taken off."""
+
+    mean: Float64s
+    size: Float64s
+
+    def raw(self, found: Linear) -> Float64s:
+        """Give (k, d + 1) weights and intercepts of features as they are."""
+        coef = found.coef / self.size
+        return np.column_stack([coef, found.intercept - coef @ self.mean])
 
 
 def is_smooth(head: str, candidates: Sequence[Any]) -> bool:
     """Say whether every candidate, an estimator, has a loss that Newton's method takes."""
-    if head not in _POSED:
+    if head not in POSED:
         return False
     return all(getattr(e, "loss", None) == _SMOOTH[head] for e in candidates if head in _SMOOTH)
 
 
-def run_tall(space: Space, values: Array, job: Job, solver: Solver) -> list[Answer]:
-    """Fit every candidate on the training rows and apply it to the test rows."""
-    rows = scaled_rows(space, job.train)
-    test = TallRows(rows.vectors, job.test)
-    solutions = fit_tall(rows, values[job.train], solver, job.params)
-    decisions = [np.empty((len(job.test), len(s.intercept))) for s in solutions]
-    for at, X in test.blocks(np.float64):
-        for decision, solution in zip(decisions, solutions, strict=True):
-            decision[at] = solution.decide(X)
-    return [
-        answer(solver, decision, values[job.test], Stop(s.converged, s.reached, s.measure))
-        for decision, s in zip(decisions, solutions, strict=True)
-    ]
+def run_tall(
+    space: Space,
+    values: Array,
+    jobs: Sequence[Job],
+    solver: Solver,
+    n_jobs: int,
+    progress: Progress,
+) -> list[list[Answer]]:
+    """Fit every candidate on each training set and apply it to its test rows."""
+    rows = _rows(space)
+    table: list[list[Answer]] = []
+    batches = _batches(rows, jobs, solver)
+    progress.start("fitting", sum(len(some[0].params) for some in batches))
+    for some in batches:
+        trains = [job.train for job in some]
+        scalings = _scalings(space, rows, trains)
+        found = fit_sets(rows, values, trains, scalings, solver, some[0].params, n_jobs, progress)
+        weights = [
+            np.stack([scaling.raw(linear) for linear in each])
+            for scaling, each in zip(scalings, found, strict=True)
+        ]
+        decisions = _decide(rows, [job.test for job in some], weights)
+        for job, each, decision in zip(some, found, decisions, strict=True):
+            y = values[job.test]
+            table.append(
+                [
+                    answer(solver, d, y, Stop(s.converged, s.reached, s.measure))
+                    for d, s in zip(decision, each, strict=True)
+                ]
+            )
+    progress.finish()
+    return table
 
 
-def scaled_rows(space: Space, train: Ints) -> TallRows:
-    """Give the training rows, scaled by what they say."""
+def fit_one(
+    space: Space, values: Array, train: Ints, solver: Solver, params: Params, n_jobs: int
+) -> Linear:
+    """Fit one candidate on ``train``; ``values`` (n,) are class numbers or float64 of all rows."""
+    rows = _rows(space)
+    scalings = _scalings(space, rows, [train])
+    [[found]] = fit_sets(rows, values, [train], scalings, solver, [params], n_jobs, Silent())
+    return found
+
+
+def _rows(space: Space) -> TallRows:
     vectors = space.blocks[0].vectors
-    if space.scale == "standard":
-        scaler = fit_scaler(vectors, train)
-        vectors = ScaledVectors(vectors, scaler.mean_, scaler.scale_)
-    if space.scale == "l2":
-        vectors = UnitVectors(vectors)
-    return TallRows(vectors, train)
+    return TallRows(UnitVectors(vectors) if space.scale == "l2" else vectors)
 
 
-def fit_tall(
-    rows: TallRows, y: Array, solver: Solver, candidates: Sequence[Params]
-) -> list[Linear]:
-    """Fit every candidate on ``rows``; ``y`` (m,) are class numbers or float64.
+def _scalings(space: Space, rows: TallRows, trains: Sequence[Ints]) -> list[Scaling]:
+    d = rows.shape[1]
+    if space.scale != "standard":
+        return [Scaling(np.zeros(d), np.ones(d))] * len(trains)
+    return [Scaling(s.mean_, s.scale_) for s in fit_scalers(rows.vectors, trains)]
+
+
+def _batches(rows: TallRows, jobs: Sequence[Job], solver: Solver) -> list[Sequence[Job]]:
+    """Cut the training sets into as many as are solved together."""
+    if solver.head == "ridge" and has_moments(rows.shape[1]):
+        return [jobs] if jobs else []
+    size = max(1, BATCH_BYTES // (8 * max(solver.n_classes, 1) * rows.shape[0]))
+    return [jobs[start : start + size] for start in range(0, len(jobs), size)]
+
+
+def has_moments(d: int) -> bool:
+    """Say whether ridge on ``d`` features is solved by moments."""
+    return d <= _MOMENT_FEATURES
+
+
+def fit_sets(
+    rows: TallRows,
+    values: Array,
+    trains: Sequence[Ints],
+    scalings: Sequence[Scaling],
+    solver: Solver,
+    candidates: Sequence[Params],
+    n_jobs: int,
+    progress: Progress,
+) -> list[list[Linear]]:
+    """Fit every candidate on each training set, and report each candidate.
+
+    Returns
+    -------
+    found : list of list of Linear
+        For each set, for each candidate, of features scaled as ``scalings`` says.
 
     Raises
     ------
     UsageError
         If scikit-learn does not take a parameter.
     """
-    found: dict[int, Linear] = {}
+    found: list[dict[int, Linear]] = [{} for _ in trains]
     for members, made, strengths in alike(solver, candidates):
-        solved = _path(rows, y, made, solver, strengths)
-        found |= dict(zip(members, solved, strict=True))
-    return [found[i] for i in range(len(candidates))]
+        by_moments = solver.head == "ridge" and has_moments(rows.shape[1])
+        sets = Sets(values, _used(trains, len(values)), made, solver.n_classes)
+        if by_moments:
+            solved = _by_moments(rows, sets, scalings, strengths)
+            progress.advance(len(strengths))
+        else:
+            solved = _by_newton(rows, sets, scalings, solver, strengths, n_jobs, progress)
+        for own, each in zip(found, solved, strict=True):
+            own |= dict(zip(members, each, strict=True))
+    return [[own[i] for i in range(len(candidates))] for own in found]
 
 
-@dataclass(frozen=True)
-class _Posed:
-    """What a head minimises, in the terms of `featx.solvers.tall.Task`."""
-
-    loss: Loss
-    k: int
-    s: float
-    separate: bool = True
-    penalised: bool = False
+def _used(trains: Sequence[Ints], n: int) -> Array:
+    used = np.zeros((len(trains), n), bool)
+    for own, train in zip(used, trains, strict=True):
+        own[train] = True
+    return used
 
 
-def _path(
-    rows: TallRows, y: Array, made: Any, solver: Solver, strengths: Sequence[float]
-) -> list[Linear]:
+def _by_moments(
+    rows: TallRows,
+    sets: Sets,
+    scalings: Sequence[Scaling],
+    alphas: Sequence[float],
+) -> list[list[Linear]]:
+    from featx.solvers.moments import ridge_of_sets
+
+    Y = targets(sets.values, sets.n_classes)
+    shift = as_kind(_sample(rows, 1024), np.float64).mean(axis=0)
+    centred = any(scaling.mean.any() for scaling in scalings)
+    found = ridge_of_sets(
+        rows,
+        Y,
+        sets.row_weights(),
+        alphas,
+        shift,
+        HELD_MOMENTS,
+        sizes=[scaling.size for scaling in scalings],
+        fit_intercept=sets.made.fit_intercept or centred,
+    )
+
+    def moved(linear: Linear, scaling: Scaling) -> Linear:
+        offset = linear.coef @ (scaling.mean / scaling.size)
+        keep = float(sets.made.fit_intercept)
+        return replace(linear, intercept=keep * (linear.intercept + offset))
+
+    return [
+        [moved(linear, scaling) for linear in each]
+        for each, scaling in zip(found, scalings, strict=True)
+    ]
+
+
+def _by_newton(
+    rows: TallRows,
+    sets: Sets,
+    scalings: Sequence[Scaling],
+    solver: Solver,
+    strengths: Sequence[float],
+    n_jobs: int,
+    progress: Progress,
+) -> list[list[Linear]]:
     from featx.solvers.ridge import check_alphas
     from featx.solvers.tall import Task, tall_path
 
-    posed = _POSED[solver.head](y, made, solver.n_classes)
+    made, ridge = sets.made, solver.head == "ridge"
+    posed = POSED[solver.head](sets)
     s = posed.s if made.fit_intercept else 0.0
-    task = Task(rows, posed.loss, posed.k, posed.separate, s, posed.penalised, _sketch(rows, s))
-    if solver.head != "ridge":
-        return tall_path(task, strengths, made.tol, made.max_iter)
-    check_alphas(strengths)
-    return tall_path(task, [1 / (2 * alpha) for alpha in strengths], _RIDGE_TOL, _RIDGE_STEPS)
+    frame = _frame(scalings, posed.each, s)
+    count = np.repeat(sets.used.sum(axis=1), posed.each)
+    sketch = _sketch(rows, scalings[0], s)
+    task = Task(rows, posed.loss, count, posed.k, frame, posed.penalised, sketch, n_jobs)
+    if ridge:
+        check_alphas(strengths)
+    Cs = [1 / (2 * alpha) for alpha in strengths] if ridge else list(strengths)
+    tol, limit = (_RIDGE_TOL, _RIDGE_STEPS) if ridge else (made.tol, made.max_iter)
+    by_C: dict[float, list[Linear]] = {}
+    rising = sorted(set(Cs))
+    with threadpool_limits(limits=1 if n_jobs > 1 else None):
+        for C, solved in zip(rising, tall_path(task, rising, tol, limit), strict=True):
+            by_C[C] = solved.by_set(posed.each, tol)
+            progress.advance(Cs.count(C))
+    return [[by_C[C][number] for C in Cs] for number in range(len(scalings))]
 
 
-def _svm(y: Array, e: Any, n_classes: int) -> _Posed:
-    from featx.solvers.losses import squared_hinge
-    from featx.solvers.svm import row_weights, signs
+def _frame(scalings: Sequence[Scaling], each: int, s: float) -> Frame:
+    """Give the scalings of all problems, ``each`` of them to a training set."""
+    from featx.solvers.tall import Frame
 
-    each = signs(y, n_classes)
-    u = row_weights(each, n_classes, class_weights(e, y, n_classes))
-    return _Posed(
-        lambda F, at: squared_hinge(F, each[:, at], u[:, at]),
-        len(each),
-        e.intercept_scaling,
-        penalised=True,
-    )
+    of = np.repeat(np.arange(len(scalings)), each)
+    if all(not scaling.mean.any() and (scaling.size == 1).all() for scaling in scalings):
+        return Frame(s, of)
+    mean, size = (np.stack([getattr(sc, name) for sc in scalings]) for name in ("mean", "size"))
+    return Frame(s, of, mean, size)
 
 
-def _svr(y: Array, e: Any, _: int) -> _Posed:
-    from featx.solvers.losses import squared_tube
-
-    p, u = y.astype(np.float64)[None], np.ones((1, 1))
-    return _Posed(
-        lambda F, at: squared_tube(F, p[:, at], u, e.epsilon),
-        1,
-        e.intercept_scaling,
-        penalised=True,
-    )
+def _sample(rows: TallRows, count: int) -> Array:
+    """Read some rows, drawn from all."""
+    n = rows.shape[0]
+    chosen = np.random.default_rng(0).choice(n, min(n, count), replace=False)
+    return rows.vectors.read(np.sort(chosen))
 
 
-def _ridge(y: Array, e: Any, n_classes: int) -> _Posed:
-    from featx.solvers.losses import squared_tube
+def _sketch(rows: TallRows, scaling: Scaling, s: float) -> Sketch:
+    from featx.solvers.sketch import make_sketch, sample_rows
 
-    Y = targets(y, n_classes).T
-    u = _weights(y, e, n_classes)
-    return _Posed(lambda F, at: squared_tube(F, Y[:, at], u[None, at], 0.0), len(Y), 1.0)
-
-
-def _logreg(y: Array, e: Any, n_classes: int) -> _Posed:
-    from featx.solvers.losses import many_classes, two_classes
-
-    loss = two_classes if n_classes == 2 else many_classes
-    u = _weights(y, e, n_classes)
-    k = 1 if n_classes == 2 else n_classes
-    return _Posed(lambda F, at: loss(F, y[at], u[at]), k, 1.0, separate=False)
+    X = as_kind(_sample(rows, sample_rows(rows.shape[1])), np.float64)
+    X = (X - scaling.mean) / scaling.size
+    return make_sketch(np.column_stack([X, np.full(len(X), s)]))
 
 
-def _weights(y: Array, e: Any, n_classes: int) -> Float64s:
-    """Give (m,) weights of rows."""
-    weights = class_weights(e, y, n_classes)
-    return np.ones(len(y)) if weights is None else weights[y]
+def _decide(
+    rows: TallRows, tests: Sequence[Ints], weights: Sequence[Float64s]
+) -> list[list[Float64s]]:
+    """Give decision values of test rows: for each set, for each candidate, (t, k).
 
-
-_POSED: Mapping[str, Callable[[Array, Any, int], _Posed]] = {
-    "svm": _svm,
-    "svr": _svr,
-    "ridge": _ridge,
-    "logreg": _logreg,
-}
-
-_RIDGE_TOL = 1e-6
-"""Relative error of a ridge's weights."""
-
-_RIDGE_STEPS = 100
-
-
-def _sketch(rows: TallRows, s: float) -> Any:
-    from featx.solvers.sketch import SAMPLE_ROWS, make_sketch
-
-    m = len(rows.rows)
-    chosen = np.random.default_rng(0).choice(m, min(m, SAMPLE_ROWS), replace=False)
-    X = as_kind(rows.vectors.read(rows.rows[np.sort(chosen)]), np.float32)
-    return make_sketch(np.column_stack([X, np.full(len(X), s, np.float32)]))
+    Parameters
+    ----------
+    weights
+        For each set (candidates, k, d + 1), of features as they are.
+    """
+    orders = [np.argsort(test, kind="stable") for test in tests]
+    out = [np.empty((len(test), *w.shape[:2])) for test, w in zip(tests, weights, strict=True)]
+    for at, X in rows.blocks(np.float64, 0, rows.shape[0]):
+        for test, order, w, decision in zip(tests, orders, weights, out, strict=True):
+            low, high = np.searchsorted(test, [at.start, at.stop], sorter=order)
+            places = order[low:high]
+            flat = w.reshape(-1, w.shape[-1])
+            found = X[test[places] - at.start] @ flat[:, :-1].T + flat[:, -1]
+            decision[places] = found.reshape(-1, *w.shape[:2])
+    return [list(decision.swapaxes(0, 1)) for decision in out]

@@ -3,7 +3,7 @@
 from featx.gram.build import Gram, build_gram
 from featx.gram.cached import prune, stored_gram
 from featx.gram.device import torch_device
-from featx.gram.scaled import ScaledVectors, SomeVectors, UnitVectors, fit_scaler
+from featx.gram.scaled import ScaledVectors, SomeVectors, UnitVectors, fit_scaler, fit_scalers
 from featx.gram.vectors import (
     ArrayVectors,
     StoreVectors,
@@ -26,6 +26,7 @@ __all__ = [
     "build_gram",
     "combine",
     "fit_scaler",
+    "fit_scalers",
     "parts",
     "prune",
     "row_sums",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,11 @@ from featx.gram.vectors import Vectors, parts
 from featx.products import as_kind, is_exact, single
 
 _COLUMNS = 2**12
+
+_STRIP_ROWS = 512
+
+_UNSURE = 1e-4
+"""Variance, as a share of the square of what was subtracted too little, that is made again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +119,48 @@ def fit_scaler(vectors: Vectors, rows: Ints) -> StandardScaler:
             x = x - shift[c]
             first[c] += x.sum(axis=0)
             second[c] += np.einsum("ij,ij->j", x, x)
-    m = len(rows)
+    return _scaler(shift, first, second, len(rows))
+
+
+def _scaler(shift: Float64s, first: Float64s, second: Float64s, m: int) -> StandardScaler:
+    """Give the scaler of ``m`` rows from sums of differences to ``shift``, and of their squares."""
     scaler = StandardScaler()
     scaler.mean_ = shift + first / m
     scaler.var_ = np.maximum(second / m - (first / m) ** 2, 0.0)
     scaler.scale_ = _sizes(scaler.mean_, scaler.var_, m)
-    scaler.n_samples_seen_, scaler.n_features_in_ = m, d
+    scaler.n_samples_seen_, scaler.n_features_in_ = m, len(shift)
     return scaler
+
+
+def fit_scalers(vectors: Vectors, sets: Sequence[Ints]) -> list[StandardScaler]:
+    """Give what `fit_scaler` gives of each set of rows, in one pass over all rows.
+
+    Differences are taken to the first rows' means, whatever the set; where a feature of a set
+    varies far less than it is away from that, the set is read once more by itself.
+    """
+    n, d = vectors.shape
+    inside = np.zeros((len(sets), n), bool)
+    for own, rows in zip(inside, sets, strict=True):
+        own[rows] = True
+    shift, first, second = np.zeros(d), np.zeros((len(sets), d)), np.zeros((len(sets), d))
+    for at, X in parts(vectors):
+        for start in range(0, len(X), _STRIP_ROWS):
+            x = as_kind(X[start : start + _STRIP_ROWS], np.float64)
+            if at[start] == 0:
+                shift = x.mean(axis=0)
+            x = x - shift
+            T = inside[:, at[start : start + _STRIP_ROWS]].astype(np.float64)
+            first += T @ x
+            x *= x
+            second += T @ x
+    scalers = []
+    for rows, one, two in zip(sets, first, second, strict=True):
+        scaler = _scaler(shift, one, two, len(rows))
+        away = np.abs(scaler.mean_ - shift)
+        rounding = n * np.finfo(np.float64).eps * np.abs(shift)
+        unsure = (scaler.var_ < _UNSURE * away**2) & (away > rounding)
+        scalers.append(fit_scaler(vectors, rows) if unsure.any() else scaler)
+    return scalers
 
 
 def _sizes(mean: Float64s, var: Float64s, m: int) -> Float64s:

@@ -113,7 +113,7 @@ def ridge_path(
     posed = pose(K, Y, alphas, s, fit_intercept)
     return [
         _solution(K, Y, w, alpha, s[:, None] * gamma, fit_intercept)
-        for alpha, gamma in zip(alphas, _gammas(posed, alphas), strict=True)
+        for alpha, gamma in zip(alphas, gammas(posed, alphas), strict=True)
     ]
 
 
@@ -189,7 +189,7 @@ def cholesky(A: Float64s) -> Float64s:
     return np.asarray(L)
 
 
-def _gammas(posed: Posed, alphas: Sequence[float]) -> Iterator[Float64s]:
+def gammas(posed: Posed, alphas: Sequence[float]) -> Iterator[Float64s]:
     """Give ``C T`` for each alpha, less what lies in directions that count as zero."""
     if are_few(alphas, CLEAR * posed.floor):
         for alpha in alphas:

@@ -1,4 +1,4 @@
-"""What a solver gives back: a head in terms of its training rows."""
+"""What a solver gives back: a head in terms of its training rows, or of features."""
 
 from __future__ import annotations
 
@@ -39,3 +39,23 @@ class Solution:
         """Give (t, k) decision values from the inner ``products`` (m, t) with the training rows."""
         values: Float64s = (self.beta @ products).T + self.intercept
         return values
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Weights of features, and how well they solve it; see `Solution` for the rest.
+
+    Attributes
+    ----------
+    coef
+        (k, d) float64.
+    intercept
+        (k,) float64.
+    """
+
+    coef: Float64s
+    intercept: Float64s
+    reached: float
+    measure: str
+    n_iter: int
+    converged: bool
