@@ -20,6 +20,7 @@ from featx.evaluate.tall import BATCH_BYTES, HELD_MOMENTS, has_moments
 from featx.gram.build import PANEL_BYTES
 from featx.gram.vectors import READ_BYTES
 from featx.products import is_exact
+from featx.solvers.finish import MOST_ROWS
 
 _BASE_BYTES = 2**28
 """The libraries and small arrays."""
@@ -131,6 +132,8 @@ def _of_products(sources: Sequence[Source], setup: Setup) -> Room:
     kernel = (8 if is_exact(n, n, d) else 4) * m * m
     built = 5 * one // 2 + 2 * min(n * d * size, PANEL_BYTES)
     each = (2 * kernel if setup.head.name in PATHS else 24 * m * m) + 16 * m * (n - m)
+    if setup.head.name in ("svm", "svr"):
+        each += 3 * 8 * min(m, MOST_ROWS) ** 2
     fused = len(sources) * 8 * n * n
     if setup.spec.scale == "standard":
         return Room(0, min(n * d * size, HELD_BYTES), built + each, "inner products of each split")

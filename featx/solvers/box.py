@@ -20,6 +20,7 @@ import numpy as np
 
 from featx._types import Array, Float64s
 from featx.solvers.dual import minimise
+from featx.solvers.finish import Squared, finish, sweeps_worth
 from featx.solvers.solution import Solution
 
 
@@ -111,12 +112,41 @@ def _solve(
     upper = np.where(p > 0, u, 0.0) if machines.signed else u
     tol, total = machines.tol.copy(), 0
     while True:
-        n = minimise(K, p, d, lower, upper, machines.eps, b, F, tol.copy(), max_iter - total, seed)
-        total += int(n.max())
+        total += _descend(K, machines, d, lower, upper, b, F, tol, max_iter - total, seed)
         gaps = _gaps(machines, b, F, d, bound)
         if gaps.max() <= max_gap or total >= max_iter:
             return total, float(gaps.max())
         tol = np.where(gaps > max_gap, tol / 4, tol)
+
+
+def _descend(
+    K: Array,
+    machines: Machines,
+    d: Float64s,
+    lower: Float64s,
+    upper: Float64s,
+    b: Float64s,
+    F: Float64s,
+    tol: Float64s,
+    max_iter: int,
+    seed: int,
+) -> int:
+    """Sweep until ``tol`` is met; give sweeps, more than ``max_iter`` where it was not."""
+    p, eps, total, left = machines.p, machines.eps, 0, tol.copy()
+    while True:
+        some = max_iter - total
+        if machines.squared:
+            rows = int((machines.slack(F) > 0).sum(axis=1)[left >= 0].max())
+            some = min(sweeps_worth(rows, len(K)), some)
+        n = minimise(K, p, d, lower, upper, eps, b, F, left.copy(), some, seed + total)
+        left[n <= some] = -1.0
+        total += int(np.minimum(n, some).max())
+        if not (left >= 0).any():
+            return total
+        if total >= max_iter:
+            return max_iter + 1
+        for c in np.flatnonzero(left >= 0):
+            finish(K, Squared(p[c], d[c], eps, machines.signed), b[c], F[c])
 
 
 def _gaps(machines: Machines, b: Float64s, F: Float64s, d: Float64s, bound: Float64s) -> Float64s:

@@ -73,7 +73,8 @@ def minimise(
     b, F
         (k, m) coefficients and ``b K``; changed in place.
     tol
-        (k,) a target is done when no coefficient's derivative into the box exceeds this.
+        (k,) a target is done when no coefficient's derivative into the box exceeds this; it is
+        left as it is where this is negative.
     max_iter
         Sweeps.
 
@@ -117,7 +118,7 @@ def _minimise(
     corner = np.empty((BLOCK, BLOCK))
     slope = np.empty(BLOCK)
     moved = np.empty(BLOCK)
-    left = k
+    left = (tol >= 0).sum()
     while left:
         for i in range(m - 1, 0, -1):
             j = np.random.randint(i + 1)  # noqa: NPY002

@@ -278,9 +278,9 @@ def _reached(task: Task, C: float, W: Float64s, g: Float64s, at: Ints) -> Float6
     slope = np.sqrt(_dot(g[..., :end], g[..., :end]))[:, 0, 0]
     length = np.sqrt(_dot(W[..., :end], W[..., :end]))[:, 0, 0]
     ratio = np.divide(C * slope, length, out=np.where(slope > 0, np.inf, 0.0), where=length > 0)
-    if task.penalised:
-        return np.asarray(ratio)
-    return np.maximum(ratio, np.abs(g[..., -1]).max(axis=1) / task.count[at])
+    off = np.zeros(len(at)) if task.penalised else np.abs(g[..., -1]).max(axis=1) / task.count[at]
+    worst: Float64s = np.maximum(ratio, off)
+    return worst
 
 
 def _direction(
