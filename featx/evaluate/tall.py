@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from featx.solvers.solution import Linear
     from featx.solvers.tall import Frame, Kind
 
-_STRIP_VALUES, _STRIP_ROWS = 2**21, 512
-"""Features that are multiplied at a time: 8 MiB in float32, but at least so many rows."""
+_STRIP_VALUES, _STRIP_ROWS = 2**20, 512
+"""Features that are multiplied at a time: 4 MiB in float32, but at least so many rows."""
+
+_MOMENT_ROWS = 4096
+"""Rows that are summed up at a time."""
 
 BATCH_BYTES = 2**31
 """Decision values and what a step adds to them of the training sets that are solved together."""
@@ -50,9 +53,16 @@ _RIDGE_TOL, _RIDGE_STEPS = 1e-6, 100
 
 @dataclass(frozen=True)
 class TallRows:
-    """Rows, as `featx.solvers.tall` reads them."""
+    """Rows, as `featx.solvers.tall` reads them.
+
+    Attributes
+    ----------
+    least
+        Rows to give at a time, at least; None: those of a strip.
+    """
 
     vectors: Vectors
+    least: int | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -61,7 +71,7 @@ class TallRows:
 
     def blocks(self, kind: Kind, start: int, stop: int) -> Iterator[tuple[slice, Array]]:
         """Yield places of rows, rising, and their (b, d) features."""
-        step = max(_STRIP_ROWS, _STRIP_VALUES // self.vectors.shape[1])
+        step = max(self.least or _STRIP_ROWS, _STRIP_VALUES // self.vectors.shape[1])
         for at, X in parts(self.vectors, np.arange(start, stop)):
             for low in range(0, len(X), step):
                 strip = as_kind(X[low : low + step], kind)
@@ -213,7 +223,7 @@ def _by_moments(
     shift = as_kind(_sample(rows, 1024), np.float64).mean(axis=0)
     centred = any(scaling.mean.any() for scaling in scalings)
     found = ridge_of_sets(
-        rows,
+        replace(rows, least=_MOMENT_ROWS),
         Y,
         sets.row_weights(),
         alphas,

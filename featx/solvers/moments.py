@@ -46,14 +46,14 @@ class Moments:
     M: Float64s
     N: Float64s
 
-    def less(self, other: Moments) -> Moments:
-        """Take rows away."""
+    def more(self, other: Moments, sign: float = 1.0) -> Moments:
+        """Add rows, or take them away."""
         return Moments(
-            self.n - other.n,
-            self.a - other.a,
-            self.b - other.b,
-            self.M - other.M,
-            self.N - other.N,
+            self.n + sign * other.n,
+            self.a + sign * other.a,
+            self.b + sign * other.b,
+            self.M + sign * other.M,
+            self.N + sign * other.N,
         )
 
 
@@ -154,19 +154,34 @@ def _moments_of_sets(
     """Give the number of each set with its moments, and keep what others are taken from."""
     parts = _plan(weights)
     at_once = max(1, held_bytes // (8 * len(shift) ** 2))
+    taken = [i for i, part in enumerate(parts) if part.base == 0]
+    whole = taken if len(taken) < at_once else []  # else they are not at hand together
+    parts[0], whole = _rest(parts[0], [parts[i].weights for i in whole], whole)
     kept: dict[int, Moments] = {}
     for start in range(0, len(parts), at_once):
         some = parts[start : start + at_once]
         made = _sum_up(rows, Y, [part.weights for part in some], shift)
+        for number in whole if start == 0 else ():
+            made[0] = made[0].more(made[number])
         for number, part in enumerate(some, start):
-            moments = made.pop(0)
+            moments = made[number - start]
             if part.base is not None:
-                moments = kept[part.base].less(moments)
+                moments = kept[part.base].more(moments, -1.0)
             kept[number] = moments
             for place in part.sets:
                 yield place, moments
             needed = {later.base for later in parts[number + 1 :]}
             kept = {base: held for base, held in kept.items() if base in needed}
+
+
+def _rest(part: _Part, outs: Sequence[Array], numbers: list[int]) -> tuple[_Part, list[int]]:
+    """Leave the rows ``outs`` out of the set of all rows, where they are apart from each other."""
+    if not outs or part.sets:
+        return part, []
+    times = np.sum(outs, axis=0, dtype=np.int32)
+    if times.max() > 1:
+        return part, []
+    return replace(part, weights=times == 0), numbers
 
 
 def _plan(weights: Sequence[Array]) -> list[_Part]:
@@ -189,8 +204,12 @@ def _plan(weights: Sequence[Array]) -> list[_Part]:
         parts.append(_Part(out, base, (j,)) if less else _Part(own, None, (j,)))
         inside.append(own)
     if any(part.base == 0 for part in parts):
-        return parts
-    return [replace(part, base=part.base and part.base - 1) for part in parts[1:]]
+        order = sorted(range(len(parts)), key=lambda i: (i > 0) + (parts[i].base != 0))
+    else:
+        order = list(range(1, len(parts)))
+    place = {old: new for new, old in enumerate(order)}
+    moved = [parts[old] for old in order]
+    return [p if p.base is None else replace(p, base=place[p.base]) for p in moved]
 
 
 def _sum_up(rows: Rows, Y: Float64s, weights: Sequence[Array], shift: Float64s) -> list[Moments]:
@@ -207,11 +226,17 @@ def _sum_up(rows: Rows, Y: Float64s, weights: Sequence[Array], shift: Float64s) 
             if not len(some):
                 continue
             x, z = X[some], y[some]
-            u = np.ones(len(some)) if w.dtype == bool else w[at][some]
-            counts[j] += u.sum()
-            a[j] += u @ x
-            b[j] += u @ z
-            N[j] += (u[:, None] * x).T @ z
-            x *= np.sqrt(u)[:, None]
+            if w.dtype != bool:
+                root = np.sqrt(w[at][some])
+                counts[j] += root @ root
+                a[j] += (root * root) @ x
+                b[j] += (root * root) @ z
+                x *= root[:, None]
+                z = z * root[:, None]
+            else:
+                counts[j] += len(some)
+                a[j] += x.sum(axis=0)
+                b[j] += z.sum(axis=0)
+            N[j] += x.T @ z
             M[j] = blas.dsyrk(1.0, x.T, 1.0, M[j], lower=1, overwrite_c=1)
     return [Moments(float(counts[j]), a[j], b[j], M[j], N[j]) for j in range(q)]

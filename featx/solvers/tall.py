@@ -248,6 +248,14 @@ def _flat(A: Array) -> Array:
     return A.reshape(-1, A.shape[-1])
 
 
+def _decide(V: Array, X: Array) -> Array:
+    """Give (q, b) decision values of rows ``X`` (b, d) by weights and offsets ``V`` (q, d + 1).
+
+    Few weights are multiplied twice as fast from the right as from the left.
+    """
+    return np.ascontiguousarray((X @ V[:, :-1].T).T) + V[:, -1:]
+
+
 def _gradient(task: Task, C: float, W: Float64s, at: Ints) -> tuple[Float32s, Float64s, Float64s]:
     """Give ``F`` (p, k, n), the gradient (p, k, d + 1), and the loss's curvature (p, 1, 1).
 
@@ -260,7 +268,7 @@ def _gradient(task: Task, C: float, W: Float64s, at: Ints) -> tuple[Float32s, Fl
     F = np.empty((*W.shape[:2], task.rows.shape[0]), np.float32)
 
     def work(rows: slice, X: Array) -> list[Any]:
-        f = (V[:, :-1] @ X.T + V[:, -1:]).reshape(*W.shape[:2], -1)
+        f = _decide(V, X).reshape(*W.shape[:2], -1)
         F[..., rows] = f
         R, hessian = task.loss(f, at, rows)
         z = np.random.default_rng(rows.start).choice([-1.0, 1.0], f.shape[1:])
@@ -316,7 +324,7 @@ def _curve(task: Task, F: Float32s, p: Array, at: Ints, on: Ints) -> Array:
     V = _flat(task.frame.outward(p.astype(np.float64), at[on])).astype(np.float32)
 
     def work(rows: slice, X: Array) -> list[Any]:
-        q = (V[:, :-1] @ X.T + V[:, -1:]).reshape(*p.shape[:2], -1)
+        q = _decide(V, X).reshape(*p.shape[:2], -1)
         T = task.loss(F[..., rows][on], at[on], rows)[1](q)
         return [(_flat(T) @ X).astype(np.float64), T.sum(axis=-1, dtype=np.float64)]
 
@@ -337,7 +345,7 @@ def _length(task: Task, C: float, F: Float32s, g: Float64s, D: Float64s, at: Int
     Q = np.empty(F.shape, np.float32)
 
     def apply(rows: slice, X: Array) -> list[Any]:
-        Q[..., rows] = (V[:, :-1] @ X.T + V[:, -1:]).reshape(*F.shape[:2], -1)
+        Q[..., rows] = _decide(V, X).reshape(*F.shape[:2], -1)
         return []
 
     _sum(task, np.float32, apply)
