@@ -244,7 +244,8 @@ def run(table: str, row: str, features: str, target: str, folder: Path) -> dict[
     command = [sys.executable, __file__, "--child", row, table, features, target]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1]
+        lines = done.stderr.strip().splitlines()
+        reason = lines[-1] if lines else f"ended with {done.returncode} (-9: out of memory)"
         print(f"left out: {row}: {reason}", flush=True)
         return None
     return dict(json.loads(done.stdout.splitlines()[-1]))

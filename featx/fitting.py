@@ -157,7 +157,7 @@ def fit(
         grid=parse_grid(grid),
         fixed=parse_params(set),
         search=search,
-        mix=tuple(_tokens(mix)) or ("equal",),
+        mix=tuple(tokens_of(mix)) or ("equal",),
         cv=str(cv),
         repeats=repeats,
         test_size=test_size,
@@ -172,12 +172,9 @@ def fit(
         seed=seed,
     )
     view = opened(features, data, cache, progress)
-    tokens = _tokens(missing)
+    tokens = tokens_of(missing)
     problem = pose(view, target, group, split, task, tokens)
-    products = [
-        _Products(StoreVectors(kind.store, kind.rows[problem.rows]), device, progress)
-        for kind in view.kinds
-    ]
+    products = products_of(view, problem, device, progress)
     try:
         evaluation = _evaluation(products, problem, spec, n_jobs, progress)
     except TargetError as error:
@@ -232,7 +229,7 @@ def _check_target(
     """Raise what `fit` would raise of a target, before the first head is fitted."""
     if name is not None and (out := options.get("out", "runs")) is not None:
         check_name(Path(out), f"{name}-{target}")
-    task, missing = options.get("task"), _tokens(options.get("missing", ()))
+    task, missing = options.get("task"), tokens_of(options.get("missing", ()))
     problem = pose(view, target, options.get("group"), options.get("split"), task, missing)
     try:
         head_for(head, read_target(problem.y, task).task)
@@ -266,7 +263,7 @@ def opened(
 
 
 def _evaluation(
-    products: Sequence[_Products],
+    products: Sequence[Products],
     problem: Problem,
     spec: Spec,
     n_jobs: int | None,
@@ -285,7 +282,17 @@ def _evaluation(
     )
 
 
-class _Products:
+def products_of(
+    view: Features, problem: Problem, device: str, progress: Progress
+) -> list[Products]:
+    """Give the inner products of the rows of a problem, one a kind of features."""
+    return [
+        Products(StoreVectors(kind.store, kind.rows[problem.rows]), device, progress)
+        for kind in view.kinds
+    ]
+
+
+class Products:
     """The inner products of the fitted rows of one kind, made when they are first asked for."""
 
     def __init__(self, vectors: StoreVectors, device: str, progress: Progress) -> None:
@@ -294,13 +301,15 @@ class _Products:
         self.made: Gram | None = None
 
     def __call__(self) -> Gram:
+        """Give them, from the cache as far as it goes."""
         if self.made is None:
             cache = self.vectors.store.path.parent
             self.made = stored_gram(cache, self.vectors, self.progress, self.device)
         return self.made
 
 
-def _tokens(given: Sequence[str | float] | str) -> list[str]:
+def tokens_of(given: Sequence[str | float] | str) -> list[str]:
+    """Give words: those that commas part, or each value as text."""
     return given.split(",") if isinstance(given, str) else [str(value) for value in given]
 
 

@@ -70,7 +70,8 @@ def test_options_arrive(work: Workflow) -> None:
         "--sizes 25,100 --sizes all --draws 3 --metric plcc --group person --split side "
         "--test-size 0.2 --cv random:5:0.2 --repeats 2 --task regression --grid alpha=1,10 "
         "--no-search --set tol=1e-6 --class-weight balanced --scale l2 --scoring srocc "
-        "--missing NA,-1 --seed 3 --n-jobs 1 --cache there"
+        "--missing NA,-1 --seed 3 --n-jobs 1 --cache there --mix equal,1:2 "
+        "--calibrate sigmoid --device cuda"
     )
     result = featx(*words.split())
     assert result.exit_code == 0, result.output
@@ -91,6 +92,9 @@ def test_options_arrive(work: Workflow) -> None:
         "grid": ("alpha=1,10",),
         "set": ("tol=1e-6",),
         "search": False,
+        "mix": ("equal", "1:2"),
+        "calibrate": "sigmoid",
+        "device": "cuda",
         "class_weight": "balanced",
         "scale": "l2",
         "scoring": "srocc",

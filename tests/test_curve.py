@@ -7,6 +7,7 @@ from dataclasses import replace
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -247,6 +248,14 @@ def test_sizes_that_take_the_same_groups_are_one(view: Features) -> None:
     assert found.table["size"].tolist() == ["9", "20", "all"]
     assert found.table["rows"].iloc[:2].between([7, 18], [10, 22]).all()
     assert "groups (patient) whole" in found.how
+
+
+@pytest.mark.parametrize("method", [None, "sigmoid"])
+def test_calibrated_curves_end_where_a_calibrated_fit_does(method: Any, view: Features) -> None:
+    metric = "log_loss" if method else "accuracy"
+    found = featx.curve(view, "svm", sizes="10,all", draws=1, calibrate=method, metric=metric)
+    fitted = featx.fit(view, "svm", calibrate=method, twins="off", out=None)
+    assert found.table[metric].iloc[-1] == pytest.approx(fitted.metrics[metric], rel=1e-9)
 
 
 def test_wrong_options_are_refused(view: Features) -> None:

@@ -21,6 +21,7 @@ from featx._types import Silent
 from featx.artifact import read_artifact, read_info
 from featx.cli.parsing import weights
 from featx.comparison import compare
+from featx.curves import curve
 from featx.doubts import Cosines, cosines_of, mean_cosines
 from featx.embedding import embed_wanted, passes
 from featx.embedding.wanted import side_by_side
@@ -235,6 +236,13 @@ def test_targets_and_comparisons_take_fused_runs(view: Any, cache: Path, tmp_pat
     alone = fit(RECIPE.label, "knn", data="blobs", cache=cache, cv=3, search=False, out=tmp_path)
     table = compare(fused[0], alone).table
     assert sorted(table["backbone"]) == ["squeezenet1_1", "squeezenet1_1 + resnet18"]
+
+
+def test_a_curve_chooses_the_mix_inside_each_training_set(view: Any) -> None:
+    found = curve(view, "svm", sizes="10,all", draws=1, mix="search", grid={"C": [0.01, 1]})
+    fitted = fit(view, "svm", mix="search", grid={"C": [0.01, 1]}, twins="off", out=None)
+    want = fitted.metrics["accuracy"]
+    assert found.table["accuracy"].iloc[-1] == pytest.approx(want, rel=1e-9)
 
 
 def test_twins_are_looked_for_in_the_mean_of_cosines() -> None:

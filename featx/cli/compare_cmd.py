@@ -74,69 +74,24 @@ def compare(
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the table there, too."),
     ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option("--target", metavar="COL", help="Column to predict [default: label]."),
-    ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option("--group", metavar="COL", help="Rows that share a value stay in one fold."),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            "--split", metavar="COL", help="Tune in its train rows, score its test rows once."
-        ),
-    ] = None,
-    test_size: Annotated[
-        float | None,
-        typer.Option("--test-size", metavar="SHARE", help="One random split instead of folds."),
-    ] = None,
-    train_per_class: Annotated[
-        int | None,
-        typer.Option(
-            "--train-per-class", min=1, metavar="N", help="Train on N rows a class; test on all."
-        ),
-    ] = None,
-    cv: Annotated[
-        str | None,
-        typer.Option("--cv", metavar="K|random:N:SHARE", help="Folds or splits [default: 5]."),
-    ] = None,
-    repeats: Annotated[
-        int | None,
-        typer.Option("--repeats", min=1, metavar="N", help="Draw the folds anew N times."),
-    ] = None,
-    task: Annotated[
-        Literal["classification", "regression"] | None,
-        typer.Option("--task", help="What the target is [default: by its values]."),
-    ] = None,
-    scale: Annotated[
-        Literal["none", "standard", "l2"] | None,
-        typer.Option("--scale", help="Scale each feature, or each row to length 1."),
-    ] = None,
+    target: o.Target = None,
+    group: o.Group = None,
+    split: o.Split = None,
+    test_size: o.TestSize = None,
+    train_per_class: o.TrainPerClass = None,
+    cv: o.MaybeCv = None,
+    repeats: o.MaybeRepeats = None,
+    task: o.Task = None,
+    scale: o.MaybeScale = None,
     quality: o.Quality = False,
-    missing: Annotated[
-        list[str] | None,
-        typer.Option("--missing", metavar="VALUES", help="Targets that mean unknown: NA,-1."),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of every choice by chance."),
-    ] = None,
-    n_jobs: Annotated[
-        int | None, typer.Option("--n-jobs", metavar="N", help="Processes; -1 for one a core.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="The first N images alone.")
-    ] = None,
-    limit_per_class: Annotated[
-        int | None, typer.Option("--limit-per-class", min=1, metavar="N", help="N images a class.")
-    ] = None,
+    missing: o.Missing = None,
+    seed: o.MaybeSeed = None,
+    n_jobs: o.MaybeNJobs = None,
+    limit: o.Limit = None,
+    limit_per_class: o.LimitPerClass = None,
     layer: o.Layers = None,
     pool: o.Pools = None,
-    size: Annotated[
-        str | None, typer.Option("--image-size", metavar="N|weights", help="Pixels a side.")
-    ] = None,
+    size: o.ImageSize = None,
     weights: o.Weights = None,
     device: Annotated[
         str | None, typer.Option("--device", help="auto, cpu, cuda: where networks run.")

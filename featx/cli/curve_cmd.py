@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featx.cli import complete
 from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
@@ -25,30 +24,11 @@ if TYPE_CHECKING:
 @command
 def curve(
     console: Console,
-    head: Annotated[
-        str,
-        typer.Option(
-            "--head",
-            metavar="NAME",
-            autocompletion=complete.heads,
-            help="svm, svr, ridge, logreg, rbf, mlp or knn.",
-        ),
-    ] = "svm",
+    head: o.Head = "svm",
     data: o.DataName = None,
-    features: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--features",
-            metavar="ID",
-            autocompletion=complete.features,
-            help="Store; repeats or takes commas: all side by side [default: the last "
-            "extraction's].",
-        ),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option("--target", metavar="COL", help="Column to predict [default: label]."),
-    ] = None,
+    features: o.Kinds = None,
+    mix: o.Mix = None,
+    target: o.Target = None,
     sizes: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,69 +51,27 @@ def curve(
         str | None,
         typer.Option("--metric", metavar="NAME", help="Shown [default: accuracy or rmse]."),
     ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option("--group", metavar="COL", help="Rows that share a value stay together."),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option("--split", metavar="COL", help="Train on its train rows, score its test."),
-    ] = None,
-    test_size: Annotated[
-        float | None,
-        typer.Option("--test-size", metavar="SHARE", help="One random split instead of folds."),
-    ] = None,
-    cv: Annotated[
-        str, typer.Option("--cv", metavar="K|random:N:SHARE", help="Folds, or random splits.")
-    ] = "5",
-    repeats: Annotated[
-        int, typer.Option("--repeats", min=1, metavar="N", help="Draw the folds anew N times.")
-    ] = 1,
-    task: Annotated[
-        Literal["classification", "regression"] | None,
-        typer.Option("--task", help="What the target is [default: by its values]."),
-    ] = None,
-    grid: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--grid",
-            metavar="NAME=VALUES",
-            help="Search C=0.01,0.1,1 or C=1e-6:1:7 [default: by the head].",
-        ),
-    ] = None,
-    search: Annotated[
-        bool, typer.Option("--search/--no-search", help="Search the grid, or take it as it is.")
-    ] = True,
-    fixed: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter, not searched: C=1."),
-    ] = None,
-    class_weight: Annotated[
-        Literal["balanced"] | None,
-        typer.Option("--class-weight", help="Weight classes by the inverse of their frequency."),
-    ] = None,
-    scale: Annotated[
-        Literal["none", "standard", "l2"],
-        typer.Option("--scale", help="Scale each feature, or each row to length 1."),
-    ] = "none",
-    scoring: Annotated[
-        str | None,
-        typer.Option(
-            "--scoring", metavar="NAME", help="What chooses: any scikit-learn scorer, plcc, srocc."
-        ),
-    ] = None,
-    missing: Annotated[
-        list[str] | None,
-        typer.Option("--missing", metavar="VALUES", help="Targets that mean unknown: NA,-1."),
-    ] = None,
+    group: o.Group = None,
+    split: o.Split = None,
+    test_size: o.TestSize = None,
+    cv: o.Cv = "5",
+    repeats: o.Repeats = 1,
+    task: o.Task = None,
+    grid: o.Grid = None,
+    search: o.Search = True,
+    fixed: o.Fixed = None,
+    class_weight: o.ClassWeight = None,
+    scale: o.Scale = "none",
+    scoring: o.Scoring = None,
+    calibrate: o.Calibrate = None,
+    missing: o.Missing = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE.csv", help="Write the table there, too."),
     ] = None,
     seed: o.Seed = 0,
-    n_jobs: Annotated[
-        int, typer.Option("--n-jobs", metavar="N", help="Processes; -1 for one a core.")
-    ] = -1,
+    n_jobs: o.NJobs = -1,
+    device: o.ProductsDevice = "cpu",
     cache: o.Cache = None,
 ) -> None:
     """Say how good a head is with fewer labels, and whether more would help.
@@ -162,12 +100,15 @@ def curve(
         grid=grid_texts or None,
         set=fixed_texts,
         search=search,
+        mix=names(mix),
         class_weight=class_weight,
         scale=scale,
         scoring=scoring,
+        calibrate=calibrate,
         missing=names(missing),
         seed=seed,
         n_jobs=n_jobs,
+        device=device,
         cache=cache,
         progress=console.progress,
     )

@@ -39,12 +39,8 @@ def extract(
     append: Annotated[
         bool, typer.Option("--append", help="Add the images to the data set of that name.")
     ] = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="The first N images alone.")
-    ] = None,
-    limit_per_class: Annotated[
-        int | None, typer.Option("--limit-per-class", min=1, metavar="N", help="N images a class.")
-    ] = None,
+    limit: o.Limit = None,
+    limit_per_class: o.LimitPerClass = None,
     label_column: Annotated[
         str | None,
         typer.Option("--label-column", metavar="COL", help="Table: classes of that limit."),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from featx.cautions import cautions
-from featx.cli import complete
 from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
@@ -25,35 +24,10 @@ if TYPE_CHECKING:
 @command
 def fit(
     console: Console,
-    head: Annotated[
-        str,
-        typer.Option(
-            "--head",
-            metavar="NAME",
-            autocompletion=complete.heads,
-            help="svm, svr, ridge, logreg, rbf, mlp or knn.",
-        ),
-    ],
+    head: o.Head,
     data: o.DataName = None,
-    features: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--features",
-            metavar="ID",
-            autocompletion=complete.features,
-            help="Store, for example vgg16:features:flatten@224; repeats or takes commas: all "
-            "side by side [default: the last extraction's].",
-        ),
-    ] = None,
-    mix: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--mix",
-            metavar="equal|search|W:W",
-            help="Weights of several features; repeats or takes commas: chosen like parameters "
-            "[default: equal].",
-        ),
-    ] = None,
+    features: o.Kinds = None,
+    mix: o.Mix = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,66 +36,19 @@ def fit(
             help="Column to predict; repeats or takes commas: one head each [default: label].",
         ),
     ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option("--group", metavar="COL", help="Rows that share a value stay in one fold."),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            "--split", metavar="COL", help="Tune in its train rows, score its test rows once."
-        ),
-    ] = None,
-    test_size: Annotated[
-        float | None,
-        typer.Option("--test-size", metavar="SHARE", help="One random split instead of folds."),
-    ] = None,
-    train_per_class: Annotated[
-        int | None,
-        typer.Option(
-            "--train-per-class", min=1, metavar="N", help="Train on N rows a class; test on all."
-        ),
-    ] = None,
-    cv: Annotated[
-        str, typer.Option("--cv", metavar="K|random:N:SHARE", help="Folds, or random splits.")
-    ] = "5",
-    repeats: Annotated[
-        int, typer.Option("--repeats", min=1, metavar="N", help="Draw the folds anew N times.")
-    ] = 1,
-    task: Annotated[
-        Literal["classification", "regression"] | None,
-        typer.Option("--task", help="What the target is [default: by its values]."),
-    ] = None,
-    grid: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--grid",
-            metavar="NAME=VALUES",
-            help="Search C=0.01,0.1,1 or C=1e-6:1:7 (7 values, evenly in the logarithm) "
-            "[default: by the head].",
-        ),
-    ] = None,
-    search: Annotated[
-        bool, typer.Option("--search/--no-search", help="Search the grid, or take it as it is.")
-    ] = True,
-    fixed: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter, not searched: C=1."),
-    ] = None,
-    class_weight: Annotated[
-        Literal["balanced"] | None,
-        typer.Option("--class-weight", help="Weight classes by the inverse of their frequency."),
-    ] = None,
-    scale: Annotated[
-        Literal["none", "standard", "l2"],
-        typer.Option("--scale", help="Scale each feature, or each row to length 1."),
-    ] = "none",
-    scoring: Annotated[
-        str | None,
-        typer.Option(
-            "--scoring", metavar="NAME", help="What chooses: any scikit-learn scorer, plcc, srocc."
-        ),
-    ] = None,
+    group: o.Group = None,
+    split: o.Split = None,
+    test_size: o.TestSize = None,
+    train_per_class: o.TrainPerClass = None,
+    cv: o.Cv = "5",
+    repeats: o.Repeats = 1,
+    task: o.Task = None,
+    grid: o.Grid = None,
+    search: o.Search = True,
+    fixed: o.Fixed = None,
+    class_weight: o.ClassWeight = None,
+    scale: o.Scale = "none",
+    scoring: o.Scoring = None,
     quality: o.Quality = False,
     lower_is_better: Annotated[
         bool,
@@ -131,14 +58,8 @@ def fit(
         Literal["group"] | None,
         typer.Option("--aggregate", help="Score the mean of each group's rows, too."),
     ] = None,
-    calibrate: Annotated[
-        Literal["sigmoid", "isotonic", "temperature"] | None,
-        typer.Option("--calibrate", help="Give svm and ridge probabilities."),
-    ] = None,
-    missing: Annotated[
-        list[str] | None,
-        typer.Option("--missing", metavar="VALUES", help="Targets that mean unknown: NA,-1."),
-    ] = None,
+    calibrate: o.Calibrate = None,
+    missing: o.Missing = None,
     twins: Annotated[
         str,
         typer.Option(
@@ -152,13 +73,8 @@ def fit(
         str | None, typer.Option("--name", metavar="NAME", help="Of the run [default: numbered].")
     ] = None,
     out: o.Out = "runs",
-    n_jobs: Annotated[
-        int, typer.Option("--n-jobs", metavar="N", help="Processes; -1 for one a core.")
-    ] = -1,
-    device: Annotated[
-        str,
-        typer.Option("--device", metavar="NAME", help="cpu or cuda: for inner products."),
-    ] = "cpu",
+    n_jobs: o.NJobs = -1,
+    device: o.ProductsDevice = "cpu",
     cache: o.Cache = None,
 ) -> None:
     """Fit a head on cached features, and say how good it is.

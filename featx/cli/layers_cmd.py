@@ -61,57 +61,21 @@ def layers(
             help="Of each layer's map: avg, max, std, gem, flatten.",
         ),
     ] = "avg",
-    head: Annotated[
-        str, typer.Option("--head", metavar="NAME", autocompletion=complete.heads)
-    ] = "svm",
-    target: Annotated[
-        str | None,
-        typer.Option("--target", metavar="COL", help="Column to predict [default: label]."),
-    ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option("--group", metavar="COL", help="Rows that share a value stay in one fold."),
-    ] = None,
-    cv: Annotated[
-        str, typer.Option("--cv", metavar="K|random:N:SHARE", help="Folds, or random splits.")
-    ] = "5",
-    repeats: Annotated[
-        int, typer.Option("--repeats", min=1, metavar="N", help="Draw the folds anew N times.")
-    ] = 1,
-    train_per_class: Annotated[
-        int | None,
-        typer.Option(
-            "--train-per-class", min=1, metavar="N", help="Train on N rows a class; test on all."
-        ),
-    ] = None,
-    task: Annotated[
-        Literal["classification", "regression"] | None,
-        typer.Option("--task", help="What the target is [default: by its values]."),
-    ] = None,
-    search: Annotated[
-        bool, typer.Option("--search/--no-search", help="Search the head's grid, or take it as is.")
-    ] = True,
-    scale: Annotated[
-        Literal["none", "standard", "l2"],
-        typer.Option("--scale", help="Scale each feature, or each row to length 1."),
-    ] = "none",
-    missing: Annotated[
-        list[str] | None,
-        typer.Option("--missing", metavar="VALUES", help="Targets that mean unknown: NA,-1."),
-    ] = None,
+    head: o.Head = "svm",
+    target: o.Target = None,
+    group: o.Group = None,
+    cv: o.Cv = "5",
+    repeats: o.Repeats = 1,
+    train_per_class: o.TrainPerClass = None,
+    task: o.Task = None,
+    search: o.Search = True,
+    scale: o.Scale = "none",
+    missing: o.Missing = None,
     seed: o.Seed = 0,
-    n_jobs: Annotated[
-        int, typer.Option("--n-jobs", metavar="N", help="Processes; -1 for one a core.")
-    ] = -1,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="The first N images alone.")
-    ] = None,
-    limit_per_class: Annotated[
-        int | None, typer.Option("--limit-per-class", min=1, metavar="N", help="N images a class.")
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option("--image-size", metavar="N|weights", help="Pixels a side.")
-    ] = None,
+    n_jobs: o.NJobs = -1,
+    limit: o.Limit = None,
+    limit_per_class: o.LimitPerClass = None,
+    size: o.ImageSize = None,
     weights: o.Weights = None,
     device: o.Device = "auto",
     dtype: Annotated[

@@ -35,12 +35,14 @@ Root = Annotated[
     str | None,
     _Option("--root", metavar="DIR", help="Table: folder of its paths [default: the table's own]."),
 ]
-Quality = Annotated[
-    bool,
-    _Option("--quality", help="Score as image-quality assessment does: PLCC, RMSE after mappings."),
+Limit = Annotated[
+    int | None, _Option("--limit", min=1, metavar="N", help="The first N images alone.")
 ]
-Seed = Annotated[
-    int, _Option("--seed", min=0, max=2**32 - 1, help="Seed of every choice by chance.")
+LimitPerClass = Annotated[
+    int | None, _Option("--limit-per-class", min=1, metavar="N", help="N images a class.")
+]
+ImageSize = Annotated[
+    str | None, _Option("--image-size", metavar="N|weights", help="Pixels a side.")
 ]
 
 # How they are embedded.
@@ -120,4 +122,113 @@ AnyName = Annotated[
         autocompletion=complete.data_sets_and_features,
         help="A data set or a store, as `featx ls` shows them.",
     ),
+]
+
+# How a head is fitted. ``Maybe...``: where a command takes the default from elsewhere.
+_CV = _Option("--cv", metavar="K|random:N:SHARE", help="Folds, or random splits.")
+_REPEATS = _Option("--repeats", min=1, metavar="N", help="Draw the folds anew N times.")
+_SCALE = _Option("--scale", help="Scale each feature, or each row to length 1.")
+_SEED = _Option("--seed", min=0, max=2**32 - 1, help="Seed of every choice by chance.")
+_N_JOBS = _Option("--n-jobs", metavar="N", help="Threads or processes; -1 for one a core.")
+_Scale = Literal["none", "standard", "l2"]
+
+Head = Annotated[
+    str,
+    _Option(
+        "--head",
+        metavar="NAME",
+        autocompletion=complete.heads,
+        help="svm, svr, ridge, logreg, rbf, mlp or knn.",
+    ),
+]
+Kinds = Annotated[
+    Words,
+    _Option(
+        "--features",
+        metavar="ID",
+        autocompletion=complete.features,
+        help="Store, for example vgg16:features:flatten@224; repeats or takes commas: all side by "
+        "side [default: the last extraction's].",
+    ),
+]
+Mix = Annotated[
+    Words,
+    _Option(
+        "--mix",
+        metavar="equal|search|W:W",
+        help="Weights of several features; repeats or takes commas: chosen like parameters "
+        "[default: equal].",
+    ),
+]
+Target = Annotated[
+    str | None, _Option("--target", metavar="COL", help="Column to predict [default: label].")
+]
+Group = Annotated[
+    str | None,
+    _Option("--group", metavar="COL", help="Rows that share a value stay in one fold."),
+]
+Split = Annotated[
+    str | None,
+    _Option("--split", metavar="COL", help="Tune in its train rows, score its test rows once."),
+]
+TestSize = Annotated[
+    float | None,
+    _Option("--test-size", metavar="SHARE", help="One random split instead of folds."),
+]
+TrainPerClass = Annotated[
+    int | None,
+    _Option("--train-per-class", min=1, metavar="N", help="Train on N rows a class; test on all."),
+]
+Cv = Annotated[str, _CV]
+MaybeCv = Annotated[str | None, _CV]
+Repeats = Annotated[int, _REPEATS]
+MaybeRepeats = Annotated[int | None, _REPEATS]
+Task = Annotated[
+    Literal["classification", "regression"] | None,
+    _Option("--task", help="What the target is [default: by its values]."),
+]
+Grid = Annotated[
+    Words,
+    _Option(
+        "--grid",
+        metavar="NAME=VALUES",
+        help="Search C=0.01,0.1,1 or C=1e-6:1:7 (7 values, evenly in the logarithm) "
+        "[default: by the head].",
+    ),
+]
+Search = Annotated[
+    bool, _Option("--search/--no-search", help="Search the grid, or take the head as it is.")
+]
+Fixed = Annotated[
+    Words, _Option("--set", metavar="NAME=VALUE", help="Set a parameter, not searched: C=1.")
+]
+ClassWeight = Annotated[
+    Literal["balanced"] | None,
+    _Option("--class-weight", help="Weight classes by the inverse of their frequency."),
+]
+Scale = Annotated[_Scale, _SCALE]
+MaybeScale = Annotated[_Scale | None, _SCALE]
+Scoring = Annotated[
+    str | None,
+    _Option(
+        "--scoring", metavar="NAME", help="What chooses: any scikit-learn scorer, plcc, srocc."
+    ),
+]
+Calibrate = Annotated[
+    Literal["sigmoid", "isotonic", "temperature"] | None,
+    _Option("--calibrate", help="Give svm and ridge probabilities."),
+]
+Missing = Annotated[
+    Words, _Option("--missing", metavar="VALUES", help="Targets that mean unknown: NA,-1.")
+]
+Quality = Annotated[
+    bool,
+    _Option("--quality", help="Score as image-quality assessment does: PLCC, RMSE after mappings."),
+]
+Seed = Annotated[int, _SEED]
+MaybeSeed = Annotated[int | None, _SEED]
+NJobs = Annotated[int, _N_JOBS]
+MaybeNJobs = Annotated[int | None, _N_JOBS]
+ProductsDevice = Annotated[
+    str, _Option("--device", metavar="NAME", help="cpu or cuda: for inner products.")
 ]

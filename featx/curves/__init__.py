@@ -12,8 +12,7 @@ from featx.curves.describe import describe
 from featx.curves.result import LearningCurve
 from featx.errors import UsageError, unknown_name
 from featx.evaluate import Setup, Source, Spec, evaluate_each, read_setup
-from featx.fitting import opened
-from featx.gram import StoreVectors, stored_gram
+from featx.fitting import opened, products_of, tokens_of
 from featx.heads import check_head, parse_grid, parse_params
 from featx.metrics import QUALITY
 from featx.problem import Problem, pose
@@ -50,12 +49,15 @@ def curve(
     grid: Grid | None = None,
     set: Params = (),  # noqa: A002  # the option's name
     search: bool = True,
+    mix: Sequence[str] | str = (),
     class_weight: Literal["balanced"] | None = None,
     scale: Scale = "none",
     scoring: str | None = None,
+    calibrate: Literal["sigmoid", "isotonic", "temperature"] | None = None,
     missing: Sequence[str | float] | str = (),
     seed: int = 0,
     n_jobs: int | None = -1,
+    device: str = "cpu",
     cache: PathLike | None = None,
     progress: Progress | None = None,
 ) -> LearningCurve:
@@ -79,7 +81,7 @@ def curve(
         What is shown; None for what chooses: accuracy or RMSE, unless ``scoring`` says otherwise.
     features, head, data, target, group, split, test_size, cv, repeats, task, grid, set, search
         As those of `featx.fit`.
-    class_weight, scale, scoring, missing, seed, n_jobs, cache, progress
+    mix, class_weight, scale, scoring, calibrate, missing, seed, n_jobs, device, cache, progress
         As those of `featx.fit`.
 
     Raises
@@ -100,22 +102,23 @@ def curve(
         grid=parse_grid(grid),
         fixed=parse_params(set),
         search=search,
+        mix=tuple(tokens_of(mix)) or ("equal",),
         cv=str(cv),
         repeats=repeats,
         test_size=test_size,
         class_weight=class_weight,
         scale=scale,
         scoring=scoring,
+        calibrate=calibrate,
         quality=metric in {one.name for one in QUALITY},
         seed=seed,
     )
     view = opened(features, data, cache, progress)
-    tokens = missing.split(",") if isinstance(missing, str) else [str(one) for one in missing]
-    problem = pose(view, target, group, split, task, tokens)
-    vectors = [StoreVectors(kind.store, kind.rows[problem.rows]) for kind in view.kinds]
-    setup = _with_metric(_setup(problem, spec, len(vectors)), metric)
+    problem = pose(view, target, group, split, task, tokens_of(missing))
+    products = products_of(view, problem, device, progress)
+    setup = _with_metric(_setup(problem, spec, len(products)), metric)
     cuts, notes = make_cuts(setup, wanted, draws)
-    sources = [_source(one, progress) for one in vectors]
+    sources = [Source(kind.vectors, kind) for kind in products]
     found = evaluate_each(sources, [c.setup for c in cuts], n_jobs=n_jobs, progress=progress)
     described = describe(setup, cuts, found, [*problem.notes, *notes])
     return replace(
@@ -138,11 +141,6 @@ def _setup(problem: Problem, spec: Spec, n_kinds: int) -> Setup:
         problem.group or "image",
         problem.split or "split",
     )
-
-
-def _source(vectors: StoreVectors, progress: Progress) -> Source:
-    cache = vectors.store.path.parent
-    return Source(vectors, lambda: stored_gram(cache, vectors, progress))
 
 
 def _with_metric(setup: Setup, name: str | None) -> Setup:

@@ -163,12 +163,14 @@ def evaluate_each(
     One a plan: what `evaluate` gives as ``folds``.
     """
     progress, small = progress or Silent(), all(_is_small(sources, setup) for setup in setups)
+    largest = max(setups, key=lambda setup: max(len(fold.train) for fold in setup.plan.folds))
+    n_jobs = fitting_jobs(sources, largest, _jobs(n_jobs, small), streams=_streams(largest))
     with threadpool_limits(limits=1 if small else None):
         space = _space(sources, setups[0])
         progress.start("fitting", len(setups))
         found = []
         for setup in setups:
-            search = _search(space, setup, _jobs(n_jobs, small), Silent())
+            search = _search(space, setup, n_jobs, Silent())
             found.append(fold_results(setup, search))
             progress.advance()
         progress.finish()
