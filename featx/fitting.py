@@ -10,8 +10,7 @@ from featx._types import Silent
 from featx.doubts import cosines_of, find_doubts, mean_cosines, read_twins
 from featx.errors import HeadTaskError, TargetError, UsageError
 from featx.evaluate import Source, Spec, evaluate
-from featx.features import Features, load
-from featx.gram import StoreVectors, stored_gram, torch_device
+from featx.features import Features, KindProducts, load, products_of
 from featx.heads import check_head, head_for, parse_grid, parse_params, read_target, task_of
 from featx.problem import Problem, pose
 from featx.result import FitResult, keep
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from featx._types import JsonObject, PathLike, Progress
     from featx.evaluate import Evaluation, Scale, Task
-    from featx.gram import Gram
 
     Grid = Mapping[str, Sequence[Any]] | Sequence[str] | str
     Params = Mapping[str, Any] | Sequence[str] | str
@@ -174,7 +172,7 @@ def fit(
     view = opened(features, data, cache, progress)
     tokens = tokens_of(missing)
     problem = pose(view, target, group, split, task, tokens)
-    products = products_of(view, problem, device, progress)
+    products = products_of(view, problem.rows, device, progress)
     try:
         evaluation = _evaluation(products, problem, spec, n_jobs, progress)
     except TargetError as error:
@@ -263,7 +261,7 @@ def opened(
 
 
 def _evaluation(
-    products: Sequence[Products],
+    products: Sequence[KindProducts],
     problem: Problem,
     spec: Spec,
     n_jobs: int | None,
@@ -280,32 +278,6 @@ def _evaluation(
         n_jobs=n_jobs,
         progress=progress,
     )
-
-
-def products_of(
-    view: Features, problem: Problem, device: str, progress: Progress
-) -> list[Products]:
-    """Give the inner products of the rows of a problem, one a kind of features."""
-    return [
-        Products(StoreVectors(kind.store, kind.rows[problem.rows]), device, progress)
-        for kind in view.kinds
-    ]
-
-
-class Products:
-    """The inner products of the fitted rows of one kind, made when they are first asked for."""
-
-    def __init__(self, vectors: StoreVectors, device: str, progress: Progress) -> None:
-        self.vectors, self.progress = vectors, progress
-        self.device = torch_device(device)
-        self.made: Gram | None = None
-
-    def __call__(self) -> Gram:
-        """Give them, from the cache as far as it goes."""
-        if self.made is None:
-            cache = self.vectors.store.path.parent
-            self.made = stored_gram(cache, self.vectors, self.progress, self.device)
-        return self.made
 
 
 def tokens_of(given: Sequence[str | float] | str) -> list[str]:

@@ -11,11 +11,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC, LinearSVR
 
 from featx._types import Silent
-from featx.evaluate import Evaluation, Spec, evaluate
+from featx.evaluate import Evaluation, Spec, evaluate, passing
 from featx.evaluate import space as space_module
 from featx.evaluate import tall as tall_module
 from featx.evaluate.dual import alike
-from featx.evaluate.tall import Scaling, TallRows, fit_sets
+from featx.evaluate.passing import TallRows
+from featx.evaluate.tall import Scaling, fit_sets
 from featx.evaluate.work import Criterion, Solver
 from featx.gram import UnitVectors, as_vectors, fit_scalers
 from featx.products import single
@@ -93,8 +94,8 @@ def test_many_training_sets_are_each_what_scikit_learn_finds(
 ) -> None:
     """All in the same passes, with a scaler and weights of classes of their own."""
     monkeypatch.setattr(tall_module, "_MOMENT_FEATURES", 10**4 if moments else 0)
-    monkeypatch.setattr(tall_module, "_STRIP_VALUES", D * 100)
-    monkeypatch.setattr(tall_module, "_STRIP_ROWS", 1)
+    monkeypatch.setattr(passing, "_STRIP_VALUES", D * 100)
+    monkeypatch.setattr(passing, "_STRIP_ROWS", 1)
     y = NUMBERS if head == "svr" else CLASSES
     weighted = {"class_weight": class_weight}
     reference = {

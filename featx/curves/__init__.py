@@ -12,7 +12,8 @@ from featx.curves.describe import describe
 from featx.curves.result import LearningCurve
 from featx.errors import UsageError, unknown_name
 from featx.evaluate import Setup, Source, Spec, evaluate_each, read_setup
-from featx.fitting import opened, products_of, tokens_of
+from featx.features import products_of
+from featx.fitting import opened, tokens_of
 from featx.heads import check_head, parse_grid, parse_params
 from featx.metrics import QUALITY
 from featx.problem import Problem, pose
@@ -115,7 +116,7 @@ def curve(
     )
     view = opened(features, data, cache, progress)
     problem = pose(view, target, group, split, task, tokens_of(missing))
-    products = products_of(view, problem, device, progress)
+    products = products_of(view, problem.rows, device, progress)
     setup = _with_metric(_setup(problem, spec, len(products)), metric)
     cuts, notes = make_cuts(setup, wanted, draws)
     sources = [Source(kind.vectors, kind) for kind in products]

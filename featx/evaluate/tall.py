@@ -7,7 +7,7 @@ up to 4,096 features is solved by moments, every other head by Newton's method.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +16,19 @@ from threadpoolctl import threadpool_limits
 
 from featx._types import Array, Float64s, Ints, Progress, Silent
 from featx.evaluate.dual import alike, targets
+from featx.evaluate.passing import TallRows, decide, sample
 from featx.evaluate.posed import POSED, Sets
 from featx.evaluate.result import Params
 from featx.evaluate.scoring import answer
 from featx.evaluate.work import Answer, Job, Solver, Stop
-from featx.gram import UnitVectors, Vectors, fit_scalers, parts
+from featx.gram import UnitVectors, fit_scalers
 from featx.products import as_kind
 
 if TYPE_CHECKING:
     from featx.evaluate.space import Space
     from featx.solvers.sketch import Sketch
     from featx.solvers.solution import Linear
-    from featx.solvers.tall import Frame, Kind
-
-_STRIP_VALUES, _STRIP_ROWS = 2**20, 512
-"""Features that are multiplied at a time: 4 MiB in float32, but at least so many rows."""
+    from featx.solvers.tall import Frame
 
 _MOMENT_ROWS = 4096
 """Rows that are summed up at a time."""
@@ -49,34 +47,6 @@ _SMOOTH = {"svm": "squared_hinge", "svr": "squared_epsilon_insensitive"}
 
 _RIDGE_TOL, _RIDGE_STEPS = 1e-6, 100
 """Relative error of a ridge's weights, and the limit of steps, where moments are not made."""
-
-
-@dataclass(frozen=True)
-class TallRows:
-    """Rows, as `featx.solvers.tall` reads them.
-
-    Attributes
-    ----------
-    least
-        Rows to give at a time, at least; None: those of a strip.
-    """
-
-    vectors: Vectors
-    least: int | None = None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(n, d)."""
-        return self.vectors.shape
-
-    def blocks(self, kind: Kind, start: int, stop: int) -> Iterator[tuple[slice, Array]]:
-        """Yield places of rows, rising, and their (b, d) features."""
-        step = max(self.least or _STRIP_ROWS, _STRIP_VALUES // self.vectors.shape[1])
-        for at, X in parts(self.vectors, np.arange(start, stop)):
-            for low in range(0, len(X), step):
-                strip = as_kind(X[low : low + step], kind)
-                first = start + int(at[0]) + low
-                yield slice(first, first + len(strip)), strip
 
 
 @dataclass(frozen=True)
@@ -120,7 +90,7 @@ def run_tall(
             np.stack([scaling.raw(linear) for linear in each])
             for scaling, each in zip(scalings, found, strict=True)
         ]
-        decisions = _decide(rows, [job.test for job in some], weights)
+        decisions = decide(rows, [job.test for job in some], weights)
         for job, each, decision in zip(some, found, decisions, strict=True):
             y = values[job.test]
             table.append(
@@ -220,7 +190,7 @@ def _by_moments(
     from featx.solvers.moments import ridge_of_sets
 
     Y = targets(sets.values, sets.n_classes)
-    shift = as_kind(_sample(rows, 1024), np.float64).mean(axis=0)
+    shift = as_kind(sample(rows, 1024), np.float64).mean(axis=0)
     centred = any(scaling.mean.any() for scaling in scalings)
     found = ridge_of_sets(
         replace(rows, least=_MOMENT_ROWS),
@@ -287,38 +257,9 @@ def _frame(scalings: Sequence[Scaling], each: int, s: float) -> Frame:
     return Frame(s, of, mean, size)
 
 
-def _sample(rows: TallRows, count: int) -> Array:
-    """Read some rows, drawn from all."""
-    n = rows.shape[0]
-    chosen = np.random.default_rng(0).choice(n, min(n, count), replace=False)
-    return rows.vectors.read(np.sort(chosen))
-
-
 def _sketch(rows: TallRows, scaling: Scaling, s: float) -> Sketch:
     from featx.solvers.sketch import make_sketch, sample_rows
 
-    X = as_kind(_sample(rows, sample_rows(rows.shape[1])), np.float64)
+    X = as_kind(sample(rows, sample_rows(rows.shape[1])), np.float64)
     X = (X - scaling.mean) / scaling.size
     return make_sketch(np.column_stack([X, np.full(len(X), s)]))
-
-
-def _decide(
-    rows: TallRows, tests: Sequence[Ints], weights: Sequence[Float64s]
-) -> list[list[Float64s]]:
-    """Give decision values of test rows: for each set, for each candidate, (t, k).
-
-    Parameters
-    ----------
-    weights
-        For each set (candidates, k, d + 1), of features as they are.
-    """
-    orders = [np.argsort(test, kind="stable") for test in tests]
-    out = [np.empty((len(test), *w.shape[:2])) for test, w in zip(tests, weights, strict=True)]
-    for at, X in rows.blocks(np.float64, 0, rows.shape[0]):
-        for test, order, w, decision in zip(tests, orders, weights, out, strict=True):
-            low, high = np.searchsorted(test, [at.start, at.stop], sorter=order)
-            places = order[low:high]
-            flat = w.reshape(-1, w.shape[-1])
-            found = X[test[places] - at.start] @ flat[:, :-1].T + flat[:, -1]
-            decision[places] = found.reshape(-1, *w.shape[:2])
-    return [list(decision.swapaxes(0, 1)) for decision in out]

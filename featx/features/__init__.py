@@ -3,6 +3,16 @@
 from featx.features.describe import describe
 from featx.features.kind import Kind
 from featx.features.opening import load, view
+from featx.features.products import KindProducts, products_of
 from featx.features.view import Features, as_numbers
 
-__all__ = ["Features", "Kind", "as_numbers", "describe", "load", "view"]
+__all__ = [
+    "Features",
+    "Kind",
+    "KindProducts",
+    "as_numbers",
+    "describe",
+    "load",
+    "products_of",
+    "view",
+]
