@@ -142,11 +142,22 @@ def himalaya_ridge(X: np.ndarray, y: np.ndarray) -> Any:
 
 def one_sklearn_svm(X: np.ndarray, y: np.ndarray) -> Any:
     """One fold at the middle C, to be multiplied."""
+    return [[_fit_one(X, y, *folds(y)[0])]]
+
+
+def two_sklearn_svm(X: np.ndarray, y: np.ndarray) -> Any:
+    """Two folds at the middle C at the same time, as n_jobs=2 does; to be multiplied."""
+    from joblib import Parallel, delayed
+
+    found = Parallel(n_jobs=2)(delayed(_fit_one)(X, y, *fold) for fold in folds(y)[:2])
+    return [found]
+
+
+def _fit_one(X: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
     from sklearn.svm import LinearSVC
 
-    train, test = folds(y)[0]
     svm = LinearSVC(C=1e-3, tol=TOL, random_state=0).fit(X[train], y[train])
-    return [[svm.score(X[test], y[test])]]
+    return float(svm.score(X[test], y[test]))
 
 
 def intel_svc(X: np.ndarray, y: np.ndarray) -> Any:
@@ -168,7 +179,7 @@ def intel_ridge(X: np.ndarray, y: np.ndarray) -> Any:
 
 
 FEATX = "featx"
-TABLES: dict[str, dict[str, tuple[Callable[..., Any], dict[str, str], int]]] = {
+TABLES: dict[str, dict[str, tuple[Callable[..., Any], dict[str, str], float]]] = {
     # name: what it does, its environment, how many times it has to be done
     "svm": {
         "featx, cold: compiling too": (featx_svm, {"NUMBA_CACHE_DIR": "NEW"}, 1),
@@ -184,6 +195,7 @@ TABLES: dict[str, dict[str, tuple[Callable[..., Any], dict[str, str], int]]] = {
         FEATX: (featx_svm, {}, 1),
         "featx, Gram matrix kept": (featx_svm, {"BENCH_GRAM": "KEPT"}, 1),
         "LinearSVC, n_jobs=1: 1 of 35 fits": (one_sklearn_svm, {}, 35),
+        "LinearSVC, n_jobs=2: 2 of 35 fits": (two_sklearn_svm, {}, 17.5),
     },
     "ridge": {
         FEATX: (featx_ridge, {}, 1),
@@ -214,10 +226,11 @@ def child(table: str, row: str, features: str, target: str) -> None:
     """Time one row and print it as JSON."""
     function = TABLES[table][row][0]
     X, y = load(features, target)
-    if function in (one_sklearn_svm, intel_svc) and X.dtype == np.float16:
+    if function in (one_sklearn_svm, two_sklearn_svm, intel_svc) and X.dtype == np.float16:
         X = X.astype(np.float32)
     import sklearn.model_selection
     import sklearn.svm  # noqa: F401  # imports are not timed
+    from joblib.externals.loky import get_reusable_executor
 
     import featx.evaluate
     import featx.solvers.svm  # noqa: F401  # numba; compiling is timed
@@ -229,6 +242,7 @@ def child(table: str, row: str, features: str, target: str) -> None:
     start = time.perf_counter()
     scores = function(X, y)
     seconds = time.perf_counter() - start
+    get_reusable_executor().shutdown(wait=True)  # what workers took is known once they have ended
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     kids = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     out = {"seconds": seconds, "peak": peak, "largest_worker": kids}
@@ -316,7 +330,8 @@ def report(table: str, rows: list[str], found: dict[str, list[dict[str, Any]]]) 
         ratio = median(
             a["seconds"] / b["seconds"] for a, b in zip(results, found[FEATX], strict=True)
         )
-        peak = max(r["peak"] + r["largest_worker"] * (r["largest_worker"] > 0) for r in results)
+        workers = 2 if "n_jobs=2" in row else 0
+        peak = max(r["peak"] + workers * r["largest_worker"] for r in results)
         scores = results[0]["scores"]
         best = "" if scores is None else f"{np.asarray(scores).mean(axis=1).max():.4f}"
         seconds = median(r["seconds"] for r in results)
