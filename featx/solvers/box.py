@@ -89,7 +89,7 @@ def solve_path(
             reached=gap,
             measure="duality gap",
             n_iter=min(n_iter, max_iter),
-            converged=n_iter <= max_iter,
+            converged=n_iter <= max_iter and gap <= max_gap,
         )
     return [found[C] for C in Cs]
 
