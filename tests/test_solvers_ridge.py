@@ -121,10 +121,12 @@ def test_plain_folds_are_cross_val_predict(X, alphas, fit_intercept):
     folds = [test for _, test in cv.split(X)]
     sets = [(fold, fold) for fold in folds]
     found = left_out(X @ X.T, Y, alphas, sets, fit_intercept=fit_intercept)
-    for alpha, parts in some(alphas, found):
+    for alpha, one in some(alphas, found):
         ridge = Ridge(alpha=alpha, fit_intercept=fit_intercept, solver="svd")
         truth = cross_val_predict(ridge, X, Y, cv=cv)
-        assert np.allclose(np.concatenate(parts), truth[np.concatenate(folds)], rtol=0, atol=TOL)
+        assert np.allclose(
+            np.concatenate(one.predictions), truth[np.concatenate(folds)], rtol=0, atol=TOL
+        )
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -138,10 +140,24 @@ def test_nested_sets_in_any_order_are_separate_fits(X, alphas, fit_intercept):
         for inner in np.array_split(np.setdiff1d(order, fold), 3)
     ]
     found = left_out(X @ X.T, Y, alphas, sets, fit_intercept=fit_intercept)
-    for alpha, parts in some(alphas, found):
-        for (out, ask), part in zip(sets, parts, strict=True):
+    for alpha, one in some(alphas, found):
+        for (out, ask), part in zip(sets, one.predictions, strict=True):
             truth = literal(X, alpha, out, ask, fit_intercept)
             assert np.allclose(part, truth, rtol=0, atol=TOL)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("alphas", [FEW, MANY], ids=["few", "many"])
+def test_the_ridge_of_all_rows_comes_with_it(X, alphas, fit_intercept):
+    """The weights that `ridge_path` gives, also where ``beta`` is not unique."""
+    sets = [(rows, rows) for rows in np.array_split(RNG.permutation(N), 4)]
+    found = left_out(X @ X.T, Y, alphas, sets, fit_intercept=fit_intercept)
+    path = ridge_path(X @ X.T, Y, alphas, fit_intercept=fit_intercept)
+    for one, want in zip(found, path, strict=True):
+        weights, truth = one.whole.beta @ X, want.beta @ X
+        assert np.allclose(weights, truth, rtol=0, atol=1e-8 * np.abs(truth).max() + 1e-12)
+        assert np.allclose(one.whole.intercept, want.intercept, atol=1e-7)
+        assert one.whole.converged == want.converged
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -158,7 +174,7 @@ def test_float32_products_leave_out_as_well_as_they_are_known():
     X = CASES["relu"].astype(np.float32)
     sets = [(rows, rows) for rows in np.array_split(RNG.permutation(N), 4)]
     for alpha, parts in zip(MANY, left_out(X @ X.T, Y, MANY, sets), strict=True):
-        for (out, ask), part in zip(sets, parts, strict=True):
+        for (out, ask), part in zip(sets, parts.predictions, strict=True):
             truth = literal(X.astype(np.float64), alpha, out, ask)
             assert np.allclose(part, truth, rtol=0, atol=1e-4)
 
@@ -168,7 +184,7 @@ def test_repeated_rows_at_an_alpha_that_products_cannot_resolve():
     X = np.repeat(RNG.normal(size=(N // 4, 60)) * 1e3, 4, axis=0)
     sets = [(np.arange(8), np.arange(8)), (np.arange(2, 14), np.arange(2, 10))]
     for K in (X @ X.T, (X @ X.T).astype(np.float32)):
-        found = left_out(K, Y, [1e-10] * 8, sets)[0]
+        found = left_out(K, Y, [1e-10] * 8, sets)[0].predictions
         for (out, ask), part in zip(sets, found, strict=True):
             assert np.allclose(part, literal(X, 1e-2, out, ask), rtol=0, atol=1e-5)
 

@@ -19,6 +19,7 @@ from featx.scores import Score, score_splits
 if TYPE_CHECKING:
     from featx.evaluate.setup import Setup
     from featx.evaluate.work import Answer, Stop
+    from featx.solvers import Solution
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Found:
         For each fold, the answers of its candidate on its inner splits.
     search
         Answers of the chosen candidate on the splits that chose it.
+    whole
+        The chosen candidate trained on all rows, where that is at hand.
     """
 
     outer: list[Answer]
@@ -47,6 +50,7 @@ class Found:
     converged: Array
     inside: list[list[Answer]]
     search: list[Answer]
+    whole: Solution | None = None
 
 
 def describe(setup: Setup, found: Found, estimator: Any, stop: Stop) -> Evaluation:

@@ -27,6 +27,7 @@ from featx.evaluate.split import fuse, split_products
 from featx.evaluate.tall import fit_one
 from featx.evaluate.work import Solver, Stop
 from featx.gram import fit_scaler
+from featx.solvers import Solution
 
 
 def fit_final(
@@ -37,6 +38,7 @@ def fit_final(
     params: Params,
     solver: Solver,
     n_jobs: int = 1,
+    known: Solution | None = None,
 ) -> tuple[Any, Stop]:
     """Fit on ``rows`` and give the estimator of raw features, and how the solver stopped.
 
@@ -44,6 +46,8 @@ def fit_final(
     ----------
     values, classes
         (n,) class numbers or float64, and (k,) their labels, or None.
+    known
+        The answer on inner products, where the search has found it already.
     """
     y = values[rows] if classes is None else classes[values[rows]]
     if space.streamed:
@@ -53,7 +57,12 @@ def fit_final(
     elif not space.on_products:
         estimator, stop = _fit_features(space, y, rows, params, solver)
     elif solver.head in PATHS:
-        estimator, stop = _fit_path(space, values, classes, rows, params, solver)
+        factors: tuple[float, ...] = (1.0,)
+        if known is None:
+            known, factors = _solve(space, values, rows, params, solver)
+        coef = lift_weights(space, rows, known.beta, factors)
+        estimator = finish(solver.make(params), coef, known, classes)
+        stop = Stop(known.converged, known.reached, known.measure)
     elif solver.head in ("knn", "rbf"):
         return _fit_kept(space, y, rows, params, solver)
     else:
@@ -90,16 +99,14 @@ def _divider(sizes: Float64s) -> StandardScaler:
     return scaler
 
 
-def _fit_path(
-    space: Space, values: Array, classes: Array | None, rows: Ints, params: Params, solver: Solver
-) -> tuple[Any, Stop]:
+def _solve(
+    space: Space, values: Array, rows: Ints, params: Params, solver: Solver
+) -> tuple[Solution, tuple[float, ...]]:
+    """Solve on inner products; give what those of each block were multiplied by, too."""
     split = split_products(space, rows, rows[:0])
     at = fuse(split, solver.weights(params.get("mix")), narrow=True)
     [solution] = solve(solver, at, values[rows], [params])
-    coef = lift_weights(space, rows, solution.beta, at.factors)
-    return finish(solver.make(params), coef, solution, classes), Stop(
-        solution.converged, solution.reached, solution.measure
-    )
+    return solution, at.factors
 
 
 def _fit_features(

@@ -35,6 +35,7 @@ from featx.evaluate.tall import is_smooth, run_tall
 from featx.evaluate.work import Answer, Job, Stop
 from featx.gram import as_vectors, build_gram
 from featx.products import is_exact
+from featx.solvers import Solution
 
 _SMALL_WORK = 2e7
 """Values read (rows x coordinates x fits) below which more processes or threads do not pay."""
@@ -140,7 +141,7 @@ def grid_scores(
     n_jobs = fitting_jobs(sources, setup, n_jobs, streams=_streams(setup))
     space = _space(sources, setup)
     jobs = [Job(fold.train, fold.test, setup.params) for fold in setup.plan.folds]
-    table = _run(space, setup, jobs, n_jobs, Silent())
+    table, _ = _run(space, setup, jobs, n_jobs, Silent())
     return GridScores(setup.params, _values(table), _met(table))
 
 
@@ -221,7 +222,10 @@ def _evaluate(
     params, rows = setup.params[found.chosen], setup.plan.final
     estimator, stop = None, Stop(converged=True)
     if final:
-        estimator, stop = fit_final(space, values, classes, rows, params, setup.solver, n_jobs)
+        known = found.whole if np.array_equal(rows, np.arange(setup.rows.n)) else None
+        estimator, stop = fit_final(
+            space, values, classes, rows, params, setup.solver, n_jobs, known
+        )
     times.append(time.perf_counter())
     evaluation = describe(setup, found, estimator, stop)
     times.append(time.perf_counter())
@@ -246,7 +250,7 @@ def _search(space: Space, setup: Setup, n_jobs: int, progress: Progress) -> Foun
     plan, params = setup.plan, setup.params
     inner = [Job(*split, params) for fold in plan.folds for split in fold.inner]
     outer = [] if plan.single else [Job(fold.train, fold.test, params) for fold in plan.folds]
-    answers = _run(space, setup, [*outer, *inner], n_jobs, progress)
+    answers, whole = _run(space, setup, [*outer, *inner], n_jobs, progress)
     rest = iter(answers[len(outer) :])
     inside = [[next(rest) for _ in fold.inner] for fold in plan.folds]
     picks = [_pick(setup, rows) for rows in inside]
@@ -256,10 +260,12 @@ def _search(space: Space, setup: Setup, n_jobs: int, progress: Progress) -> Foun
         counted = [row[pick] for row, pick in zip(table, picks, strict=True)]
         chosen = _pick(setup, table)
         last = [row[chosen] for row in table]
-        return Found(counted, picks, chosen, _values(table), _met(table), own, last)
+        known = whole[chosen] if whole else None
+        return Found(counted, picks, chosen, _values(table), _met(table), own, last, known)
     fold, table = plan.folds[0], answers
     job = Job(fold.train, fold.test, (params[picks[0]],))
-    counted = [_run(space, setup, [job], 1, progress)[0][0]]
+    [[answer]], _ = _run(space, setup, [job], 1, progress)
+    counted = [answer]
     return Found(counted, picks, picks[0], _values(table), _met(table), own, own[0])
 
 
@@ -278,13 +284,16 @@ def _met(table: Sequence[Sequence[Answer]]) -> Array:
 
 def _run(
     space: Space, setup: Setup, jobs: Sequence[Job], n_jobs: int, progress: Progress
-) -> list[list[Answer]]:
-    """Run the jobs, one after the other or several at a time, and report each."""
+) -> tuple[list[list[Answer]], list[Solution]]:
+    """Run the jobs, one after the other or several at a time, and report each.
+
+    Give every candidate trained on all rows, too, where that is at hand; else an empty list.
+    """
     values, solver = setup.target.values, setup.solver
     if can_share(space, jobs, solver):
         return run_shared(space, values, jobs, solver)
     if space.streamed:
-        return run_tall(space, values, jobs, solver, n_jobs, progress)
+        return run_tall(space, values, jobs, solver, n_jobs, progress), []
     progress.start("fitting", len(jobs))
     threads = space.on_products and solver.head in _COMPILED
     calls = (delayed(run_job)(space, values, job, solver) for job in jobs)
@@ -300,7 +309,7 @@ def _run(
             answers.append(answer)
             progress.advance()
     progress.finish()
-    return answers
+    return answers, []
 
 
 def _is_small(sources: Sequence[Source], setup: Setup) -> bool:

@@ -14,7 +14,7 @@ from featx.evaluate.space import Space
 from featx.evaluate.work import Answer, Job, Solver, Stop
 
 if TYPE_CHECKING:
-    pass
+    from featx.solvers import Solution
 
 
 def can_share(space: Space, jobs: Sequence[Job], solver: Solver) -> bool:
@@ -29,8 +29,11 @@ def can_share(space: Space, jobs: Sequence[Job], solver: Solver) -> bool:
 
 def run_shared(
     space: Space, values: Array, jobs: Sequence[Job], solver: Solver
-) -> list[list[Answer]]:
-    """Give what `featx.evaluate.solve.run_job` gives for each of ``jobs``, of equal candidates."""
+) -> tuple[list[list[Answer]], list[Solution]]:
+    """Give what `featx.evaluate.solve.run_job` gives for each of ``jobs``, of equal candidates.
+
+    And each candidate trained on all rows.
+    """
     from featx.solvers.left_out import left_out
 
     gram = space.blocks[0].gram
@@ -40,10 +43,12 @@ def run_shared(
     Y, params = targets(values, solver.n_classes), jobs[0].params
     sets = [(np.setdiff1d(np.arange(len(K)), job.train), job.test) for job in jobs]
     table: list[list[Answer]] = [[None] * len(params) for _ in jobs]  # type: ignore[list-item]
+    whole: dict[int, Solution] = {}
     for members, made, alphas in alike(solver, params):
         found = left_out(K, Y, alphas, sets, fit_intercept=made.fit_intercept)
-        for i, predictions in zip(members, found, strict=True):
-            for row, job, decision in zip(table, jobs, predictions, strict=True):
+        for i, each in zip(members, found, strict=True):
+            whole[i] = each.whole
+            for row, job, decision in zip(table, jobs, each.predictions, strict=True):
                 y = values[job.test]
                 row[i] = answer(solver, decision, y, Stop(converged=True))
-    return table
+    return table, [whole[i] for i in range(len(params))]

@@ -24,12 +24,25 @@ where no eigenvalue is 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import blas, cho_solve, lapack
 
 from featx._types import Array, Float64s, Ints
-from featx.solvers.ridge import CLEAR, EPS, Posed, are_few, cholesky, pose, shifted_factor, spectrum
+from featx.solvers.ridge import (
+    CLEAR,
+    EPS,
+    Posed,
+    are_few,
+    cholesky,
+    of_spectrum,
+    pose,
+    shifted_factor,
+    solution,
+    spectrum,
+)
+from featx.solvers.solution import Solution
 
 _DISTINCT = 1e4
 """Alphas above this many ``r`` need no eigenvalues: a Cholesky factor errs by ``(r / alpha)^2``."""
@@ -37,8 +50,24 @@ _DISTINCT = 1e4
 _Block = Callable[[int], Float64s]
 """Number of a set of rows ``A`` to the lower half of ``C_AA``, F-contiguous, to be used up."""
 
-_Inverse = tuple[Float64s, _Block]
-"""What is needed of ``C`` for one alpha: ``C Y`` (n, t), and its blocks."""
+_Inverse = tuple[Float64s, _Block, Float64s]
+"""What is needed of ``C`` for one alpha: ``C Y`` (n, t), its blocks, and `gammas` of all rows."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What one alpha gives.
+
+    Attributes
+    ----------
+    predictions
+        For each set, (rows, t) predictions of its rows in their order.
+    whole
+        The ridge trained on all rows, which costs no more.
+    """
+
+    predictions: list[Float64s]
+    whole: Solution
 
 
 def left_out(
@@ -48,7 +77,7 @@ def left_out(
     sets: Sequence[tuple[Ints, Ints]],
     *,
     fit_intercept: bool = True,
-) -> list[list[Float64s]]:
+) -> list[LeftOut]:
     """Predict rows by the ridge trained without them, for each alpha and each training set.
 
     At most four (n, n) float64 arrays are held at once, ``K`` included.
@@ -66,8 +95,8 @@ def left_out(
 
     Returns
     -------
-    predictions : list of list of (rows, t) float64
-        For each alpha, for each set, the predictions of its rows in their order.
+    found : list of LeftOut
+        One for each of ``alphas``, in their order.
 
     Raises
     ------
@@ -78,11 +107,11 @@ def left_out(
     outs = [np.sort(out) for out, _ in sets]
     places = [np.searchsorted(out, ask) for out, (_, ask) in zip(outs, sets, strict=True)]
     answers = []
-    for inverse in _inverses(posed, alphas, outs):
-        residuals = [_residuals(inverse, outs, j) for j in range(len(sets))]
-        answers.append(
-            [Y[ask] - e[i] for (_, ask), e, i in zip(sets, residuals, places, strict=True)]
-        )
+    w = np.ones(len(K))
+    for alpha, (gamma, block, beta) in zip(alphas, _inverses(posed, alphas, outs), strict=True):
+        residuals = [_residuals(gamma, block, outs, j) for j in range(len(sets))]
+        asked = [Y[ask] - e[i] for (_, ask), e, i in zip(sets, residuals, places, strict=True)]
+        answers.append(LeftOut(asked, solution(K, Y, w, alpha, beta, fit_intercept)))
     return answers
 
 
@@ -131,21 +160,23 @@ def _inverses(posed: Posed, alphas: Sequence[float], outs: Sequence[Ints]) -> It
         for alpha in alphas:
             L = shifted_factor(posed, alpha)
             gamma = cho_solve((L, True), posed.T, check_finite=False)
-            yield gamma, _of_whole(lapack.dpotri(L, lower=1, overwrite_c=1)[0], posed, alpha, outs)
+            C = lapack.dpotri(L, lower=1, overwrite_c=1)[0]
+            yield gamma, _of_whole(C, posed, alpha, outs), gamma
         return
     d, V = spectrum(posed)
+    betas = list(of_spectrum(d, V, posed, alphas))
     alphas = _raise_alphas(alphas, posed, d)
     VT = V.T @ posed.T
     gammas = [V @ (VT / (d + alpha)[:, None]) for alpha in alphas]
     if 2 * sum(len(out) ** 2 for out in outs) > len(d) ** 2:
-        for alpha, gamma in zip(alphas, gammas, strict=True):
+        for alpha, gamma, beta in zip(alphas, gammas, betas, strict=True):
             C = blas.dsyrk(1.0, V / np.sqrt(d + alpha), lower=1)
-            yield gamma, _of_whole(C, posed, alpha, outs)
+            yield gamma, _of_whole(C, posed, alpha, outs), beta
         return
     rows = [V[out] for out in outs]
     del V
-    for alpha, gamma in zip(alphas, gammas, strict=True):
-        yield gamma, _of_rows(rows, 1 / np.sqrt(d + alpha), posed, alpha, outs)
+    for alpha, gamma, beta in zip(alphas, gammas, betas, strict=True):
+        yield gamma, _of_rows(rows, 1 / np.sqrt(d + alpha), posed, alpha, outs), beta
 
 
 def _of_whole(C: Float64s, posed: Posed, alpha: float, outs: Sequence[Ints]) -> _Block:
@@ -168,8 +199,7 @@ def _of_rows(
     return block
 
 
-def _residuals(inverse: _Inverse, outs: Sequence[Ints], j: int) -> Float64s:
+def _residuals(gamma: Float64s, block: _Block, outs: Sequence[Ints], j: int) -> Float64s:
     """Give ``e_A`` (rows, t) of the set of a number."""
-    gamma, block = inverse
     e: Float64s = cho_solve((cholesky(block(j)), True), gamma[outs[j]], check_finite=False)
     return e

@@ -112,7 +112,7 @@ def ridge_path(
     s = np.sqrt(w)
     posed = pose(K, Y, alphas, s, fit_intercept)
     return [
-        _solution(K, Y, w, alpha, s[:, None] * gamma, fit_intercept)
+        solution(K, Y, w, alpha, s[:, None] * gamma, fit_intercept)
         for alpha, gamma in zip(alphas, gammas(posed, alphas), strict=True)
     ]
 
@@ -196,16 +196,23 @@ def gammas(posed: Posed, alphas: Sequence[float]) -> Iterator[Float64s]:
             yield cho_solve((shifted_factor(posed, alpha), True), posed.T, check_finite=False)
         return
     d, V = spectrum(posed)
+    yield from of_spectrum(d, V, posed, alphas)
+
+
+def of_spectrum(
+    d: Float64s, V: Float64s, posed: Posed, alphas: Sequence[float]
+) -> Iterator[Float64s]:
+    """Give ``C T`` for each alpha, less what lies in directions that count as zero."""
     VT = V.T @ posed.T
     VT[d == 0] = 0.0
     for alpha in alphas:
         yield V @ (VT / (d + alpha)[:, None])
 
 
-def _solution(
+def solution(
     K: Array, Y: Float64s, w: Float64s, alpha: float, beta: Float64s, fit_intercept: bool
 ) -> Solution:
-    """Find the intercept, which makes ``w' r = 0``, and measure what was reached."""
+    """Give the answer for ``beta``: its intercept makes ``w' r = 0``; measure what was reached."""
     mean = w / w.sum() if fit_intercept else np.zeros(len(w))
     F = K @ beta
     intercept = mean @ (Y - F)
