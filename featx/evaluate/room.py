@@ -137,8 +137,6 @@ def _of_products(sources: Sequence[Source], setup: Setup) -> Room:
     fused = len(sources) * 8 * n * n
     if setup.spec.scale == "standard":
         return Room(0, min(n * d * size, HELD_BYTES), built + each, "inner products of each split")
-    if len(sources) > 1:
-        each += fused
     last = fused + (4 * one if setup.head.name in ("ridge", "mlp") else 0)
     return Room(max(fused - one + built, last), fused, each, "inner products of rows")
 
