@@ -138,7 +138,7 @@ def _head(result: JsonObject) -> str:
         f"- parameters: {escape(params or 'the defaults')}; scale {escape(result['scale'])}",
         f"- seed {result['seed']}; {escape(versions)}",
     ]
-    if solver := result.get("solver"):
+    if (solver := result.get("solver")) and solver["reached"] is not None:
         lines.append(f"- {solver['measure']} that the solver got down to: {solver['reached']:.1e}")
     if not result["converged"]:
         lines.append("- **the solver did not converge**: more iterations may change the scores")

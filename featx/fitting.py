@@ -177,7 +177,7 @@ def fit(
         evaluation = _evaluation(products, problem, spec, n_jobs, progress)
     except TargetError as error:
         guessed, why = task_of(problem.y)
-        if task is not None or guessed == "regression":
+        if task is not None or guessed == "regression" or problem.y.dtype.kind not in "iuf":
             raise
         raise TargetError(
             f"{error}; target {problem.target!r} is taken as {guessed}, for {why}: "

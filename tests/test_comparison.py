@@ -93,6 +93,19 @@ def same(row: pd.Series[Any], expected: Difference) -> None:
     assert (row["test"], row["n"]) == (d.test, d.n)
 
 
+def test_folds_of_their_own_do_not_decide_who_is_first(fit: Any) -> None:
+    """An RMSE of single rows is their mean absolute error, and lower than that of many rows."""
+    few = fit("ridge", target="age", set="alpha=10")
+    alone = fit("ridge", target="age", set="alpha=20", cv="90")
+    assert alone.metrics["rmse"] < few.metrics["rmse"]
+    found = compare(alone.path, few.path, metric="rmse")
+    assert "had the better mean rmse over folds of its own" in found.notes[-1]
+    assert list(found.table["run"]) == [few.path.name, alone.path.name]
+    assert "worse" not in found.verdict
+    d = found.pairs.iloc[0]
+    assert d["difference"] < 0
+
+
 @pytest.mark.parametrize(("repeats", "J"), [(1, 3), (4, 12)])
 def test_the_same_splits_are_compared_split_by_split(fit: Any, repeats: int, J: int) -> None:
     svm, knn = fit("svm", repeats=repeats), fit("knn", repeats=repeats)

@@ -223,6 +223,19 @@ def test_default_neighbours_that_do_not_fit_are_left_out(X, y):
         evaluate(X[:15], y[:15], Spec(head="knn", grid={"n_neighbors": [1, 40]}))
 
 
+def test_neighbours_that_nobody_named_have_to_be_there(X, y):
+    with pytest.raises(UsageError, match="n_neighbors=5: expected a whole number, at most the 4"):
+        evaluate(X[:6], np.arange(6) % 2, Spec(head="knn", search=False, cv="3"))
+
+
+def test_scores_of_a_few_rows_a_fold_are_told(X):
+    amount = X[:, 0] + np.arange(len(X))
+    few = evaluate(X, amount, Spec(head="ridge", search=False, cv=str(len(X) // 3)))
+    assert any("the smallest fold has 3 test rows" in note for note in few.notes)
+    enough = evaluate(X, amount, Spec(head="ridge", search=False, cv="2"))
+    assert not any("smallest fold" in note for note in enough.notes)
+
+
 def test_progress_counts_every_training_set(X, y):
     class Count:
         def __init__(self):

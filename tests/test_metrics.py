@@ -176,6 +176,18 @@ def test_a_constant_is_undefined_and_silent():
     assert values["mae"] == pytest.approx(np.mean([0.9, 1.9, 3.9]))
 
 
+@pytest.mark.parametrize("n", [7, 6000])
+def test_what_rounding_leaves_of_a_constant_has_no_ranks(n):
+    """Means of groups of several sizes, or weights that are all but nothing."""
+    rng = np.random.default_rng(0)
+    y, p = rng.normal(size=n), 31.7 + rng.integers(-2, 3, n) * np.spacing(31.7)
+    outcome = Outcome(y, p)
+    values = {m.name: m(outcome, ones(outcome))[0] for m in METRICS["regression"]}
+    assert np.isnan([values[name] for name in ("plcc", "srocc", "krocc")]).all()
+    small = Outcome(y, 1.7e9 + 1e-3 * y)
+    assert METRICS["regression"][4](small, ones(small))[0] == pytest.approx(1, abs=1e-3)
+
+
 def test_one_class_alone_has_no_ranking():
     outcome = Outcome(np.zeros(3, int), np.zeros(3, int), np.tile([0.7, 0.3], (3, 1)))
     values = {m.name: m(outcome, ones(outcome))[0] for m in CLASSIFICATION}

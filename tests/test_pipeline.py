@@ -96,6 +96,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     [extra]
     [data]
     limt = 3
+    limit-per-class = "20"
     [[extract]]
     backbon = "vgg16"
     seed = "one"
@@ -104,6 +105,15 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     grid = "C"
     search = 1
     repeats = true
+    [[fit]]
+    name = "same"
+    head = "ridge"
+    cv = "abc"
+    grid = "alpha=1"
+    set = "alpha=2"
+    [[fit]]
+    name = "same"
+    set = "max_itr=3"
     """
     with pytest.raises(UsageError) as error:
         read_pipeline(write(tmp_path / "a.toml", text), weights={"vgg16": "x.pth"})
@@ -115,8 +125,12 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         "extract 1: unknown option 'backbon'; did you mean 'backbone'",
         "extract 1: backbone is missing",
         "extract 1: seed is 'one'; expected a whole number",
+        "[data]: limit-per-class is '20'; expected a whole number",
         "fit 1: unknown head 'smv'; did you mean 'svr' or 'svm'",
-        "fit 1: --grid is 'C'",
+        "fit 2: 'alpha' is both set and searched",
+        "fit 2: cv is 'abc'",
+        "fit 3: unknown parameter of 'svm' 'max_itr'; did you mean 'max_iter'",
+        "two fits have the name 'same'",
         "fit 1: search is 1; expected true or false",
         "fit 1: repeats is True; expected a whole number",
         "--weights vgg16: no step extracts it",
@@ -136,11 +150,11 @@ def test_changes_and_weights_reach_their_steps(place: Path) -> None:
     found = read_pipeline(
         place / "recipe.toml",
         weights={"helpers_photos:tiny": "w.pth"},
-        changes=["extract.image-size=64", "fit.head=svm", "fit.1.cv=random:3:0.5"],
+        changes=["extract.image-size=64", "fit.head=rbf", "fit.2.set=C=1", "fit.1.cv=random:3:0.5"],
     )
     assert found.extracts[0]["image_size"] == 64
     assert found.extracts[0]["weights"] == "w.pth"
-    assert [step["head"] for step in found.fits] == ["svm", "svm"]
+    assert [step["head"] for step in found.fits] == ["rbf", "rbf"]
     assert [step["cv"] for step in found.fits] == ["random:3:0.5", "3"]
     assert found.data == str(place / "photos")
 
@@ -166,6 +180,14 @@ def test_features_are_looked_up_before_the_first_image(place: Path) -> None:
     found = read_pipeline(place / "recipe.toml", "nowhere", changes=["fit.1.features=*:gem@*"])
     with pytest.raises(NotFoundError, match="no features of this file"):
         next(run_pipeline(found, cache=place / "cache"))
+
+
+def test_fits_that_cannot_be_are_told_before_the_first_image(place: Path) -> None:
+    (place / "taken" / "x").mkdir(parents=True)
+    changes = ["fit.1.mix=1:2", "fit.2.name=x"]
+    found = read_pipeline(place / "recipe.toml", "nowhere", changes=changes)
+    with pytest.raises(UsageError, match=r"fit 1: weights .* fit 2: the run 'x' exists already"):
+        next(run_pipeline(found, cache=place / "cache", out=place / "taken"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -154,10 +154,11 @@ def test_the_ridge_of_all_rows_comes_with_it(X, alphas, fit_intercept):
     found = left_out(X @ X.T, Y, alphas, sets, fit_intercept=fit_intercept)
     path = ridge_path(X @ X.T, Y, alphas, fit_intercept=fit_intercept)
     for one, want in zip(found, path, strict=True):
-        weights, truth = one.whole.beta @ X, want.beta @ X
+        got = one.whole()
+        weights, truth = got.beta @ X, want.beta @ X
         assert np.allclose(weights, truth, rtol=0, atol=1e-8 * np.abs(truth).max() + 1e-12)
-        assert np.allclose(one.whole.intercept, want.intercept, atol=1e-7)
-        assert one.whole.converged == want.converged
+        assert np.allclose(got.intercept, want.intercept, atol=1e-7)
+        assert got.converged == want.converged
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -187,6 +188,14 @@ def test_repeated_rows_at_an_alpha_that_products_cannot_resolve():
         found = left_out(K, Y, [1e-10] * 8, sets)[0].predictions
         for (out, ask), part in zip(sets, found, strict=True):
             assert np.allclose(part, literal(X, 1e-2, out, ask), rtol=0, atol=1e-5)
+
+
+def test_a_target_without_spread_converges():
+    X = CASES["relu"]
+    for K in (X @ X.T, (X @ X.T).astype(np.float32)):
+        [found] = ridge_path(K, np.full((N, 1), 40.1), [1.0])
+        assert found.converged
+        assert np.allclose(found.intercept, 40.1)
 
 
 @pytest.mark.parametrize("alpha", [0.0, -1.0, np.inf, np.nan])

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no notes: errors alone.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="No progress, no remarks on the way: results and errors.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
 
 _FLAGS = {"as_json": Json, "quiet": Quiet, "debug": Debug}

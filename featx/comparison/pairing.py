@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,13 @@ class Pair:
     difference: Difference | None
     units: str = ""
     why: str = ""
+
+    def turned(self) -> Pair:
+        """Give the second less the first."""
+        d = self.difference
+        if d is None:
+            return self
+        return replace(self, difference=replace(d, value=-d.value, low=-d.high, high=-d.low))
 
 
 def compare_pair(first: Run, second: Run, metric: Metric) -> Pair:

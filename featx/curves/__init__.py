@@ -150,5 +150,5 @@ def _with_metric(setup: Setup, name: str | None) -> Setup:
     criterion = setup.solver.criterion
     name = name or (criterion.name if criterion.metric else next(iter(known)))
     if name not in known:
-        raise unknown_name("metric", name, known, f"this {setup.target.task} with this head has")
+        raise unknown_name("metric", name, known)
     return replace(setup, metrics=(known[name],))

@@ -257,7 +257,7 @@ def _notes(setup: Setup, params: Any, converged: list[bool]) -> tuple[str, ...]:
     if setup.target.classes is not None and len(setup.target.classes) == 2:
         positive = str(setup.target.classes[1])
         notes.append(f"sensitivity and average precision are of {positive!r}, the last class")
-    notes += _about_groups(setup)
+    notes += _about_groups(setup) + _about_small_folds(setup)
     if setup.spec.lower_is_better:
         notes.append(
             "low values of the target are the good ones: it is they that are predicted, so "
@@ -279,6 +279,23 @@ def _about_groups(setup: Setup) -> list[str]:
     note = (
         f"{mixed.sum()} of {len(mixed)} groups ({setup.rows.group_name}) have rows of different "
         "labels: they are left out where the means of groups are scored"
+    )
+    return [note]
+
+
+_FEW_ROWS = 20
+"""Test rows of a fold below which RMSE, R2 and correlations of it mean little."""
+
+
+def _about_small_folds(setup: Setup) -> list[str]:
+    """Say that scores of a few rows are not those of all rows."""
+    least = min(len(fold.test) for fold in setup.plan.folds)
+    if setup.target.classes is not None or least >= _FEW_ROWS:
+        return []
+    rows = "1 test row" if least == 1 else f"{least} test rows"
+    note = (
+        f"the smallest fold has {rows}: scores are means over folds, and RMSE, R2 and correlations "
+        "of so few rows are not those of all rows: take fewer folds"
     )
     return [note]
 

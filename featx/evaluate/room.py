@@ -77,9 +77,10 @@ def fitting_jobs(
         if room.of(jobs) <= free:
             return jobs
     n, d = sources[0].vectors.shape
+    what = room.what if room.of(1) > 2 * _BASE_BYTES else "the libraries"
     raise UsageError(
         f"fitting {setup.head.name} on {n:,} x {d:,} features takes about "
-        f"{room.of(1) / _GIB:.1f} GiB of memory, most of it for {room.what}, and "
+        f"{room.of(1) / _GIB:.1f} GiB of memory, most of it for {what}, and "
         f"{free / _GIB:.1f} GiB are free: {_advice(setup, streams=streams)}; or say how much may "
         "be used with FEATX_MEMORY_GIB"
     )
@@ -145,9 +146,12 @@ def available() -> int:
     """Give bytes that can be taken: FEATX_MEMORY_GIB where it is set, else what the system says."""
     if said := os.environ.get("FEATX_MEMORY_GIB"):
         try:
-            return int(float(said) * _GIB)
-        except ValueError as error:
-            raise UsageError(f"FEATX_MEMORY_GIB is {said!r}; expected a number") from error
+            stated = float(said)
+        except ValueError:
+            stated = -1.0
+        if not stated >= 0:
+            raise UsageError(f"FEATX_MEMORY_GIB is {said!r}; expected a number, at least 0")
+        return int(stated * _GIB)
     if sys.platform == "win32":
         return _windows()
     try:

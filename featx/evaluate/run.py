@@ -13,7 +13,7 @@ would depend on their timing.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -260,7 +260,7 @@ def _search(space: Space, setup: Setup, n_jobs: int, progress: Progress) -> Foun
         counted = [row[pick] for row, pick in zip(table, picks, strict=True)]
         chosen = _pick(setup, table)
         last = [row[chosen] for row in table]
-        known = whole[chosen] if whole else None
+        known = whole[chosen]() if whole else None
         return Found(counted, picks, chosen, _values(table), _met(table), own, last, known)
     fold, table = plan.folds[0], answers
     job = Job(fold.train, fold.test, (params[picks[0]],))
@@ -284,10 +284,10 @@ def _met(table: Sequence[Sequence[Answer]]) -> Array:
 
 def _run(
     space: Space, setup: Setup, jobs: Sequence[Job], n_jobs: int, progress: Progress
-) -> tuple[list[list[Answer]], list[Solution]]:
+) -> tuple[list[list[Answer]], list[Callable[[], Solution]]]:
     """Run the jobs, one after the other or several at a time, and report each.
 
-    Give every candidate trained on all rows, too, where that is at hand; else an empty list.
+    Give what gives each candidate trained on all rows, where that is at hand; else nothing.
     """
     values, solver = setup.target.values, setup.solver
     if can_share(space, jobs, solver):

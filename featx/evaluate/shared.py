@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,10 +29,10 @@ def can_share(space: Space, jobs: Sequence[Job], solver: Solver) -> bool:
 
 def run_shared(
     space: Space, values: Array, jobs: Sequence[Job], solver: Solver
-) -> tuple[list[list[Answer]], list[Solution]]:
+) -> tuple[list[list[Answer]], list[Callable[[], Solution]]]:
     """Give what `featx.evaluate.solve.run_job` gives for each of ``jobs``, of equal candidates.
 
-    And each candidate trained on all rows.
+    And, when it is called, each candidate trained on all rows.
     """
     from featx.solvers.left_out import left_out
 
@@ -43,7 +43,7 @@ def run_shared(
     Y, params = targets(values, solver.n_classes), jobs[0].params
     sets = [(np.setdiff1d(np.arange(len(K)), job.train), job.test) for job in jobs]
     table: list[list[Answer]] = [[None] * len(params) for _ in jobs]  # type: ignore[list-item]
-    whole: dict[int, Solution] = {}
+    whole: dict[int, Callable[[], Solution]] = {}
     for members, made, alphas in alike(solver, params):
         found = left_out(K, Y, alphas, sets, fit_intercept=made.fit_intercept)
         for i, each in zip(members, found, strict=True):

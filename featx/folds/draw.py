@@ -80,7 +80,8 @@ def inner_splits(rows: Rows, train: Ints, k: int, seed: int) -> tuple[Split, ...
         what = part.names[int(units.argmin())] if part.names else "the target"
         raise TargetError(
             f"{what!r} has {units.min()} {rows.unit_word} among the training rows of a split, so "
-            "parameters cannot be chosen inside it; give them with --no-search --set NAME=VALUE"
+            "parameters cannot be chosen inside it, nor probabilities calibrated; give them with "
+            "--no-search --set NAME=VALUE, without --calibrate"
         )
     splits = fold_splits(part, int(min(k, units.min())), seed)
     return tuple((train[inside], train[outside]) for inside, outside in splits)

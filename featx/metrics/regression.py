@@ -20,6 +20,9 @@ from featx.metrics.ranking import tie_starts
 MOST_PAIRED = 5000
 """Rows up to which all pairs are looked at, and Kendall's correlation is resampled."""
 
+_ROUNDING = 1e-13
+"""Variation, as a share of the largest value, that is none."""
+
 
 def mae(o: Outcome, W: Float64s) -> Float64s:
     """Mean absolute error."""
@@ -58,10 +61,15 @@ def srocc(o: Outcome, W: Float64s) -> Float64s:
     """Spearman's rank correlation: Pearson's of the mean ranks."""
     by_row = np.ascontiguousarray(W.T)
     centre = (by_row.sum(axis=0) + 1) / 2
-    x, p = _ranks(o.y, by_row) - centre, _ranks(o.prediction, by_row) - centre
+    x, p = (_ranks(_steady(v), by_row) - centre for v in (o.y, o.prediction))
     weighted = by_row * x
     spread = (weighted * x).sum(axis=0) * (by_row * p**2).sum(axis=0)
     return ratio((weighted * p).sum(axis=0), np.sqrt(spread))
+
+
+def _steady(x: Float64s) -> Float64s:
+    """Give ``x`` (m,), all equal where it varies by no more than rounding: that has no ranks."""
+    return np.zeros_like(x) if np.ptp(x) <= _ROUNDING * np.abs(x).max() else x
 
 
 def _ranks(x: Float64s, by_row: Float64s) -> Float64s:
@@ -81,6 +89,7 @@ def _grouped(x: Float64s, by_row: Float64s) -> Float64s:
 
 def krocc(o: Outcome, W: Float64s) -> Float64s:
     """Kendall's tau-b: (concordant - discordant) / sqrt(pairs untied in y x pairs untied in p)."""
+    o = Outcome(_steady(o.y), _steady(o.prediction))
     if len(o.y) > MOST_PAIRED:
         return np.array([_tau(o, weights) for weights in W.astype(np.int64)])
     by_row = np.ascontiguousarray(W.T)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from featx.errors import FeatxError, SourceNotFoundError, UsageError, unknown_name
 from featx.extraction import extract
 from featx.fitting import fit
-from featx.heads import check_head, parse_grid, parse_params
+from featx.folds import parse_cv
+from featx.heads import HEADS, check_head, check_params, parse_grid, parse_params
 
 if TYPE_CHECKING:
     from featx._types import JsonObject, PathLike
@@ -178,8 +179,8 @@ def _use_weights(extracts: Sequence[JsonObject], weights: Mapping[str, str]) -> 
 def _mistakes(found: Pipeline) -> list[str]:
     """Give what is wrong, in the order of the file."""
     about = _options(extract)
-    data = {name: default for name, default in about.items() if name in _DATA}
-    own = {name: default for name, default in about.items() if name not in _DATA}
+    data = {name: p for name, p in about.items() if name in _DATA}
+    own = {name: p for name, p in about.items() if name not in _DATA}
     wrong = list(_wrong("[data]", found.data_options, data, ["path"]))
     if found.data is None:
         wrong.append("no data: give DATA on the command line, or path in [data]")
@@ -190,23 +191,39 @@ def _mistakes(found: Pipeline) -> list[str]:
         wrong += [] if "backbone" in step else [f"extract {i}: backbone is missing"]
     for i, step in enumerate(found.fits, 1):
         wrong += _wrong(f"fit {i}", step, _options(fit))
-        checks = [
-            (check_head, step.get("head", "svm")),
-            (parse_grid, step.get("grid")),
-            (parse_params, step.get("set", ())),
-        ]
-        wrong += [f"fit {i}: {e}" for e in _collect(lambda f, value: f(value), iter(checks))]
-    return wrong
+        for check in (_check_parameters, _check_folds):
+            wrong += [f"fit {i}: {e}" for e in _collect(check, iter([(step,)]))]
+    names = [step["name"] for step in found.fits if "name" in step]
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    return wrong + [f"two fits have the name {name!r}" for name in twice]
 
 
-def _options(function: Callable[..., Any]) -> dict[str, Any]:
-    """Give the arguments of a workflow that a file may hold, with their defaults."""
+def _check_parameters(step: JsonObject) -> None:
+    """Check the names of a fit's parameters, set and searched."""
+    name = step.get("head", "svm")
+    check_head(name)
+    grid, fixed = parse_grid(step.get("grid")) or {}, parse_params(step.get("set", ()))
+    for given in (grid, fixed):
+        check_params(HEADS[name], given)
+    if both := sorted(set(grid) & set(fixed)):
+        raise UsageError(f"{both[0]!r} is both set and searched: leave out one of the two")
+
+
+def _check_folds(step: JsonObject) -> None:
+    parse_cv(str(step.get("cv", "5")))
+
+
+def _options(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Give the arguments of a workflow that a file may hold."""
     parameters = inspect.signature(function).parameters
-    return {name: p.default for name, p in parameters.items() if name not in _OUTSIDE}
+    return {name: p for name, p in parameters.items() if name not in _OUTSIDE}
 
 
 def _wrong(
-    where: str, step: Mapping[str, Any], known: Mapping[str, Any], more: Sequence[str] = ()
+    where: str,
+    step: Mapping[str, Any],
+    known: Mapping[str, inspect.Parameter],
+    more: Sequence[str] = (),
 ) -> Iterator[str]:
     for name, value in step.items():
         written = _written(name)
@@ -220,12 +237,15 @@ def _written(name: str) -> str:
     return _AS_WRITTEN.get(name, name.replace("_", "-"))
 
 
-def _expected(default: Any) -> tuple[str, type] | None:
-    """Say what a value has to be, as far as the default tells."""
-    for kind, words in ((bool, "true or false"), (int, "a whole number"), (str, "a text")):
-        if isinstance(default, kind):
+def _expected(argument: inspect.Parameter) -> tuple[str, type] | None:
+    """Say what a value has to be, as far as the default tells, or the type where that is None."""
+    kinds = {bool: "true or false", int: "a whole number", str: "a text"}
+    for kind, words in kinds.items():
+        if isinstance(argument.default, kind):
             return words, kind
-    return None
+    annotated = {f"{kind.__name__} | None": kind for kind in kinds}
+    written = annotated.get(str(argument.annotation)) if argument.default is None else None
+    return None if written is None else (kinds[written], written)
 
 
 def _fits(expected: tuple[str, type], name: str, value: Any) -> bool:

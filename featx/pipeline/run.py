@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from featx._types import Silent
 from featx.backbones import BackboneRequest, resolve
 from featx.catalog import cache_dir
 from featx.comparison import put_together, read_run
-from featx.errors import NotFoundError
+from featx.errors import FeatxError, NotFoundError, UsageError
+from featx.evaluate.mixes import read_mixes
 from featx.extraction import extract
-from featx.fitting import fit
+from featx.fitting import fit, tokens_of
+from featx.runs import check_name
 
 if TYPE_CHECKING:
     from featx._types import JsonObject, PathLike, Progress
@@ -50,12 +53,13 @@ def run_pipeline(
     Raises
     ------
     FeatxError
-        As `featx.extract` and `featx.fit` do. Backbones, weights, layers and the names of features
-        are looked at before the first image.
+        As `featx.extract` and `featx.fit` do. Backbones, weights, layers, the names of features
+        and of runs, and the weights of several features are looked at before the first image.
     """
     report = progress or Silent()
     recipes = [r for step in pipeline.extracts for r in _recipes(step, cache, report)]
     stores = [_chosen(step.get("features", ["*"]), recipes) for step in pipeline.fits]
+    _check_fits(pipeline, stores, out)
     name = None
     for step in pipeline.extracts:
         options = {**pipeline.data_options, **step}
@@ -73,6 +77,20 @@ def run_pipeline(
         yield Step("fit", result)
     for alike in _by_target(runs):
         yield Step("compare", put_together(alike))
+
+
+def _check_fits(pipeline: Pipeline, stores: Sequence[Sequence[str]], out: PathLike | None) -> None:
+    """Raise what would stop a fit after hours of extraction."""
+    wrong = []
+    for i, (step, features) in enumerate(zip(pipeline.fits, stores, strict=True), 1):
+        try:
+            read_mixes(tokens_of(step.get("mix", ())), len(features))
+            if out is not None and "name" in step:
+                check_name(Path(out), step["name"])
+        except FeatxError as error:
+            wrong.append(f"fit {i}: {error}")
+    if wrong:
+        raise UsageError("; ".join(wrong))
 
 
 def _recipes(step: JsonObject, cache: PathLike | None, progress: Progress) -> list[Recipe]:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.linalg import blas, cho_solve, lapack
@@ -63,11 +64,11 @@ class LeftOut:
     predictions
         For each set, (rows, t) predictions of its rows in their order.
     whole
-        The ridge trained on all rows, which costs no more.
+        Gives the ridge trained on all rows, of which only the residual is still to be measured.
     """
 
     predictions: list[Float64s]
-    whole: Solution
+    whole: Callable[[], Solution]
 
 
 def left_out(
@@ -111,7 +112,7 @@ def left_out(
     for alpha, (gamma, block, beta) in zip(alphas, _inverses(posed, alphas, outs), strict=True):
         residuals = [_residuals(gamma, block, outs, j) for j in range(len(sets))]
         asked = [Y[ask] - e[i] for (_, ask), e, i in zip(sets, residuals, places, strict=True)]
-        answers.append(LeftOut(asked, solution(K, Y, w, alpha, beta, fit_intercept)))
+        answers.append(LeftOut(asked, partial(solution, K, Y, w, alpha, beta, fit_intercept)))
     return answers
 
 
@@ -164,10 +165,10 @@ def _inverses(posed: Posed, alphas: Sequence[float], outs: Sequence[Ints]) -> It
             yield gamma, _of_whole(C, posed, alpha, outs), gamma
         return
     d, V = spectrum(posed)
-    betas = list(of_spectrum(d, V, posed, alphas))
-    alphas = _raise_alphas(alphas, posed, d)
     VT = V.T @ posed.T
+    asked, alphas = alphas, _raise_alphas(alphas, posed, d)
     gammas = [V @ (VT / (d + alpha)[:, None]) for alpha in alphas]
+    betas = gammas if (d > 0).all() else list(of_spectrum(d, V, posed, asked))
     if 2 * sum(len(out) ** 2 for out in outs) > len(d) ** 2:
         for alpha, gamma, beta in zip(alphas, gammas, betas, strict=True):
             C = blas.dsyrk(1.0, V / np.sqrt(d + alpha), lower=1)

@@ -44,6 +44,10 @@ _MANY = 8
 CLEAR = 1e3
 """Alphas above this many noise floors need no eigenvalues: beside them, what counts as 0 is 0."""
 
+_ROUNDED = 1e-5
+"""Share of the targets to which their spread is added where residuals are judged: a spread that is
+nearly nothing beside their mean is known to rounding alone."""
+
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -101,7 +105,8 @@ def ridge_path(
     solutions : list of Solution
         One for each of ``alphas``, in their order; a row of ``beta`` for each target. ``reached``
         is ``|K r| / (|K|_F |r_0|)``, where ``K r = 0`` are the normal equations and ``r_0`` is
-        ``r`` at ``w = 0``; converged where it is below the root of eps of ``K``'s type.
+        ``r`` at ``w = 0``, with 1e-5 of ``Y`` added to its length; converged where it is below the
+        root of eps of ``K``'s type.
 
     Raises
     ------
@@ -217,7 +222,9 @@ def solution(
     F = K @ beta
     intercept = mean @ (Y - F)
     r = w[:, None] * (Y - F - intercept) - alpha * beta
-    start = float(np.linalg.norm(K)) * np.linalg.norm(w[:, None] * (Y - mean @ Y), axis=0)
+    start = np.linalg.norm(w[:, None] * (Y - mean @ Y), axis=0)
+    start += _ROUNDED * np.linalg.norm(w[:, None] * Y, axis=0)
+    start *= float(np.linalg.norm(K))
     left = np.linalg.norm(K @ r, axis=0)
     reached = float((left / np.where(start > 0, start, 1.0)).max())
     met = reached <= np.sqrt(np.finfo(K.dtype).eps)
