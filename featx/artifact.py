@@ -185,7 +185,12 @@ def _unknown_types(data: bytes) -> list[str]:
 class _NoTorch:
     """An import finder to which torch is not installed."""
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002
+    def find_spec(
+        self,
+        name: str,
+        path: object = None,  # noqa: ARG002  # a finder's contract
+        target: object = None,  # noqa: ARG002  # a finder's contract
+    ) -> None:
         if name == "torch":
             raise ModuleNotFoundError(name, name=name)
 

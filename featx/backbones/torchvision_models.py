@@ -120,7 +120,7 @@ def _set_transform_input(
 ) -> tuple[tuple[str, Any], ...]:
     if not family.transform_input:
         return ()
-    model.transform_input = trained  # type: ignore[assignment]
+    model.transform_input = trained  # type: ignore[assignment]  # no module, but a flag of Inception's
     return (("transform_input", trained),)
 
 

@@ -189,7 +189,7 @@ def _assign(model: nn.Module, file: WeightsFile, leave_out: set[str]) -> tuple[s
         if name not in leave_out
     )
     versions = file.versions if file.versions is not None else {"": today.get("", {})}
-    state._metadata = versions  # type: ignore[attr-defined]
+    state._metadata = versions  # type: ignore[attr-defined]  # torch reads it, a dict has none
     report = model.load_state_dict(state, strict=False, assign=True)
     model.requires_grad_(False)
     return set(report.missing_keys), set(report.unexpected_keys)

@@ -42,7 +42,7 @@ def _version(wanted: bool) -> None:
 def root(
     ctx: typer.Context,
     debug: shared.Debug = False,  # noqa: ARG001 - each command asks the root for it
-    version: Annotated[  # noqa: ARG001
+    version: Annotated[  # noqa: ARG001  # its callback answers
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,

@@ -124,10 +124,10 @@ class Console:
         self,
         message: Warning | str,
         category: type[Warning],
-        filename: str,  # noqa: ARG002
-        lineno: int,  # noqa: ARG002
-        file: TextIO | None = None,  # noqa: ARG002
-        line: str | None = None,  # noqa: ARG002
+        filename: str,  # noqa: ARG002  # warnings' own signature
+        lineno: int,  # noqa: ARG002  # warnings' own signature
+        file: TextIO | None = None,  # noqa: ARG002  # warnings' own signature
+        line: str | None = None,  # noqa: ARG002  # warnings' own signature
     ) -> None:
         self.note(f"warning ({category.__name__}): {' '.join(str(message).split())}")
 

@@ -77,19 +77,18 @@ class Posed:
 
 def _svm(sets: Sets) -> Posed:
     from featx.solvers.losses import squared_hinge
+    from featx.solvers.svm import row_weights, signs
 
-    own = np.array([1]) if sets.n_classes == 2 else np.arange(sets.n_classes)
-    by_class, each = sets.by_class(), len(own)
+    by_class, n_classes = sets.by_class(), sets.n_classes
+    each = 1 if n_classes == 2 else n_classes
 
     def loss(F: Array, at: Array, rows: slice) -> Any:
-        codes, among = sets.values[rows], own[at % each]
-        mine = codes == among[:, None]
-        u = sets.weights(at // each, rows, F.dtype, None)
+        y, own, machine = signs(sets.values[rows], n_classes), at // each, at % each
+        u = sets.weights(own, rows, F.dtype, None)
         if by_class is not None:
-            of = by_class[at // each]
-            other = of[:, 0] if sets.n_classes == 2 else np.ones(len(at))
-            u *= np.where(mine, of[np.arange(len(at)), among][:, None], other[:, None])[:, None]
-        return squared_hinge(F, np.where(mine, 1.0, -1.0).astype(F.dtype)[:, None], u)
+            of = {i: row_weights(y, n_classes, by_class[i]) for i in set(own.tolist())}
+            u *= np.stack([of[i][c] for i, c in zip(own, machine, strict=True)])[:, None]
+        return squared_hinge(F, y[machine].astype(F.dtype)[:, None], u)
 
     return Posed(loss, 1, each, sets.made.intercept_scaling, penalised=True)
 

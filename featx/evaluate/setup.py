@@ -17,11 +17,8 @@ from featx.evaluate.mixes import read_mixes
 from featx.evaluate.result import Params, Spec
 from featx.evaluate.work import Solver
 from featx.folds import Plan, Rows, make_plan
-from featx.heads import Head, Target, candidates, check_params, head_for, read_target
+from featx.heads import HEADS, Head, Target, candidates, check_params, head_for, read_target
 from featx.metrics import Metric, metrics_for
-
-_DEFAULT_NEIGHBORS = 5
-"""What scikit-learn takes where nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +174,7 @@ def _fitting_neighbours(
     trains = [len(train) for fold in plan.folds for train, _ in (*fold.inner, (fold.train, None))]
     asked = [*(spec.grid or {}).get("n_neighbors", ()), spec.fixed.get("n_neighbors", 1)]
     if spec.head == "knn" and "n_neighbors" not in {**grid, **spec.fixed}:
-        asked.append(_DEFAULT_NEIGHBORS)
+        asked.append(HEADS[spec.head].make("regression", {}, None).n_neighbors)
     if bad := [k for k in asked if not isinstance(k, int | np.integer) or k > min(trains)]:
         raise UsageError(
             f"n_neighbors={bad[0]}: expected a whole number, at most the {min(trains)} rows of the "
