@@ -45,8 +45,11 @@ def add_gram(G: Float64s, X: Array, exact: bool) -> None:
     n, d = X.shape
     kind, syrk = (np.float64, blas.dsyrk) if exact else (np.float32, blas.ssyrk)
     total, part = np.zeros((n, n), order="F"), np.zeros((n, n), kind, order="F")
-    for columns in column_blocks(n, d):
-        block = as_kind(X[:, columns], kind)
+    blocks = column_blocks(n, d)
+    memory = np.empty(n * max(c.stop - c.start for c in blocks), kind)  # once: fresh pages are slow
+    for columns in blocks:
+        block = memory[: n * (columns.stop - columns.start)].reshape(n, -1)
+        _fill(block, X[:, columns])
         part = syrk(1.0, block.T, 0.0, part, trans=1, lower=1, overwrite_c=1)
         total += part
     _add_symmetric(G, total.T)
@@ -79,24 +82,30 @@ def as_kind(X: Array, kind: type[np.float32] | type[np.float64]) -> Array:
 
 
 def single(X: Array) -> Float32s:
-    """Give finite ``X`` (n, d) as contiguous float32.
+    """Give finite ``X`` (n, d) as contiguous float32."""
+    if X.dtype != np.float16:
+        return np.ascontiguousarray(X, dtype=np.float32)
+    out = np.empty(X.shape, np.float32)
+    _fill(out, X)
+    return out
+
+
+def _fill(out: Array, X: Array) -> None:
+    """Write finite ``X`` into ``out``, which is float32 or float64.
 
     float16 is read as integers and its bits moved to where float32 has them: as exact as
     ``astype`` and seven times as fast as NumPy's, which converts value by value.
     """
     if X.dtype != np.float16:
-        return np.ascontiguousarray(X, dtype=np.float32)
-    out = np.empty(X.shape, np.float32)
-    bits = out.view(np.int32)
-    halves = X.view(np.int16)
+        out[...] = X
+        return
     step = max(1, 2**17 // max(X.shape[1], 1))
     for start in range(0, len(X), step):
-        strip = bits[start : start + step]
-        strip[...] = halves[start : start + step]  # the sign fills the upper bits
-        strip <<= 13
-        strip &= np.int32(-0x70002000)  # 0x8FFFE000: sign, exponent, fraction
-        out[start : start + step] *= _HALF_SCALE
-    return out
+        strip, halves = out[start : start + step], X[start : start + step].view(np.int16)
+        bits = halves.astype(np.int32)  # the sign fills the upper bits
+        bits <<= 13
+        bits &= np.int32(-0x70002000)  # 0x8FFFE000: sign, exponent, fraction
+        np.multiply(bits.view(np.float32), _HALF_SCALE, out=strip)
 
 
 def unit_gram(G: Float64s) -> Float64s:

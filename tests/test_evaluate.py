@@ -13,6 +13,7 @@ from sklearn.svm import LinearSVC
 
 from featx.errors import HeadTaskError, TargetError, UnknownNameError, UsageError
 from featx.evaluate import Spec, evaluate
+from featx.evaluate.run import _shares
 from featx.heads import HEADS
 
 N, D = 72, 200
@@ -327,3 +328,11 @@ def test_what_the_solver_got_down_to_is_reported(X, y, amounts):
 def test_a_solver_without_a_limit_of_steps_has_converged(X, y):
     assert evaluate(X, y, Spec(head="rbf", cv="2", fixed={"C": 1.0})).converged
     assert not evaluate(X, y, Spec(head="rbf", cv="2", fixed={"C": 1.0, "max_iter": 2})).converged
+
+
+@pytest.mark.parametrize(
+    ("jobs", "threads", "shares"),
+    [(5, 2, [1, 1, 1, 1, 2]), (6, 4, [1, 1, 1, 1, 2, 2]), (4, 2, [1] * 4), (3, 16, [5] * 3)],
+)
+def test_a_last_round_that_is_not_full_shares_the_threads(jobs, threads, shares) -> None:
+    assert _shares(jobs, threads) == shares

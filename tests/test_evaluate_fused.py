@@ -85,7 +85,8 @@ def test_a_network_is_fitted_on_fused_features():
 
 
 def test_weights_are_chosen_inside_the_training_rows():
-    noise = RNG.normal(size=(N, 300)).astype(np.float32)
+    rng = np.random.default_rng(31)
+    noise = rng.normal(size=(N, 300)).astype(np.float32)
     spec = Spec(grid={"C": [0.01, 0.3]}, mix=("0:1:1", "1:0:0"), cv="3")
     found = evaluate([source(B), source(noise), source(noise[:, :9])], Y, spec)
     assert found.params["mix"] == "1:0:0"

@@ -28,7 +28,8 @@ def squared(signed: bool, C: float) -> Squared:
 @pytest.mark.parametrize("C", [1e-4, 1e-2, 1.0])
 def test_the_minimum_is_scikit_learns(signed: bool, C: float, kind: type) -> None:
     """From coefficients that are far from it, and of any sign."""
-    K, b = (X @ X.T).astype(kind), RNG.normal(size=80)
+    rng = np.random.default_rng(31)
+    K, b = (X @ X.T).astype(kind), rng.normal(size=80)
     F = K.astype(np.float64) @ b
     for _ in range(3):
         finish.finish(K, squared(signed, C), b, F)
@@ -46,7 +47,8 @@ def test_the_minimum_is_scikit_learns(signed: bool, C: float, kind: type) -> Non
 
 def test_coefficients_of_the_wrong_sign_do_not_stay() -> None:
     """However few steps there were."""
-    K, b = X @ X.T, RNG.normal(size=80)
+    rng = np.random.default_rng(31)
+    K, b = X @ X.T, rng.normal(size=80)
     F = K @ b
     finish._into_the_box(K, squared(True, 1.0), b, F)
     assert (b * SIGNS >= 0).all()

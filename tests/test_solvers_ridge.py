@@ -68,7 +68,8 @@ def test_weights_and_intercept_are_those_of_scikit_learn(X, alphas, fit_intercep
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("alphas", [FEW, MANY], ids=["few", "many"])
 def test_weights_of_rows_are_those_of_scikit_learn(X, alphas, fit_intercept):
-    weights = RNG.uniform(0.1, 5, size=N)
+    rng = np.random.default_rng(31)
+    weights = rng.uniform(0.1, 5, size=N)
     weights[:3] = 0
     path = ridge_path(X @ X.T, Y, alphas, weights=weights, fit_intercept=fit_intercept)
     for alpha, found in zip(alphas, path, strict=True):
@@ -79,11 +80,12 @@ def test_weights_of_rows_are_those_of_scikit_learn(X, alphas, fit_intercept):
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_signs_as_targets_give_ridge_classifier(n_classes):
+    rng = np.random.default_rng(31)
     X, codes = CASES["wide"], np.arange(N) % n_classes
     signs = np.where(codes[:, None] == np.arange(n_classes), 1.0, -1.0)
     found = ridge_path(X @ X.T, signs[:, 1:] if n_classes == 2 else signs, [10.0])[0]
     truth = RidgeClassifier(alpha=10.0).fit(X, codes)
-    new = RNG.normal(size=(9, 80))
+    new = rng.normal(size=(9, 80))
     decided = truth.decision_function(new).reshape(9, -1)
     assert np.allclose(found.decide(X @ new.T), decided, rtol=0, atol=1e-10)
 
@@ -97,8 +99,9 @@ def test_without_an_intercept_it_is_kernel_ridge():
 
 def test_noise_of_float32_products_is_not_divided_by_alpha():
     """Twenty features, so 180 of the eigenvalues are noise: 1e3 alphas in size, of either sign."""
-    X = (RNG.normal(size=(200, 20)) + 50).astype(np.float32)
-    target = RNG.normal(size=(200, 1))
+    rng = np.random.default_rng(31)
+    X = (rng.normal(size=(200, 20)) + 50).astype(np.float32)
+    target = rng.normal(size=(200, 1))
     K = X @ X.T
     assert np.linalg.eigvalsh(K.astype(np.float64))[0] < -1e-3
     found = ridge_path(K, target, [1e-4])[0]
@@ -132,7 +135,8 @@ def test_plain_folds_are_cross_val_predict(X, alphas, fit_intercept):
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("alphas", [FEW, MANY], ids=["few", "many"])
 def test_nested_sets_in_any_order_are_separate_fits(X, alphas, fit_intercept):
-    order = RNG.permutation(N)
+    rng = np.random.default_rng(31)
+    order = rng.permutation(N)
     outer = np.array_split(order, 3)
     sets = [
         (np.concatenate([fold, inner]), inner[::-1])
@@ -150,7 +154,8 @@ def test_nested_sets_in_any_order_are_separate_fits(X, alphas, fit_intercept):
 @pytest.mark.parametrize("alphas", [FEW, MANY], ids=["few", "many"])
 def test_the_ridge_of_all_rows_comes_with_it(X, alphas, fit_intercept):
     """The weights that `ridge_path` gives, also where ``beta`` is not unique."""
-    sets = [(rows, rows) for rows in np.array_split(RNG.permutation(N), 4)]
+    rng = np.random.default_rng(31)
+    sets = [(rows, rows) for rows in np.array_split(rng.permutation(N), 4)]
     found = left_out(X @ X.T, Y, alphas, sets, fit_intercept=fit_intercept)
     path = ridge_path(X @ X.T, Y, alphas, fit_intercept=fit_intercept)
     for one, want in zip(found, path, strict=True):
@@ -172,8 +177,9 @@ def test_leave_one_out_is_cross_val_predict(X, fit_intercept):
 
 
 def test_float32_products_leave_out_as_well_as_they_are_known():
+    rng = np.random.default_rng(31)
     X = CASES["relu"].astype(np.float32)
-    sets = [(rows, rows) for rows in np.array_split(RNG.permutation(N), 4)]
+    sets = [(rows, rows) for rows in np.array_split(rng.permutation(N), 4)]
     for alpha, parts in zip(MANY, left_out(X @ X.T, Y, MANY, sets), strict=True):
         for (out, ask), part in zip(sets, parts.predictions, strict=True):
             truth = literal(X.astype(np.float64), alpha, out, ask)
@@ -182,7 +188,8 @@ def test_float32_products_leave_out_as_well_as_they_are_known():
 
 def test_repeated_rows_at_an_alpha_that_products_cannot_resolve():
     """Copies left out together, and torn apart: the limit of small alphas comes out of both."""
-    X = np.repeat(RNG.normal(size=(N // 4, 60)) * 1e3, 4, axis=0)
+    rng = np.random.default_rng(31)
+    X = np.repeat(rng.normal(size=(N // 4, 60)) * 1e3, 4, axis=0)
     sets = [(np.arange(8), np.arange(8)), (np.arange(2, 14), np.arange(2, 10))]
     for K in (X @ X.T, (X @ X.T).astype(np.float32)):
         found = left_out(K, Y, [1e-10] * 8, sets)[0].predictions

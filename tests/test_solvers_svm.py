@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.svm import LinearSVC, LinearSVR
 
-from featx.solvers import dual
+from featx.solvers import descent, dual
 from featx.solvers.dual import prepare
 from featx.solvers.svm import svm_path
 from featx.solvers.svr import svr_path
@@ -132,6 +132,18 @@ def test_an_answer_depends_neither_on_the_other_cs_nor_on_the_run():
     assert np.array_equal(*again)
 
 
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("loss", ["squared_hinge", "hinge"])
+def test_threads_that_share_the_classes_change_no_bit(kind, loss):
+    X, codes = data("wide")
+    K = (X @ X.T).astype(kind)
+    alone = svm_path(K, codes, 4, CS, loss=loss)
+    for n_jobs in (2, 3, 9):
+        for a, b in zip(alone, svm_path(K, codes, 4, CS, loss=loss, n_jobs=n_jobs), strict=True):
+            assert np.array_equal(a.beta, b.beta)
+            assert (a.n_iter, a.reached) == (b.n_iter, b.reached)
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_products_in_float32_change_little(scale):
     """Rounding K to float32 moves the answer by some 1e-6 of it, at any size of the features."""
@@ -165,3 +177,29 @@ def test_where_nothing_can_be_written_the_code_is_compiled_anew(monkeypatch):
 
     monkeypatch.setattr(FunctionCache, "__init__", nowhere)
     assert dual._compiled(double)(4.0) == 8.0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.99])
+@pytest.mark.parametrize("loss", ["squared_hinge", "hinge"])
+def test_rows_put_side_by_side_give_the_same_machine(loss, share, monkeypatch):
+    """As scikit-learn's, whether a target's movable rows are never narrowed to, or always."""
+    X, codes = data("wide")
+    calls, narrowed = [], descent._narrowed
+    monkeypatch.setattr(descent, "_FEW", share)
+    monkeypatch.setattr(descent, "_narrowed", lambda *a: calls.append(len(a[5])) or narrowed(*a))
+    for C in (1e-3, 1.0):
+        [found] = svm_path(X @ X.T, codes, 4, [C], loss=loss, tol=1e-9)
+        truth = LinearSVC(C=C, loss=loss, dual=True, tol=1e-10, max_iter=10**6, random_state=0)
+        truth.fit(X, codes)
+        size = np.abs(truth.coef_).max()
+        assert np.allclose(found.beta @ X, truth.coef_, atol=1e-6 * size)
+    assert bool(calls) == bool(share)
+    assert all(0 < rows < len(X) for rows in calls)
+
+
+def test_sweeps_are_counted_and_limited_where_rows_are_narrowed():
+    X, codes = data("wide")
+    for max_iter in (1, 2, 3, 7, 20):
+        [found] = svm_path(X @ X.T, codes, 4, [10.0], loss="hinge", tol=1e-14, max_iter=max_iter)
+        assert not found.converged
+        assert found.n_iter == max_iter

@@ -125,7 +125,8 @@ def test_many_training_sets_are_each_what_scikit_learn_finds(
 
 def test_moments_of_nested_sets_read_few_rows() -> None:
     """A set is taken from the smallest that holds it; rows are multiplied 2.2 times, not 10."""
-    folds = np.array_split(RNG.permutation(1000), 5)
+    rng = np.random.default_rng(31)
+    folds = np.array_split(rng.permutation(1000), 5)
     sets = []
     for fold in folds:
         outer = np.ones(1000, bool)
@@ -174,8 +175,9 @@ def test_a_limit_of_steps_is_said() -> None:
 
 def test_a_sketch_of_all_rows_inverts() -> None:
     """In float32, so to 1e-4 of the answer with variances that span four decades."""
+    rng = np.random.default_rng(31)
     sketch = make_sketch(np.repeat(X, 3, axis=0))
-    R, weight = RNG.normal(size=(2, D)).astype(np.float32), np.array([[2.0], [5.0]])
+    R, weight = rng.normal(size=(2, D)).astype(np.float32), np.array([[2.0], [5.0]])
     for row, w, got in zip(R, weight[:, 0], sketch.solve(R, weight, 0.3), strict=True):
         want = np.linalg.solve(w * X.T @ X / N + 0.3 * np.eye(D), row)
         np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * abs(want).max())

@@ -35,20 +35,24 @@ class Path:
     strength
         The parameter that they may differ in.
     solve
-        (K, y, an estimator, strengths, n_classes) to solutions.
+        (K, y, an estimator, strengths, n_classes, threads) to solutions.
     """
 
     strength: str
-    solve: Callable[[Array, Array, Any, Sequence[float], int], list[Solution]]
+    solve: Callable[[Array, Array, Any, Sequence[float], int, int], list[Solution]]
 
 
-def solve(solver: Solver, at: Products, y: Array, candidates: Sequence[Params]) -> list[Solution]:
+def solve(
+    solver: Solver, at: Products, y: Array, candidates: Sequence[Params], n_jobs: int = 1
+) -> list[Solution]:
     """Fit every candidate on the training rows of ``at``.
 
     Parameters
     ----------
     y
         (m,) class numbers or float64.
+    n_jobs
+        Threads that may share the work.
 
     Raises
     ------
@@ -59,7 +63,7 @@ def solve(solver: Solver, at: Products, y: Array, candidates: Sequence[Params]) 
     K = at.inner if at.exact else at.inner.astype(np.float32, copy=False)
     found: dict[int, Solution] = {}
     for members, made, strengths in alike(solver, candidates):
-        solved = path.solve(K, y, made, strengths, solver.n_classes)
+        solved = path.solve(K, y, made, strengths, solver.n_classes, n_jobs)
         found |= dict(zip(members, solved, strict=True))
     return [found[i] for i in range(len(candidates))]
 
@@ -97,7 +101,9 @@ def class_weights(estimator: Any, codes: Array, n_classes: int) -> Float64s | No
     return weights
 
 
-def _svm(K: Array, y: Array, e: Any, Cs: Sequence[float], n_classes: int) -> list[Solution]:
+def _svm(
+    K: Array, y: Array, e: Any, Cs: Sequence[float], n_classes: int, n_jobs: int
+) -> list[Solution]:
     from featx.solvers.svm import svm_path
 
     return svm_path(
@@ -112,10 +118,11 @@ def _svm(K: Array, y: Array, e: Any, Cs: Sequence[float], n_classes: int) -> lis
         tol=e.tol,
         max_iter=e.max_iter,
         seed=e.random_state,
+        n_jobs=n_jobs,
     )
 
 
-def _svr(K: Array, y: Array, e: Any, Cs: Sequence[float], _: int) -> list[Solution]:
+def _svr(K: Array, y: Array, e: Any, Cs: Sequence[float], *_: int) -> list[Solution]:
     from featx.solvers.svr import svr_path
 
     return svr_path(
@@ -132,7 +139,9 @@ def _svr(K: Array, y: Array, e: Any, Cs: Sequence[float], _: int) -> list[Soluti
     )
 
 
-def _ridge(K: Array, y: Array, e: Any, alphas: Sequence[float], n_classes: int) -> list[Solution]:
+def _ridge(
+    K: Array, y: Array, e: Any, alphas: Sequence[float], n_classes: int, _: int
+) -> list[Solution]:
     from featx.solvers.ridge import ridge_path
 
     weights = class_weights(e, y, n_classes)
@@ -149,7 +158,9 @@ def targets(y: Array, n_classes: int) -> Float64s:
     return signs(y, n_classes).T
 
 
-def _logreg(K: Array, y: Array, e: Any, Cs: Sequence[float], n_classes: int) -> list[Solution]:
+def _logreg(
+    K: Array, y: Array, e: Any, Cs: Sequence[float], n_classes: int, _: int
+) -> list[Solution]:
     from featx.solvers.logistic import logistic_path
 
     weights = class_weights(e, y, n_classes)

@@ -59,7 +59,7 @@ def fit_final(
     elif solver.head in PATHS:
         factors: tuple[float, ...] = (1.0,)
         if known is None:
-            known, factors = _solve(space, values, rows, params, solver)
+            known, factors = _solve(space, values, rows, params, solver, n_jobs)
         coef = lift_weights(space, rows, known.beta, factors)
         estimator = finish(solver.make(params), coef, known, classes)
         stop = Stop(known.converged, known.reached, known.measure)
@@ -100,12 +100,12 @@ def _divider(sizes: Float64s) -> StandardScaler:
 
 
 def _solve(
-    space: Space, values: Array, rows: Ints, params: Params, solver: Solver
+    space: Space, values: Array, rows: Ints, params: Params, solver: Solver, n_jobs: int
 ) -> tuple[Solution, tuple[float, ...]]:
     """Solve on inner products; give what those of each block were multiplied by, too."""
     split = split_products(space, rows, rows[:0])
     at = fuse(split, solver.weights(params.get("mix")), narrow=True)
-    [solution] = solve(solver, at, values[rows], [params])
+    [solution] = solve(solver, at, values[rows], [params], n_jobs)
     return solution, at.factors
 
 

@@ -296,7 +296,11 @@ def _run(
         return run_tall(space, values, jobs, solver, n_jobs, progress), []
     progress.start("fitting", len(jobs))
     threads = space.on_products and solver.head in _COMPILED
-    calls = (delayed(run_job)(space, values, job, solver) for job in jobs)
+    shares = _shares(len(jobs), n_jobs if threads else 1)
+    calls = (
+        delayed(run_job)(space, values, job, solver, share)
+        for job, share in zip(jobs, shares, strict=True)
+    )
     pool = Parallel(
         n_jobs=n_jobs,
         backend="threading" if threads else "loky",
@@ -310,6 +314,12 @@ def _run(
             progress.advance()
     progress.finish()
     return answers, []
+
+
+def _shares(n: int, n_jobs: int) -> list[int]:
+    """Give the threads of each of ``n`` jobs: those of the last round, if not full, share all."""
+    last = n % n_jobs
+    return [1] * (n - last) + [n_jobs // last] * last if last else [1] * n
 
 
 def _is_small(sources: Sequence[Source], setup: Setup) -> bool:

@@ -25,13 +25,15 @@ from featx.evaluate.work import Answer, Job, Solver, Stop
 from featx.heads import HEADS
 
 
-def run_job(space: Space, values: Array, job: Job, solver: Solver) -> list[Answer]:
+def run_job(space: Space, values: Array, job: Job, solver: Solver, n_jobs: int = 1) -> list[Answer]:
     """Fit every candidate on the training rows and apply it to the test rows.
 
     Parameters
     ----------
     values
         (n,) class numbers or float64.
+    n_jobs
+        Threads that may share it.
     """
     if not space.on_products:
         Z, T = split_features(space, job.train, job.test)
@@ -44,7 +46,7 @@ def run_job(space: Space, values: Array, job: Job, solver: Solver) -> list[Answe
     for mix, members in _by_mix(job.params).items():
         at = fuse(split, solver.weights(mix), narrow=solver.head in PATHS)
         part = replace(job, params=[job.params[i] for i in members])
-        found |= dict(zip(members, _on_products(at, values, part, solver), strict=True))
+        found |= dict(zip(members, _on_products(at, values, part, solver, n_jobs), strict=True))
     return [found[i] for i in range(len(job.params))]
 
 
@@ -56,7 +58,9 @@ def _by_mix(candidates: Sequence[Params]) -> dict[str | None, list[int]]:
     return groups
 
 
-def _on_products(at: Products, values: Array, job: Job, solver: Solver) -> list[Answer]:
+def _on_products(
+    at: Products, values: Array, job: Job, solver: Solver, n_jobs: int
+) -> list[Answer]:
     if solver.head == "knn":
         return _neighbours(at.inner, at.cross, at.square, values, job, solver)
     if solver.head == "rbf":
@@ -67,7 +71,7 @@ def _on_products(at: Products, values: Array, job: Job, solver: Solver) -> list[
     y = values[job.test]
     return [
         answer(solver, s.decide(at.cross), y, Stop(s.converged, s.reached, s.measure))
-        for s in solve(solver, at, values[job.train], job.params)
+        for s in solve(solver, at, values[job.train], job.params, n_jobs)
     ]
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from featx._types import Array, Float64s
-from featx.solvers.dual import minimise
+from featx.solvers.descent import Duals, minimise
 from featx.solvers.finish import Squared, finish, sweeps_worth
 from featx.solvers.solution import Solution
 
@@ -59,7 +59,13 @@ class Machines:
 
 
 def solve_path(
-    K: Array, machines: Machines, Cs: Sequence[float], max_gap: float, max_iter: int, seed: int
+    K: Array,
+    machines: Machines,
+    Cs: Sequence[float],
+    max_gap: float,
+    max_iter: int,
+    seed: int,
+    n_jobs: int = 1,
 ) -> list[Solution]:
     """Solve for each C, in rising order, each from the answer before it.
 
@@ -71,6 +77,8 @@ def solve_path(
         (m, m) inner products of the training rows, without the intercept.
     max_iter
         Sweeps for each C.
+    n_jobs
+        Threads that share the machines.
 
     Returns
     -------
@@ -82,7 +90,7 @@ def solve_path(
     b, F = np.zeros(machines.p.shape), np.zeros(machines.p.shape)
     found: dict[float, Solution] = {}
     for C in sorted(set(Cs)):
-        n_iter, gap = _solve(K, machines, C, b, F, max_gap, max_iter, seed)
+        n_iter, gap = _solve(K, machines, C, b, F, max_gap, max_iter, seed, n_jobs)
         found[C] = Solution(
             beta=b.copy(),
             intercept=s * s * b.sum(axis=1),
@@ -103,6 +111,7 @@ def _solve(
     max_gap: float,
     max_iter: int,
     seed: int,
+    n_jobs: int,
 ) -> tuple[int, float]:
     """Move ``b`` and ``F`` to the answer for one C; give sweeps and gap."""
     p, bound = machines.p, C * machines.weight
@@ -110,9 +119,10 @@ def _solve(
     u = np.full(p.shape, np.inf) if machines.squared else bound
     lower = np.where(p > 0, 0.0, -u) if machines.signed else -u
     upper = np.where(p > 0, u, 0.0) if machines.signed else u
+    duals = Duals(p, d, lower, upper, machines.eps)
     tol, total = machines.tol.copy(), 0
     while True:
-        total += _descend(K, machines, d, lower, upper, b, F, tol, max_iter - total, seed)
+        total += _descend(K, machines, duals, b, F, tol, max_iter - total, seed, n_jobs)
         gaps = _gaps(machines, b, F, d, bound)
         if gaps.max() <= max_gap or total >= max_iter:
             return total, float(gaps.max())
@@ -122,23 +132,22 @@ def _solve(
 def _descend(
     K: Array,
     machines: Machines,
-    d: Float64s,
-    lower: Float64s,
-    upper: Float64s,
+    duals: Duals,
     b: Float64s,
     F: Float64s,
     tol: Float64s,
     max_iter: int,
     seed: int,
+    n_jobs: int,
 ) -> int:
     """Sweep until ``tol`` is met; give sweeps, more than ``max_iter`` where it was not."""
-    p, eps, total, left = machines.p, machines.eps, 0, tol.copy()
+    total, left = 0, tol.copy()
     while True:
         some = max_iter - total
         if machines.squared:
             rows = int((machines.slack(F) > 0).sum(axis=1)[left >= 0].max())
-            some = min(sweeps_worth(rows, len(K)), some)
-        n = minimise(K, p, d, lower, upper, eps, b, F, left.copy(), some, seed + total)
+            some = min(sweeps_worth(rows), some)
+        n = minimise(K, duals, b, F, left, some, seed + total, n_jobs)
         left[n <= some] = -1.0
         total += int(np.minimum(n, some).max())
         if not (left >= 0).any():
@@ -146,7 +155,8 @@ def _descend(
         if total >= max_iter:
             return max_iter + 1
         for c in np.flatnonzero(left >= 0):
-            finish(K, Squared(p[c], d[c], eps, machines.signed), b[c], F[c])
+            machine = Squared(duals.p[c], duals.D[c], duals.eps, machines.signed)
+            finish(K, machine, b[c], F[c])
 
 
 def _gaps(machines: Machines, b: Float64s, F: Float64s, d: Float64s, bound: Float64s) -> Float64s:

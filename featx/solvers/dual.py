@@ -26,8 +26,6 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from featx._types import Array, Float64s, Ints
-
 BLOCK = 16
 """Rows that are visited together: their rows of ``K`` stay in a core's cache."""
 
@@ -47,54 +45,14 @@ def _compiled(function: Callable[..., Any]) -> Any:
         return njit(**options)(function)
 
 
-def minimise(
-    K: Array,
-    p: Float64s,
-    D: Float64s,
-    lower: Float64s,
-    upper: Float64s,
-    eps: float,
-    b: Float64s,
-    F: Float64s,
-    tol: Float64s,
-    max_iter: int,
-    seed: int,
-) -> Ints:
-    """Minimise ``f`` for each target; ``b`` and ``F``, the start, become the answer.
-
-    Parameters
-    ----------
-    K
-        (m, m) float32 or float64, rows contiguous.
-    p, D, lower, upper
-        (k, m) one row a target.
-    eps
-        Width of the threshold.
-    b, F
-        (k, m) coefficients and ``b K``; changed in place.
-    tol
-        (k,) a target is done when no coefficient's derivative into the box exceeds this; it is
-        left as it is where this is negative.
-    max_iter
-        Sweeps.
-
-    Returns
-    -------
-    n_iter : (k,) int64
-        Sweeps of each target; above ``max_iter`` where it did not converge.
-    """
-    n_iter: Ints = _minimise(K, p, D, lower, upper, eps, b, F, tol, max_iter, seed)
-    return n_iter
-
-
 def prepare(kind: type[np.float32] | type[np.float64]) -> None:
     """Compile for ``K`` of that type, or load what was compiled; then the first fit need not."""
     one, none = np.ones((1, 1)), np.zeros((1, 1))
-    minimise(one.astype(kind), one, one, none, one, 0.0, none, none.copy(), np.ones(1), 1, 0)
+    sweep(one.astype(kind), one, one, none, one, 0.0, none, none.copy(), np.ones(1), 1, 0)
 
 
 @_compiled
-def _minimise(
+def sweep(
     K: Any,
     p: Any,
     D: Any,
@@ -107,6 +65,27 @@ def _minimise(
     max_iter: int,
     seed: int,
 ) -> Any:
+    """Sweep until every target is done, at most ``max_iter`` times.
+
+    Parameters
+    ----------
+    K
+        (m, m) float32 or float64, rows contiguous.
+    p, D, lower, upper
+        (k, m) float64, one row a target.
+    eps
+        Width of the threshold.
+    b, F
+        (k, m) coefficients and ``b K``; changed in place.
+    tol
+        (k,) a target is done when no coefficient's derivative into the box exceeds this; it is
+        left as it is where this is negative, and this is negative once it is done.
+
+    Returns
+    -------
+    n_iter : (k,) int64
+        Sweeps of each target; above ``max_iter`` where it did not converge.
+    """
     k, m = p.shape
     np.random.seed(seed)  # noqa: NPY002  # numba's own generator, one for each thread
     order = np.arange(m)
@@ -166,7 +145,7 @@ def _minimise(
                     for z in range(len(rows)):
                         slope[z] += moved[x] * corner[x, z]
                 if steps:
-                    _add_rows(K, rows, moved, F[c])
+                    add_rows(K, rows, moved, F[c])
         for c in range(k):
             if tol[c] < 0:
                 continue
@@ -183,10 +162,10 @@ def _minimise(
 
 
 @_compiled
-def _add_rows(K: Any, rows: Any, moved: Any, f: Any) -> None:
+def add_rows(K: Any, rows: Any, moved: Any, f: Any) -> None:
     """Add ``moved[x] K[rows[x]]`` to ``f``, four rows at a time: ``f`` is written less often."""
-    chosen = np.empty(BLOCK + 4, np.int64)
-    weight = np.zeros(BLOCK + 4)
+    chosen = np.empty(len(rows) + 4, np.int64)
+    weight = np.zeros(len(rows) + 4)
     count = 0
     for x in range(len(rows)):
         if moved[x] != 0.0:

@@ -39,12 +39,13 @@ MOST_ROWS = 5000
 """Rows with a loss up to which their matrix is decomposed: 200 MB, and 2 seconds."""
 
 
-def sweeps_worth(rows: int, m: int) -> int:
-    """Give the sweeps to make before Newton's method on so many of ``m`` rows is tried.
+def sweeps_worth(rows: int) -> int:
+    """Give the sweeps to make before Newton's method on so many rows with a loss is tried.
 
-    A few of its steps, ``rows^3 / 3`` products each, take as long as ``rows^2 / (2 m)`` sweeps.
+    A few of its steps, ``rows^3 / 3`` products each, take as long as ``rows / 8`` sweeps over them,
+    whose ``rows^2`` products are made one row at a time.
     """
-    return 50 + rows * rows // (10 * m)
+    return 100 + rows // 8
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ def svm_path(
     tol: float = 1e-4,
     max_iter: int = 100_000,
     seed: int = 0,
+    n_jobs: int = 1,
 ) -> list[Solution]:
     """Fit a machine for each class and each value of C.
 
@@ -55,6 +56,8 @@ def svm_path(
         ``squared_hinge`` or ``hinge``.
     class_weight
         (n_classes,) None: 1 for all.
+    n_jobs
+        Threads that share the classes.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def svm_path(
         tol=np.full(len(y), tol / 2),
         s=intercept_scaling if fit_intercept else 0.0,
     )
-    return solve_path(K, machines, Cs, tol, max_iter, seed)
+    return solve_path(K, machines, Cs, tol, max_iter, seed, n_jobs)
 
 
 def signs(codes: Ints, n_classes: int) -> Float64s:
