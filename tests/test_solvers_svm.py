@@ -134,7 +134,8 @@ def test_an_answer_depends_neither_on_the_other_cs_nor_on_the_run():
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])
 @pytest.mark.parametrize("loss", ["squared_hinge", "hinge"])
-def test_threads_that_share_the_classes_change_no_bit(kind, loss):
+def test_threads_that_share_the_classes_change_no_bit(kind, loss, monkeypatch):
+    monkeypatch.setattr(descent, "_SMALL", 0)
     X, codes = data("wide")
     K = (X @ X.T).astype(kind)
     alone = svm_path(K, codes, 4, CS, loss=loss)
@@ -185,6 +186,7 @@ def test_rows_put_side_by_side_give_the_same_machine(loss, share, monkeypatch):
     """As scikit-learn's, whether a target's movable rows are never narrowed to, or always."""
     X, codes = data("wide")
     calls, narrowed = [], descent._narrowed
+    monkeypatch.setattr(descent, "_SMALL", 0)
     monkeypatch.setattr(descent, "_FEW", share)
     monkeypatch.setattr(descent, "_narrowed", lambda *a: calls.append(len(a[5])) or narrowed(*a))
     for C in (1e-3, 1.0):
@@ -197,7 +199,8 @@ def test_rows_put_side_by_side_give_the_same_machine(loss, share, monkeypatch):
     assert all(0 < rows < len(X) for rows in calls)
 
 
-def test_sweeps_are_counted_and_limited_where_rows_are_narrowed():
+def test_sweeps_are_counted_and_limited_where_rows_are_narrowed(monkeypatch):
+    monkeypatch.setattr(descent, "_SMALL", 0)
     X, codes = data("wide")
     for max_iter in (1, 2, 3, 7, 20):
         [found] = svm_path(X @ X.T, codes, 4, [10.0], loss="hinge", tol=1e-14, max_iter=max_iter)
