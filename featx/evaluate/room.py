@@ -134,7 +134,7 @@ def _of_products(sources: Sequence[Source], setup: Setup) -> Room:
     built = 5 * one // 2 + 2 * min(n * d * size, PANEL_BYTES)
     each = (2 * kernel if setup.head.name in PATHS else 24 * m * m) + 16 * m * (n - m)
     if setup.head.name in ("svm", "svr"):
-        each += max(3 * 8 * min(m, MOST_ROWS) ** 2, 3 * kernel // 4)  # Newton's, or narrowed
+        each += max(3 * 8 * min(m, MOST_ROWS) ** 2, kernel)  # Newton's, or narrowed
     fused = len(sources) * 8 * n * n
     if setup.spec.scale == "standard":
         return Room(0, min(n * d * size, HELD_BYTES), built + each, "inner products of each split")
