@@ -72,8 +72,9 @@ def test_float32_is_kept_bit_for_bit(tmp_path):
 @pytest.mark.parametrize(
     "pipeline", ["zarr.core.codec_pipeline.BatchedCodecPipeline", "zarrs.ZarrsCodecPipeline"]
 )
-def test_zarr_and_zarrs_read_the_same_values(tmp_path, pipeline):
-    fill(tmp_path, range(11))
+@pytest.mark.parametrize("compression", ["zstd", "none"])
+def test_zarr_and_zarrs_read_the_same_values(tmp_path, pipeline, compression):
+    fill(tmp_path, range(11), compression=compression)
     store = fill(tmp_path, range(30))
     rows = store.rows(*keys(range(30)))
     with zarr.config.set({"codec_pipeline.path": pipeline}):

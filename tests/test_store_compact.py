@@ -10,7 +10,7 @@ from helpers_store import ROWS, digest, fill, keys, small_blocks, vector, vector
 
 from featx._types import Silent
 from featx.errors import CorruptStoreError
-from featx.store import FeatureStore, compact
+from featx.store import FeatureStore, committing, compact
 from featx.store import repair as repair_module
 from featx.store import writer as writer_module
 from featx.store.chunks import read_chunk
@@ -23,10 +23,10 @@ def _small(monkeypatch):
     small_blocks(monkeypatch)
 
 
-def fragmented(cache, pieces=N // 2):
+def fragmented(cache, pieces=N // 2, **options):
     """Some blocks of two rows, a block of three failures, and a whole block."""
     for start in range(0, 2 * pieces, 2):
-        fill(cache, range(start, start + 2))
+        fill(cache, range(start, start + 2), **options)
     with writer(cache) as w:
         for i in range(3):
             w.append_failure(digest(100 + i), i, f"reason {i}")
@@ -42,8 +42,9 @@ def content(store, n=N):
     return vectors_.tobytes(), store.states(rows).tolist(), store.reasons(rows)
 
 
-def test_compact_keeps_the_data_and_frees_room(tmp_path):
-    store = fragmented(tmp_path)
+@pytest.mark.parametrize("compression", ["zstd", "none"])
+def test_compact_keeps_the_data_and_frees_room(tmp_path, compression):
+    store = fragmented(tmp_path, compression=compression)
     before, size, last = content(store), store.size_bytes(), len(store.index.state)
     result = compact(tmp_path, store.path, Silent())
     assert (result.moved_rows, result.freed_blocks) == (N + 3, 11)
@@ -61,6 +62,7 @@ def test_compact_keeps_the_data_and_frees_room(tmp_path):
     assert new.rows(*keys(range(200, 200 + ROWS))).tolist() == list(range(88, 96))
     assert new.check() == []
     assert np.array_equal(new.read(moved), vectors(range(N)))
+    assert new.layout.compression == compression
 
 
 def test_compact_has_nothing_to_do_twice(tmp_path):
@@ -98,20 +100,22 @@ class KilledError(BaseException):
 
 
 def stopping(patch, after):
-    """Kill before change number ``after`` to the disk."""
-    done = [0]
+    """Kill before change number ``after`` to the disk; other threads make no change then either."""
+    done, counting = [0], threading.Lock()
 
     def counted(function):
         def change(*args):
-            if done[0] == after:
-                raise KilledError
-            done[0] += 1
+            with counting:
+                if done[0] == after:
+                    raise KilledError
+                done[0] += 1
             function(*args)
 
         return change
 
     for module, names in (
-        (writer_module, ("write_chunk", "grow", "write_runs")),
+        (committing, ("write_chunk", "grow")),
+        (writer_module, ("write_runs",)),
         (repair_module, ("write_chunk", "delete_values", "write_runs")),
     ):
         for name in names:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from helpers_store import ROWS, digest, fill, keys, small_blocks, vector, vectors, writer
 
-from featx.store import SUPERSEDED, FeatureStore
+from featx.errors import UsageError
+from featx.store import SUPERSEDED, FeatureStore, committing
 from featx.store import writer as writer_module
 
 CHILD = Path(__file__).with_name("store_child.py")
@@ -24,8 +25,12 @@ def _small(monkeypatch):
     small_blocks(monkeypatch)
 
 
-def start(cache, n, pause_s, log):
-    command = [sys.executable, str(CHILD), str(cache), str(n), str(pause_s), str(log)]
+N_WRITERS = 4
+"""Of the child."""
+
+
+def start(cache, n, pause_s, log, *stop):
+    command = [sys.executable, str(CHILD), *map(str, (cache, n, pause_s, log, *stop))]
     env = {**os.environ, "PYTHONPATH": str(CHILD.parents[1])}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
 
@@ -44,8 +49,8 @@ def kill_at_random_moments(tmp_path, n_kills, n, seed):
     assert last[:2] == ["begin", "done"]
     appended = [int(line) for line in log.read_text().split()]
     redone = len(appended) - n
-    # of each kill, the block being filled and the block being written at most
-    assert redone <= n_kills * 2 * ROWS
+    # of each kill, the block being filled and the blocks being written at most
+    assert redone <= n_kills * (1 + N_WRITERS) * ROWS
     assert max(Counter(appended).values()) <= n_kills + 1
     return cache
 
@@ -66,6 +71,27 @@ def test_killed_twice_equals_undisturbed(tmp_path):
     compare(cache, fill(tmp_path / "calm", range(120)), 120)
 
 
+@pytest.mark.parametrize("step", ["features", "item", "grow", "state"])
+@pytest.mark.parametrize("block", [0, 2])
+def test_killed_while_several_blocks_are_in_flight(tmp_path, step, block):
+    """Those after the stopped block have all but their state, and none of them is there."""
+    cache, n = tmp_path / "cache", 10 * ROWS
+    with start(cache, n, 0.0, tmp_path / "log", step, block) as child:
+        assert [child.stdout.readline() for _ in "12"] == ["begin\n", "stopped\n"]
+        child.kill()
+    [path] = cache.glob("*.zarr")
+    reader = FeatureStore.open(path)
+    in_flight = range(block, block + N_WRITERS)
+    assert set(in_flight[1:]) <= set(reader.layout.chunk_sizes("item"))
+    assert set(reader.layout.chunk_sizes("state")) == set(range(block))
+    found = reader.rows(*keys(range(n)))
+    assert found.tolist() == [*range(block * ROWS), *[-1] * (n - block * ROWS)]
+    assert reader.check() == []
+    rows = fill(cache, range(n)).rows(*keys(range(n)))
+    assert rows[block * ROWS :].min() == in_flight.stop * ROWS
+    compare(cache, fill(tmp_path / "calm", range(n)), n)
+
+
 @pytest.mark.slow
 def test_killed_ten_times_equals_undisturbed(tmp_path):
     cache = kill_at_random_moments(tmp_path, 10, 1500, seed=2)
@@ -79,7 +105,7 @@ class KilledError(BaseException):
 def append_slowly(w, numbers):
     for i in numbers:
         w.append(digest(i), 0, vector(i))
-        w._wait()
+        w._committer.wait()
     w.close()
 
 
@@ -101,8 +127,9 @@ def test_stopped_after_each_step_of_a_block(tmp_path, monkeypatch, after, block)
 
         return stop
 
-    for name, step in (("write_chunk", ""), ("grow", "grow"), ("write_runs", "runs")):
-        monkeypatch.setattr(writer_module, name, stopping(getattr(writer_module, name), step))
+    monkeypatch.setattr(committing, "write_chunk", stopping(committing.write_chunk, ""))
+    monkeypatch.setattr(committing, "grow", stopping(committing.grow, "grow"))
+    monkeypatch.setattr(writer_module, "write_runs", stopping(writer_module.write_runs, "runs"))
     w = writer(tmp_path)
     with pytest.raises(KilledError):
         append_slowly(w, range(3 * ROWS))
@@ -125,13 +152,13 @@ def test_the_number_of_an_unfinished_block_is_not_given_again(tmp_path, monkeypa
             raise KilledError
         original(*args)
 
-    original = writer_module.write_chunk
-    monkeypatch.setattr(writer_module, "write_chunk", stop)
+    original = committing.write_chunk
+    monkeypatch.setattr(committing, "write_chunk", stop)
     w = writer(tmp_path)
     w.append(digest(0), 0, vector(0))
     with pytest.raises(KilledError):
         w.close()
-    monkeypatch.setattr(writer_module, "write_chunk", original)
+    monkeypatch.setattr(committing, "write_chunk", original)
     store = fill(tmp_path, [0])
     assert store.rows(*keys([0])).tolist() == [ROWS]
     assert (store.states(np.arange(ROWS)) == SUPERSEDED).all()
@@ -187,11 +214,13 @@ def test_errors_of_the_writing_thread_reach_the_next_append(tmp_path, monkeypatc
     def fail(*_):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(writer_module, "write_chunk", fail)
+    monkeypatch.setattr(committing, "write_chunk", fail)
     w = writer(tmp_path)
     append_block(w)
-    assert wait([w._pending], timeout=60).done
+    assert wait(w._committer._pending, timeout=60).done
     with pytest.raises(RuntimeError, match="boom"):
+        w.append(digest(0), 0, vector(0))
+    with pytest.raises(UsageError, match="open another"):
         w.append(digest(0), 0, vector(0))
     w.close()  # said once is enough; the lock is free
     monkeypatch.undo()
@@ -203,7 +232,7 @@ def test_errors_of_the_last_block_reach_close(tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(writer_module, "write_chunk", fail)
+    monkeypatch.setattr(committing, "write_chunk", fail)
     w = writer(tmp_path)
     w.append(digest(0), 0, vector(0))
     with pytest.raises(RuntimeError, match="boom"):

@@ -44,9 +44,9 @@ def _small(monkeypatch):
     small_blocks(monkeypatch)
 
 
-@pytest.fixture
-def store(tmp_path):
-    return fill(tmp_path, range(N))
+@pytest.fixture(params=["zstd", "none"])
+def store(tmp_path, request):
+    return fill(tmp_path, range(N), compression=request.param)
 
 
 def read(store, numbers):
@@ -200,10 +200,10 @@ def test_a_disk_error_is_damage_and_a_permission_is_not(store, monkeypatch, code
     fresh = FeatureStore.open(store.path)
     rows = fresh.rows(*keys([0]))
 
-    def fail(self):
+    def fail(self, mode):
         raise OSError(getattr(errno, code), "as simulated")
 
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr(Path, "open", fail)
     with pytest.raises(error, match="as simulated"):
         fresh.read(rows)
     monkeypatch.undo()

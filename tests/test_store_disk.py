@@ -88,6 +88,7 @@ def test_a_read_only_disk_can_be_read_and_not_written(small_disk, tmp_path):
 def append(w, numbers):
     for i in numbers:
         w.append(digest(i), 0, vector(i))
+    w.flush()
 
 
 REASONS = {errno.ENOSPC: "disk is full", errno.EROFS: "read-only", errno.EDQUOT: "quota"}

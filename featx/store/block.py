@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx.errors import NumericsError
+from featx.store.floats import is_finite, round_into
 from featx.store.layout import ARRAYS
 
 if TYPE_CHECKING:
@@ -27,10 +28,12 @@ _SAFE_RMS = 6e-5
 
 @dataclass
 class Block:
-    """The block being filled; what is not filled stays NaN and EMPTY.
+    """The block being filled; what is not filled is NaN and EMPTY in the end.
 
     Attributes
     ----------
+    number
+        Of the block in its store.
     arrays
         The (block_rows, ...) values of each array.
     begun
@@ -41,39 +44,46 @@ class Block:
         The reason of each UNDECODABLE row, by its key in a run's ``failed``.
     """
 
+    number: int
     arrays: dict[str, Array]
     begun: float = field(default_factory=time.monotonic)
     n: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def empty(cls, layout: Layout) -> Block:
+    def empty(cls, layout: Layout, number: int) -> Block:
         """Give a block with no row filled."""
-        specs = {array: layout.spec(array) for array in ARRAYS}
-        return cls(
-            {
-                array: np.full((layout.block_rows, *spec.tail), spec.fill, spec.dtype)
-                for array, spec in specs.items()
-            }
-        )
+        arrays: dict[str, Array] = {}
+        for array in ARRAYS:
+            spec, new = layout.spec(array), np.empty if array == "features" else np.zeros
+            arrays[array] = new((layout.block_rows, *spec.tail), spec.dtype)
+        return cls(number, arrays)
 
-    def put(self, digest: bytes, item: int, state: int, vector: Float32s | None = None) -> None:
+    def put(self, digest: bytes, item: int, state: int, vector: Array | None = None) -> None:
         """Fill the next row, its state last: an interrupt in between leaves it EMPTY."""
-        row = self.n
-        if vector is not None:
-            self.arrays["features"][row] = vector
+        row, features = self.n, self.arrays["features"]
+        if vector is None:
+            features[row] = np.nan
+        elif features.dtype == np.float16 and vector.dtype == np.float32:
+            round_into(features[row], vector)
+        else:
+            features[row] = vector
         self.arrays["digest"][row] = np.frombuffer(digest, dtype=np.uint8)
         self.arrays["item"][row] = item
+        self.n = row + 1  # before the state: `end` must not overwrite a row that is DONE
         self.arrays["state"][row] = state
-        self.n += 1
+
+    def end(self) -> None:
+        """Put NaN into the vectors that are left: until now they need not take memory."""
+        self.arrays["features"][self.n :] = np.nan
 
 
-def check_vector(x: Float32s, dtype: StoredDtype) -> None:
+def check_vector(x: Array, dtype: StoredDtype) -> None:
     """Refuse a vector that is not finite, or that ``dtype`` would spoil.
 
     Parameters
     ----------
-    x : (d,) float32
+    x : (d,) float32 or float16
     dtype
         In which it will be stored.
 
@@ -82,13 +92,13 @@ def check_vector(x: Float32s, dtype: StoredDtype) -> None:
     NumericsError
         If a value is inf or NaN, overflows, or more than 1e-3 of the norm would be lost.
     """
+    if x.dtype == np.float16:
+        _check_finite(x)
+        return
     with np.errstate(over="ignore", invalid="ignore"):  # the sum says so itself
         squares = float(np.dot(x, x))
-    if not np.isfinite(squares) and not np.isfinite(x).all():
-        raise NumericsError(
-            f"a vector holds {np.count_nonzero(~np.isfinite(x))} values that are not finite; the "
-            "network overflows on this image: try --precision fp32"
-        )
+    if not np.isfinite(squares):
+        _check_finite(x)
     if dtype == "float32":
         return
     largest = max(float(x.max()), -float(x.min()))
@@ -98,6 +108,14 @@ def check_vector(x: Float32s, dtype: StoredDtype) -> None:
         )
     if squares < len(x) * _SAFE_RMS**2:
         _check_loss(x)
+
+
+def _check_finite(x: Array) -> None:
+    if not is_finite(x):
+        raise NumericsError(
+            f"a vector holds {np.count_nonzero(~np.isfinite(x))} values that are not finite; the "
+            "network overflows on this image: try --precision fp32"
+        )
 
 
 def _check_loss(x: Float32s) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from featx.store.chunks import Damage, mark, not_finite, read_chunk
-from featx.store.gather import in_threads, is_finite
+from featx.store.floats import is_finite
+from featx.store.gather import in_threads
 from featx.store.index import committed_blocks, has_live, is_dead
 from featx.store.layout import DONE
 

@@ -10,6 +10,7 @@ missing chunk, and zarrs skips the checksum when part of a chunk is asked for.
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from featx.store.layout import Layout
 
 CRC_BYTES = 4
+STRIP_BYTES = 2**19
+"""What is summed up and written at a time: it stays in a core's cache in between."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,14 @@ def write_chunk(layout: Layout, array: str, block: int, values: Array) -> None:
     """
     spec = layout.spec(array)
     raw = np.ascontiguousarray(values, dtype=spec.dtype)
-    data = _zstd().encode(raw) if spec.compressed else raw.tobytes()
+    data: Array = np.frombuffer(_zstd().encode(raw) if spec.compressed else raw, dtype=np.uint8)
     with replacing(layout.chunk(array, block)) as temporary, temporary.open("wb") as file:
-        file.write(data)
-        file.write(google_crc32c.value(data).to_bytes(CRC_BYTES, "little"))
+        crc = 0
+        for start in range(0, len(data), STRIP_BYTES):
+            strip = data[start : start + STRIP_BYTES]
+            crc = google_crc32c.extend(crc, strip)
+            file.write(strip.data)
+        file.write(crc.to_bytes(CRC_BYTES, "little"))
 
 
 def read_chunk(layout: Layout, array: str, block: int) -> Array | Damage:
@@ -73,8 +80,11 @@ def read_chunk(layout: Layout, array: str, block: int) -> Array | Damage:
 
 
 def _bytes(file: Path) -> bytes | str:
+    """Read what comes before the checksum, apart from it: no copy is taken to cut it off."""
     try:
-        data = file.read_bytes()
+        with file.open("rb") as opened:
+            size = os.fstat(opened.fileno()).st_size
+            body, crc = opened.read(max(0, size - CRC_BYTES)), opened.read()
     except FileNotFoundError:
         return "missing"
     except OSError as error:
@@ -83,10 +93,9 @@ def _bytes(file: Path) -> bytes | str:
                 f"cannot read {file}: {error.strerror}; see to it that you may read the cache"
             ) from error
         return f"cannot be read: {error}"
-    if len(data) <= CRC_BYTES:
-        return f"only {len(data)} bytes long"
-    body = data[:-CRC_BYTES]
-    if google_crc32c.value(body) != int.from_bytes(data[-CRC_BYTES:], "little"):
+    if not body:
+        return f"only {size} bytes long"
+    if google_crc32c.value(body) != int.from_bytes(crc, "little"):
         return "its checksum does not fit"
     return body
 

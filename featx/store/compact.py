@@ -106,12 +106,12 @@ def _move(writer: StoreWriter, plan: list[tuple[JsonObject, Ints]], progress: Pr
 
 
 def _copy(writer: StoreWriter, block: int) -> None:
-    """Append the live rows of a block again; float16 to float32 and back loses nothing."""
+    """Append the live rows of a block again, as they are."""
     store = writer.store
     local = np.flatnonzero(_live_by_block(store)[block])
     rows = local + block * store.block_rows
     done = store.states(rows) == DONE
-    vectors = iter(store.read(rows[done], np.float32))
+    vectors = iter(store.read(rows[done]))
     for row, has_vector, reason in zip(rows, done, store.reasons(rows), strict=True):
         digest, item = store.index.digest[row].tobytes(), int(store.index.item[row])
         if has_vector:

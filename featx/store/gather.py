@@ -10,6 +10,7 @@ import numpy as np
 
 from featx.errors import CorruptStoreError
 from featx.store.chunks import Damage, damaged, not_finite, read_chunk
+from featx.store.floats import is_finite, widened
 from featx.store.index import is_dead
 
 if TYPE_CHECKING:
@@ -24,11 +25,8 @@ T = TypeVar("T")
 MAX_THREADS = 4
 """Each holds one decoded block: at most 32 MiB, its compressed bytes, and the rows taken of it."""
 
-STRIP_BYTES = 2**19
-"""Rows are checked and copied in strips that stay in a core's cache."""
-
-_EXPONENT = {2: (np.uint16, 0x7C00), 4: (np.uint32, 0x7F800000)}
-"""Bytes of a float: the integer of its size, and the exponent bits that inf and NaN alone have."""
+STRIP_BYTES = 2**18
+"""Rows are checked, widened and copied in strips that stay in a core's cache."""
 
 
 def in_threads(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
@@ -38,13 +36,6 @@ def in_threads(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
         yield from pool.map(work, items)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def is_finite(values: Array) -> bool:
-    """Say whether no value is inf or NaN, three times as fast as ``np.isfinite`` on float16."""
-    integer, exponent = _EXPONENT[values.dtype.itemsize]
-    bits = np.ascontiguousarray(values).view(values.dtype.newbyteorder("=")).view(integer)
-    return not bool(((bits & exponent) == exponent).any())
 
 
 def gather(layout: Layout, rows: Ints, out: Array) -> None:
@@ -77,12 +68,13 @@ def _copy_block(layout: Layout, block: int, local: Ints, out: Array, positions: 
     values = read_chunk(layout, "features", block)
     if isinstance(values, Damage):
         raise _lost(layout, values)
+    widen = values.dtype == np.float16 and out.dtype == np.float32
     step = max(1, STRIP_BYTES // values[:1].nbytes)
     for start in range(0, len(local), step):
         strip = values[local[start : start + step]]
         if not is_finite(strip):
             raise _lost(layout, not_finite(layout, block))
-        out[positions[start : start + step]] = strip
+        out[positions[start : start + step]] = widened(strip) if widen else strip
 
 
 def _lost(layout: Layout, damage: Damage) -> CorruptStoreError:

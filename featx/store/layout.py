@@ -3,7 +3,7 @@
 A store is a zarr v3 group with four arrays that are cut along their rows into *blocks*; a block
 has one chunk file in each array::
 
-    features (N, d)  float16 or float32, zstd level 1, CRC32C, fill NaN
+    features (N, d)  float16 or float32, zstd level 1 or none, CRC32C, fill NaN
     digest   (N, 16) uint8,  CRC32C      BLAKE2b-128 of the image's bytes
     item     (N,)    uint16, CRC32C      page, channel or view of that image
     state    (N,)    uint8,  CRC32C      EMPTY, DONE, UNDECODABLE or SUPERSEDED; written last
@@ -16,15 +16,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from featx._files import write_json, writing
+from featx._files import write_json
 from featx.errors import (
     CorruptStoreError,
     NotFoundError,
@@ -37,6 +35,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from featx._types import JsonObject
+
+Compression: TypeAlias = Literal["zstd", "none"]
+"""Of the features; whatever it is, a vector comes back bit by bit."""
 
 SCHEMA_VERSION = 1
 EMPTY, DONE, UNDECODABLE, SUPERSEDED = 0, 1, 2, 3
@@ -83,6 +84,8 @@ class Layout:
         32 random hex digits, made with the store: a store made anew is another one.
     block_rows
         Rows in a block.
+    compression
+        Of its features.
     """
 
     path: Path
@@ -91,10 +94,11 @@ class Layout:
     dim: int
     uid: str
     block_rows: int
+    compression: Compression = "zstd"
 
     def spec(self, array: str) -> Spec:
         """Describe one of the four arrays."""
-        return _specs(self.dim, self.recipe.dtype)[array]
+        return specs(self.dim, self.recipe.dtype, self.compression)[array]
 
     def chunk(self, array: str, block: int) -> Path:
         """Give the chunk file of a block, by zarr's default chunk key."""
@@ -109,55 +113,15 @@ class Layout:
         return {block: path.stat().st_size for block, path in paths.items() if path.is_file()}
 
 
-def _specs(dim: int, dtype: StoredDtype) -> dict[str, Spec]:
+def specs(dim: int, dtype: StoredDtype, compression: Compression) -> dict[str, Spec]:
+    """Describe the four arrays of a store."""
+    stored, compressed = np.dtype(dtype).newbyteorder("<"), compression == "zstd"
     return {
-        "features": Spec(np.dtype(dtype).newbyteorder("<"), (dim,), True, float("nan")),
+        "features": Spec(stored, (dim,), compressed, float("nan")),
         "digest": Spec(np.dtype("u1"), (16,)),
         "item": Spec(np.dtype("<u2")),
         "state": Spec(np.dtype("u1")),
     }
-
-
-def create(path: Path, recipe: Recipe, map_shape: tuple[int, ...], dim: int) -> None:
-    """Make an empty store at ``path``, there whole or not at all.
-
-    Raises
-    ------
-    CacheWriteError
-        If the folder cannot be written.
-    """
-    header = {
-        "schema_version": SCHEMA_VERSION,
-        "recipe": recipe.to_json(),
-        "recipe_hash": recipe.hash,
-        "map_shape": list(map_shape),
-        "dim": dim,
-        "uid": uuid.uuid4().hex,
-        "block_rows": block_rows(dim, recipe.dtype),
-        "runs": [],
-    }
-    temporary = path.with_name(f".{path.name}.new")
-    with writing(path):
-        shutil.rmtree(temporary, ignore_errors=True)  # left by a kill
-        _create_zarr(temporary, header, _specs(dim, recipe.dtype))
-        temporary.rename(path)
-
-
-def _create_zarr(path: Path, header: JsonObject, specs: dict[str, Spec]) -> None:
-    import zarr
-    from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
-
-    group = zarr.create_group(path, attributes={"featx": header})
-    for name, spec in specs.items():
-        group.create_array(
-            name,
-            shape=(0, *spec.tail),
-            chunks=(header["block_rows"], *spec.tail),
-            dtype=spec.dtype.newbyteorder("="),
-            fill_value=spec.fill,
-            serializer=BytesCodec(endian="little" if spec.dtype.itemsize > 1 else None),
-            compressors=[*([ZstdCodec(level=1)] if spec.compressed else []), Crc32cCodec()],
-        )
 
 
 def read_layout(path: Path) -> tuple[Layout, list[JsonObject]]:
@@ -216,7 +180,14 @@ def _layout(path: Path, header: JsonObject) -> Layout:
         dim=header["dim"],
         uid=header["uid"],
         block_rows=header["block_rows"],
+        compression=_known(header.get("compression", "zstd")),
     )
+
+
+def _known(compression: Compression) -> Compression:
+    if compression not in get_args(Compression):
+        raise KeyError("a compression that this featx knows")
+    return compression
 
 
 def _check_array(layout: Layout, array: str) -> None:

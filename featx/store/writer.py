@@ -2,12 +2,13 @@
 
 A block is written in this order: features, digest, item, the lengths and runs in the metadata,
 state. A kill at any instant therefore leaves either a whole block or one that is not there.
+`featx.store.committing` says how several blocks are written at once.
 """
 
 from __future__ import annotations
 
+import os
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,16 +17,9 @@ import numpy as np
 from featx._files import take_lock
 from featx.errors import RecipeMismatchError, UsageError
 from featx.store.block import Block, check_vector
-from featx.store.chunks import write_chunk
-from featx.store.layout import (
-    DONE,
-    UNDECODABLE,
-    create,
-    grow,
-    lock_file,
-    read_layout,
-    write_runs,
-)
+from featx.store.committing import Committer
+from featx.store.layout import DONE, UNDECODABLE, lock_file, read_layout, write_runs
+from featx.store.making import compression_of, create
 from featx.store.reader import FeatureStore, failure_key
 from featx.store.repair import next_block, repair, supersede
 
@@ -33,8 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from featx._types import Float32s, JsonObject
+    from featx._types import Array, JsonObject
     from featx.recipe import Recipe
+    from featx.store.layout import Compression
+    from featx.store.making import AskedCompression
+
+MAX_WRITERS = 4
+"""By default; each holds a block of at most 32 MiB, and what it is compressed to."""
 
 
 class StoreWriter:
@@ -59,9 +58,16 @@ class StoreWriter:
         Called once if another process holds the lock.
     max_block_s
         Seconds after which a block is written although it is not full.
+    n_writers
+        Threads that write, and blocks that are in flight at most, beside the one being filled;
+        None for one a core, at most `MAX_WRITERS`.
+    compression
+        Of the features, where the store is made; "auto" is zstd. A store that is there keeps its.
 
     Attributes
     ----------
+    n_writers : int
+        Threads that write.
     store : FeatureStore
         What was there when the lock was taken, after the repair of what was damaged; what is
         appended shows after `close`.
@@ -86,22 +92,25 @@ class StoreWriter:
         provenance: JsonObject,
         on_wait: Callable[[], None] = lambda: None,
         max_block_s: float = 20.0,
+        n_writers: int | None = None,
+        compression: AskedCompression = "auto",
     ) -> None:
         path = Path(cache) / recipe.store_name
+        self.n_writers = _threads(n_writers)
+        stored = compression_of(compression)
         self._lock = take_lock(lock_file(path), on_wait)
         try:
-            self.store = _open(path, recipe, tuple(map_shape), dim)
+            self.store = _open(path, recipe, tuple(map_shape), dim, stored)
             self._layout = self.store.layout
-            self._next = next_block(self._layout, self.store.runs)
+            self._number = next_block(self._layout, self.store.runs)
         except BaseException:
             self._lock.release()
             raise
         self._runs = list(self.store.runs)
         self._max_block_s = max_block_s
         self._block: Block | None = None
-        self._pool = ThreadPoolExecutor(1, "featx-write")
-        self._pending: Future[None] | None = None
-        self._broken = self._closed = False
+        self._committer = Committer(self._layout, self._number, self._record, self.n_writers)
+        self._closed = False
         self._run = self._new_run(provenance)
 
     def __enter__(self) -> StoreWriter:
@@ -115,7 +124,12 @@ class StoreWriter:
     ) -> None:
         self.close()  # what was appended before an error is as right as ever
 
-    def append(self, digest: bytes, item: int, vector: Float32s) -> None:
+    @property
+    def busy_s(self) -> float:
+        """Seconds that the threads spent in compressing and writing vectors, all together."""
+        return self._committer.busy_s
+
+    def append(self, digest: bytes, item: int, vector: Array) -> None:
         """Add one vector, rounded to the stored dtype.
 
         Parameters
@@ -124,7 +138,8 @@ class StoreWriter:
             16 bytes.
         item
             0 to 65535.
-        vector : (dim,) float32
+        vector : (dim,) float32, or float16
+            What float16 has lost already is the caller's to judge; it is twice as fast.
 
         Raises
         ------
@@ -132,8 +147,12 @@ class StoreWriter:
             If a value is not finite, or the stored dtype cannot hold the vector.
         CacheWriteError
             If an earlier block could not be written.
+        UsageError
+            If an error said so already: the writer takes nothing more.
         """
-        x = np.asarray(vector, dtype=np.float32)
+        x = np.asarray(vector)
+        if x.dtype != np.float16:
+            x = x.astype(np.float32, copy=False)
         if x.shape != (self._layout.dim,):
             raise UsageError(f"a vector of shape {x.shape}, expected {(self._layout.dim,)}")
         check_vector(x, self._layout.recipe.dtype)
@@ -168,13 +187,13 @@ class StoreWriter:
     def flush(self) -> None:
         """Write the open block, wait for it, and let `store` see it."""
         self._hand_over()
-        self._wait()
+        self._committer.wait()
         self.store.refresh()
 
     def close(self, abort: bool = False) -> None:
         """Write the open block unless ``abort``, wait, and give the lock back.
 
-        After an error of the writing thread, which was raised once, it only gives the lock back:
+        After an error of a writing thread, which was raised once, it only gives the lock back:
         the next writer finishes what is left.
 
         Raises
@@ -188,19 +207,20 @@ class StoreWriter:
         try:
             if not abort:
                 self._hand_over()
-            self._wait()
-            if not self._broken:
+            self._committer.wait()
+            if not self._committer.broken:
                 self._finish_run()
                 self.store.refresh()
         finally:
-            self._pool.shutdown()
+            self._committer.shutdown()
             self._lock.release()
 
     def _open_block(self) -> Block:
-        if self._pending and self._pending.done():
-            self._wait()  # so that an error shows at the next append, not a block later
+        self._committer.wait(self.n_writers)  # for nothing: an error shows at the next append
+        if self._committer.broken:
+            raise UsageError("a block could not be written; close this writer and open another")
         if self._block is None:
-            self._block = Block.empty(self._layout)
+            self._block = Block.empty(self._layout, self._number)
         return self._block
 
     def _hand_over_if_due(self, block: Block) -> None:
@@ -209,35 +229,16 @@ class StoreWriter:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        """Let the writing thread have the open block, once it is done with the one before."""
-        if self._block is None:
+        """Let a writing thread have the open block, once one is free."""
+        if self._block is None or self._committer.broken:
             return
-        self._wait()
-        self._pending = self._pool.submit(self._commit, self._block)
+        self._committer.submit(self._block)
+        self._number = self._block.number + 1  # not before: no number may be left out
         self._block = None
-
-    def _wait(self) -> None:
-        """Wait for the writing thread, and raise its error here."""
-        if self._pending is None:
-            return
-        error = self._pending.exception()  # an interrupt passes, and the block stays pending
-        self._pending = None
-        if error is not None:
-            self._broken, self._block = True, None
-            raise error
-
-    def _commit(self, block: Block) -> None:
-        number = self._next
-        for array in ("features", "digest", "item"):
-            write_chunk(self._layout, array, number, block.arrays[array])
-        grow(self._layout, number + 1)
-        self._record(block.failed)
-        write_chunk(self._layout, "state", number, block.arrays["state"])
-        self._next = number + 1
 
     def _new_run(self, provenance: JsonObject) -> JsonObject:
         return {
-            "blocks": [[self._next, self._next]],
+            "blocks": [[self._committer.next, self._committer.next]],
             "provenance": provenance,
             "closed": False,
             "failed": {},
@@ -257,15 +258,25 @@ class StoreWriter:
 
     def _finish_run(self) -> None:
         if self._is_recorded():
-            self._run["blocks"][-1][1] = self._next
+            self._run["blocks"][-1][1] = self._committer.next
             self._run["closed"] = True
             write_runs(self._layout, self._runs)
 
 
-def _open(path: Path, recipe: Recipe, map_shape: tuple[int, ...], dim: int) -> FeatureStore:
+def _threads(n_writers: int | None) -> int:
+    if n_writers is None:
+        return min(MAX_WRITERS, os.cpu_count() or 1)
+    if n_writers < 1:
+        raise UsageError(f"n_writers is {n_writers}, expected at least 1")
+    return n_writers
+
+
+def _open(
+    path: Path, recipe: Recipe, map_shape: tuple[int, ...], dim: int, compression: Compression
+) -> FeatureStore:
     """Open the store under its lock: made where missing, repaired where damaged."""
     if not path.exists():
-        create(path, recipe, map_shape, dim)
+        create(path, recipe, map_shape, dim, compression)
     layout, runs = read_layout(path)
     differences = recipe.differences(layout.recipe, "here", "in the store")
     if (map_shape, dim) != (layout.map_shape, layout.dim):
