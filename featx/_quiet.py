@@ -1,4 +1,4 @@
-"""Keep Pillow's warnings out of the person's terminal while an image is decoded."""
+"""Keep warnings of other libraries out of the person's terminal, safely from many threads."""
 
 from __future__ import annotations
 
@@ -6,36 +6,40 @@ import logging
 import re
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_RULE: Any = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 _lock = threading.Lock()
-_inside = 0
+_inside: Counter[str] = Counter()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Ignore warnings raised in Pillow's own modules while at least one thread is inside.
+def quiet(module: str) -> Iterator[None]:
+    """Ignore warnings raised in a library's own modules while at least one thread is inside.
 
     ``warnings.catch_warnings`` replaces the whole list of filters and puts an old one back, which
-    from several threads leaves the wrong list behind. Here one rule is counted in and out. What
-    Pillow warns about (odd metadata, large images) either fails the image or does not matter.
+    from several threads leaves the wrong list behind. Here one rule is counted in and out.
+
+    Parameters
+    ----------
+    module
+        Pattern that the beginning of a module's name matches.
     """
-    global _inside
     filters: Any = warnings.filters
+    rule: Any = ("ignore", None, Warning, re.compile(module), 0)
     with _lock:
-        _inside += 1
-        if _RULE not in filters:
-            filters.insert(0, _RULE)
+        _inside[module] += 1
+        if rule not in filters:
+            filters.insert(0, rule)
     try:
         yield
     finally:
         with _lock:
-            _inside -= 1
-            if not _inside and _RULE in filters:
-                filters.remove(_RULE)
+            _inside[module] -= 1
+            if not _inside[module] and rule in filters:
+                filters.remove(rule)
 
 
 def quiet_log(name: str) -> None:

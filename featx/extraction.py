@@ -11,6 +11,7 @@ from featx.backbones import BackboneRequest, resolve
 from featx.embedding import How, manifest_of, run_pass
 from featx.errors import NotFoundError, TooManyFailedError, UsageError
 from featx.features import view
+from featx.forward import DECODERS, ENGINES
 from featx.sources import open_source
 from featx.store import FeatureStore, list_stores
 
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from featx._types import JsonObject, PathLike, Progress
-    from featx.embedding import Pass
+    from featx.embedding import Pass, Timing
     from featx.manifest import Manifest
     from featx.recipe import Resize, StoredDtype
     from featx.sources import Source
+    from featx.store.making import AskedCompression
 
 MAX_FAILED = "10%"
 
@@ -47,6 +49,8 @@ class Extraction:
         Of the data set's table, but for the one that names the files.
     seconds
         Wall time of the pass over the images, shared by the stores that it filled.
+    timing
+        How busy reading, decoding, the network and writing were in it.
     notes
         What was chosen for the user.
     """
@@ -62,6 +66,7 @@ class Extraction:
     failed: tuple[tuple[str, str], ...]
     columns: tuple[str, ...]
     seconds: float
+    timing: Timing
     notes: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -84,6 +89,8 @@ class Extraction:
             "columns": list(self.columns),
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 2),
+            "timing": self.timing.to_json(),
+            "where_time_goes": self.timing.describe(),
             "notes": list(self.notes),
         }
 
@@ -105,9 +112,11 @@ def extract(
     image_size: int | Literal["weights"] | None = None,
     resize: Resize | None = None,
     precision: str = "auto",
+    engine: str = "auto",
     decoder: str = "auto",
     device: str = "auto",
     dtype: StoredDtype = "float16",
+    compression: AskedCompression = "auto",
     batch_size: int | None = None,
     cache: PathLike | None = None,
     weights: PathLike | None = None,
@@ -148,10 +157,13 @@ def extract(
         Of a table.
     image_size, resize, preprocess, mean, std, interpolation
         In place of what the weights ask for.
-    precision, decoder, device, batch_size
-        How to compute: ``precision="fp32", decoder="pil"`` is the reference, in stores of its own.
+    precision, engine, decoder, device, batch_size
+        How to compute; see `featx.forward.Asked`. ``precision="fp32", decoder="pil"`` is the
+        reference, torch on whole images, in stores of its own.
     dtype
         In which the vectors are stored.
+    compression
+        Of stores that are made: ``zstd``, ``none``, or ``auto``, which is zstd.
     cache
         The cache folder; None for ``FEATX_CACHE``, else ``cache``.
     weights, weights_key, strip_prefix
@@ -189,7 +201,8 @@ def extract(
     """
     report = progress or Silent()
     _check_choice("on_error", on_error, ("record", "raise"))
-    _check_choice("decoder", decoder, ("auto", "pil"))
+    _check_choice("decoder", decoder, DECODERS)
+    _check_choice("engine", engine, ENGINES)
     parse_max_failed(max_failed, 0)
     folder = catalog.cache_dir(cache)
     reference = precision == "fp32" and decoder == "pil"
@@ -197,6 +210,9 @@ def extract(
         device=device,
         precision=precision,
         batch_size=batch_size,
+        engine=engine,
+        decoder=decoder,
+        compression=compression,
         rehash=rehash,
         retry_failed=retry_failed,
         raise_on_error=on_error == "raise",
@@ -308,6 +324,7 @@ def _commit(
                 failed=tuple(zip(found.failed["path"], found.failed["reason"], strict=True)),
                 columns=_columns(manifest),
                 seconds=done.seconds,
+                timing=done.located.timing,
                 notes=done.notes,
             )
         )

@@ -10,7 +10,6 @@ Where it costs next to nothing, products are made in float64 as well.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import blas
 
 from featx._types import Array, Float32s, Float64s
 
@@ -43,6 +42,8 @@ def column_blocks(n: int, d: int) -> list[slice]:
 def add_gram(G: Float64s, X: Array, exact: bool) -> None:
     """Add ``X X^T`` to ``G`` (n, n), in place; ``X`` is (n, d) float16, float32 or float64."""
     n, d = X.shape
+    from scipy.linalg import blas  # 0.3 s to import, and extracting needs none
+
     kind, syrk = (np.float64, blas.dsyrk) if exact else (np.float32, blas.ssyrk)
     total, part = np.zeros((n, n), order="F"), np.zeros((n, n), kind, order="F")
     blocks = column_blocks(n, d)

@@ -219,9 +219,9 @@ def test_the_same_layer_twice_is_one():
 
 
 def test_values_do_not_depend_on_what_else_is_asked_for():
-    from featx.forward import Engine
+    from featx.forward import TorchEngine
 
     x = noise(3)
-    alone = Engine(load_backbone(small(layers=("features.3",))), "cpu")(x)[0]
-    both = Engine(load_backbone(small(layers=("features", "features.3"))), "cpu")(x)[1]
+    alone = TorchEngine(load_backbone(small(layers=("features.3",))), "cpu")(x)[0]
+    both = TorchEngine(load_backbone(small(layers=("features", "features.3"))), "cpu")(x)[1]
     assert np.array_equal(alone, both)

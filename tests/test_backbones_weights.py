@@ -15,7 +15,7 @@ from featx.backbones import BackboneRequest, enums, load_backbone
 from featx.backbones.torchvision_models import _renamed
 from featx.backbones.weights import WeightsFile, read_tensors, weights_digests
 from featx.errors import UnknownNameError, WeightsError, WeightsNotFoundError
-from featx.forward import Engine
+from featx.forward import TorchEngine
 
 NAME = "squeezenet1_1"
 
@@ -303,7 +303,9 @@ def test_transform_input_follows_the_weights(tmp_path):
     assert trained.options == (("transform_input", True),)
     assert trained.outputs == untrained.outputs
     x = noise(1)
-    assert not np.array_equal(Engine(trained, "cpu")(x)[0], Engine(untrained, "cpu")(x)[0])
+    assert not np.array_equal(
+        TorchEngine(trained, "cpu")(x)[0], TorchEngine(untrained, "cpu")(x)[0]
+    )
 
 
 @pytest.mark.shared
@@ -325,7 +327,7 @@ def test_real_weights_give_what_torchvision_gives(shared, name, file, dim):
     member = torchvision.models.get_model_weights(name).IMAGENET1K_V1
     expected = literal(model, "features", member, pictures)
     prepared = np.stack([images.load(p, backbone.preprocess)[0] for p in pictures])
-    got = Engine(backbone, "cpu", "fp32")(prepared)[0].reshape(3, -1)
+    got = TorchEngine(backbone, "cpu", "fp32")(prepared)[0].reshape(3, -1)
     error = np.linalg.norm(got - expected, axis=1) / np.linalg.norm(expected, axis=1)
     assert error.max() < 1e-4
     stored = got.astype(np.float16).astype(np.float32)

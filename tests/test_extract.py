@@ -161,10 +161,10 @@ def test_a_bad_image_is_tried_again_only_when_asked(
     real = images.load
     bad = victim.read_bytes()
 
-    def fails(payload: object, pre: object) -> object:
+    def fails(payload: object, pre: object, **options: bool) -> object:
         if payload == bad:
             raise ImageError("not today")
-        return real(payload, pre)  # type: ignore[arg-type]
+        return real(payload, pre, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(images, "load", fails)
     assert run(photos, cache)[0].failed == (("cat/0.jpg", "not today"),)
@@ -191,7 +191,7 @@ def test_another_data_set_keeps_its_failures_while_one_is_tried_again(
 def test_an_engine_is_chosen_although_most_images_are_bad(photos: Path, cache: Path) -> None:
     from featx.embedding import pipeline
 
-    entries = [f"{i:03}.jpg" for i in range(5 * pipeline.SAMPLE)]
+    entries = [f"{i:03}.jpg" for i in range(5 * pipeline.ROWS)]
     for name in entries:
         (photos / name).write_bytes(name.encode())
     table = photos / "t.csv"
@@ -200,9 +200,9 @@ def test_an_engine_is_chosen_although_most_images_are_bad(photos: Path, cache: P
     real = pipeline._sample
 
     def sample(*args: Any) -> Any:
-        images = real(*args)
-        sampled.append(len(images))
-        return images
+        found = real(*args)
+        sampled.append(len(found.images))
+        return found
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "_sample", sample)

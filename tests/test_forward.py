@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,11 +10,17 @@ from helpers_backbones import noise, small
 
 import featx.forward
 from featx.backbones import BackboneRequest, load_backbone
-from featx.errors import DeviceError, NumericsError, UnknownNameError, UsageError
-from featx.forward import MIN_COSINE, ROWS, Certificate, Engine, certify, choose_engine
+from featx.errors import DeviceError, UnknownNameError, UsageError
+from featx.forward import Certificate, OpenVINOEngine, TorchEngine
 from featx.forward import devices as devices_module
 from featx.forward.certificate import compare
-from featx.forward.devices import available, check_precision, choose_device, fast_precision
+from featx.forward.devices import (
+    available,
+    check_precision,
+    choose_device,
+    describe,
+    fast_precision,
+)
 
 CPU = torch.device("cpu")
 
@@ -24,12 +30,13 @@ def backbone():
     return load_backbone(small(layers=("features.3", "features"), poolings=("flatten", "avg")))
 
 
-@pytest.fixture
-def fast(monkeypatch):
-    """Have bf16 count as the fast precision on any processor."""
-    monkeypatch.setattr(devices_module, "_has_bf16_units", lambda: True)
+ENGINES = {
+    "torch": lambda backbone, precision, size: TorchEngine(backbone, "cpu", precision, size),
+    "openvino": OpenVINOEngine,
+}
 
 
+@pytest.mark.parametrize("kind", ENGINES)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize(
     "name",
@@ -40,10 +47,10 @@ def fast(monkeypatch):
         pytest.param("vit_b_16", marks=pytest.mark.slow),
     ],
 )
-def test_a_rows_bits_do_not_depend_on_its_neighbours(name, precision):
+def test_a_rows_bits_do_not_depend_on_its_neighbours(name, precision, kind):
     size = 64 if name == "squeezenet1_1" else 224
     request = BackboneRequest(name, weights="random", image_size=size, poolings=("flatten",))
-    engine = Engine(load_backbone(request), "cpu", precision, batch_size=4)
+    engine = ENGINES[kind](load_backbone(request), precision, 4)
     x = noise(7, size)
     (rows,) = engine(x)
     order = np.array([6, 2, 0, 5, 1, 3, 4])
@@ -52,17 +59,19 @@ def test_a_rows_bits_do_not_depend_on_its_neighbours(name, precision):
         assert np.array_equal(engine(x[i : i + 1])[0][0], rows[i])
 
 
-def test_maps_are_float32_in_order_and_contiguous(backbone):
+@pytest.mark.parametrize("kind", ENGINES)
+def test_maps_are_float32_in_order_and_contiguous(backbone, kind):
     for precision in ("fp32", "bf16"):
-        first, last = Engine(backbone, "cpu", precision, batch_size=3)(noise(4))
+        first, last = ENGINES[kind](backbone, precision, 3)(noise(4))
         assert first.shape == (4, *backbone.outputs[0].map_shape)
         assert last.shape == (4, *backbone.outputs[1].map_shape)
         assert first.dtype == np.float32
         assert first.flags.c_contiguous
 
 
-def test_float_images_are_the_same_as_bytes(backbone):
-    engine, x = Engine(backbone, "cpu"), noise(2)
+@pytest.mark.parametrize("kind", ENGINES)
+def test_float_images_are_the_same_as_bytes(backbone, kind):
+    engine, x = ENGINES[kind](backbone, "fp32", None), noise(2)
     as_float = engine((x / np.float32(255)).astype(np.float32))
     for one, two in zip(engine(x), as_float, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
@@ -73,30 +82,50 @@ def test_normalisation_is_torchvisions(backbone):
 
     x = noise(2)
     pre = backbone.preprocess
-    prepared = Engine(backbone, "cpu")._prepared(x)
+    prepared = TorchEngine(backbone, "cpu")._module.normalised(torch.from_numpy(x))
     expected = [functional.normalize(functional.to_tensor(i), pre.mean, pre.std) for i in x]
     assert torch.equal(prepared, torch.stack(expected))
 
 
 def test_the_backbone_is_left_as_it_is(backbone):
     before = [p.dtype for p in backbone.module.parameters()]
-    Engine(backbone, "cpu", "bf16")
+    TorchEngine(backbone, "cpu", "bf16")
     assert [p.dtype for p in backbone.module.parameters()] == before
 
 
-def test_no_images_and_no_batch_are_refused(backbone):
+@pytest.mark.parametrize("kind", ENGINES)
+def test_no_images_and_no_batch_are_refused(backbone, kind):
     with pytest.raises(UsageError, match="no images"):
-        Engine(backbone, "cpu")(noise(0))
+        ENGINES[kind](backbone, "fp32", None)(noise(0))
     with pytest.raises(UsageError, match="batch size 0"):
-        Engine(backbone, "cpu", batch_size=0)
+        ENGINES[kind](backbone, "fp32", 0)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_another_batch_size_leaves_the_engine_as_it_is(backbone, kind):
+    engine, x = ENGINES[kind](backbone, "fp32", 4), noise(5)
+    other = engine.resized(3)
+    assert (engine.batch_size, other.batch_size) == (4, 3)
+    for one, two in zip(engine(x), other(x), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_batches_may_run_in_threads(backbone, kind):
+    """As many as there are lanes, and a few more, which wait."""
+    engine, x = ENGINES[kind](backbone, "fp32", 2), noise(16)
+    expected = engine(x)[1]
+    with ThreadPoolExecutor(engine.lanes + 2) as pool:
+        got = list(pool.map(lambda i: engine.batch(x[i : i + 2])[1], range(0, 16, 2)))
+    assert np.array_equal(np.concatenate(got), expected)
 
 
 def test_provenance_says_how(backbone):
-    engine = Engine(backbone, "cpu", "bf16")
+    engine = TorchEngine(backbone, "cpu", "bf16")
     assert engine.provenance == {
         "engine": "torch",
         "torch": torch.__version__,
-        "device": "cpu",
+        "device": describe(CPU),
         "precision": "bf16",
     }
     assert engine.batch_size == 8
@@ -110,7 +139,7 @@ def test_provenance_says_how(backbone):
     ],
 )
 def test_running_out_of_memory_names_the_batch_size(backbone, error):
-    engine = Engine(backbone, "cpu")
+    engine = TorchEngine(backbone, "cpu")
 
     def full(_x):
         raise error
@@ -121,7 +150,7 @@ def test_running_out_of_memory_names_the_batch_size(backbone, error):
 
 
 def test_other_errors_of_the_network_are_not_hidden(backbone):
-    engine = Engine(backbone, "cpu")
+    engine = TorchEngine(backbone, "cpu")
 
     def broken(_x):
         raise RuntimeError("broken")
@@ -206,89 +235,25 @@ def test_rows_of_zeros_and_rows_that_are_not_finite():
     assert math.isnan(there.min_cosine)
 
 
-def test_one_certificate_for_each_recipe(backbone):
-    x = noise(5)
-    fast, slow = Engine(backbone, "cpu", "bf16"), Engine(backbone, "cpu", "fp32")
-    found = certify(backbone, fast, x, slow)
-    assert len(found) == len(backbone.recipes()) == 4
-    assert all(0.99 < c.min_cosine <= c.mean_cosine < 1 for c in found)
-    assert all(c.passed for c in certify(backbone, slow, x, slow))
-
-
-def test_auto_takes_the_fast_precision_where_it_is_certified(backbone, fast):
-    asked = []
-
-    def sample():
-        asked.append(1)
-        return noise(ROWS + 3)
-
-    chosen = choose_engine(backbone, "cpu", sample=sample)
-    assert chosen.engine.precision == "bf16"
-    assert len(chosen.certificates) == 4
-    assert all(c["rows"] == ROWS and c["passed"] for c in chosen.certificates.values())
-    assert "minimum cosine with fp32 0.99" in chosen.notes[0]
-    again = choose_engine(backbone, "cpu", sample=sample, known=chosen.certificates)
-    assert len(asked) == 1
-    assert again.engine.precision == "bf16"
-    assert again.certificates == chosen.certificates
-
-
-def test_a_certificate_of_few_rows_is_made_again(backbone, fast):
-    chosen = choose_engine(backbone, "cpu", sample=lambda: noise(2))
-    again = choose_engine(backbone, "cpu", sample=lambda: noise(3), known=chosen.certificates)
-    assert {c["rows"] for c in again.certificates.values()} == {3}
-
-
-def failed(rows: int = ROWS) -> Certificate:
-    return Certificate(0.9, 0.95, 0.2, rows, passed=False)
-
-
-def test_out_of_tolerance_auto_falls_back_and_says_why(backbone, fast, monkeypatch):
-    monkeypatch.setattr("featx.forward.choose.certify", lambda *_args: [failed() for _ in range(4)])
-    chosen = choose_engine(backbone, "cpu", "auto", 5, sample=lambda: noise(1))
-    assert (chosen.engine.precision, chosen.engine.batch_size) == ("fp32", 5)
-    assert (
-        f"minimum cosine with fp32 over 32 images 0.9000, expected at least {MIN_COSINE}"
-        in (chosen.notes[0])
-    )
-    again = choose_engine(backbone, "cpu", known=chosen.certificates)
-    assert again.engine.precision == "fp32"
-    with pytest.raises(NumericsError, match="give --precision fp32, or auto"):
-        choose_engine(backbone, "cpu", "bf16", sample=lambda: noise(1))
-
-
-def test_without_images_nothing_can_be_certified(backbone, fast):
-    for sample in (None, lambda: noise(0)):
-        chosen = choose_engine(backbone, "cpu", sample=sample)
-        assert chosen.engine.precision == "fp32"
-        assert "cannot be certified without images" in chosen.notes[0]
-    with pytest.raises(UsageError, match="cannot be certified without images"):
-        choose_engine(backbone, "cpu", "bf16")
-
-
-def test_fp32_needs_no_certificate(backbone):
-    chosen = choose_engine(backbone, "cpu", "fp32")
-    assert (chosen.engine.precision, chosen.certificates) == ("fp32", {})
-
-
-def test_reference_numerics_means_fp32(backbone, fast):
-    reference = replace(backbone, request=replace(backbone.request, numerics="reference"))
-    assert choose_engine(reference, "cpu", sample=lambda: noise(1)).engine.precision == "fp32"
-    with pytest.raises(UsageError, match="reference numerics, which means fp32"):
-        choose_engine(reference, "cpu", "bf16")
-
-
 def test_the_package_has_no_other_names():
     with pytest.raises(AttributeError, match="no attribute 'Motor'"):
         _ = featx.forward.Motor
+
+
+def test_a_processor_has_a_name(monkeypatch):
+    assert describe(CPU).startswith("cpu")
+    monkeypatch.setattr(devices_module, "processor", lambda: "")
+    assert describe(CPU) == "cpu"
+    monkeypatch.setattr(devices_module, "processor", lambda: "Zilog Z80")
+    assert describe(CPU) == "cpu (Zilog Z80)"
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_agrees_with_the_cpu(backbone):
     x = noise(9)
-    expected = Engine(backbone, "cpu")(x)
+    expected = TorchEngine(backbone, "cpu")(x)
     for precision, error in (("fp32", 1e-4), ("fp16", 2e-2), ("bf16", 5e-2)):
-        got = Engine(backbone, "cuda", precision, batch_size=4)(x)
+        got = TorchEngine(backbone, "cuda", precision, batch_size=4)(x)
         for one, two in zip(got, expected, strict=True):
             assert np.linalg.norm(one - two) < error * np.linalg.norm(two)

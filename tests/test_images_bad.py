@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from featx._quiet import quiet
 from featx.errors import ImageError
 from featx.images import digest, load
-from featx.images.quiet import quiet
 from featx.recipe import Preprocess
 
 PRE = Preprocess(image_size=(16, 16), resize_size=18)
@@ -170,7 +170,7 @@ def test_nothing_is_printed(capfd, caplog):
 
 def test_the_filter_is_taken_back():
     before = list(warnings.filters)
-    with quiet(), quiet():
+    with quiet(r"PIL\."), quiet(r"PIL\."):
         assert len(warnings.filters) == len(before) + 1
     assert list(warnings.filters) == before
 
@@ -181,12 +181,12 @@ def test_the_filter_is_counted_over_threads():
     inside, leave = threading.Event(), threading.Event()
 
     def stay():
-        with quiet():
+        with quiet(r"PIL\."):
             inside.set()
             leave.wait(5)
 
     thread = threading.Thread(target=stay)
-    with quiet():
+    with quiet(r"PIL\."):
         thread.start()
         inside.wait(5)
     assert len(warnings.filters) == len(before) + 1

@@ -45,3 +45,8 @@ def test_a_linear_head_is_fitted_without_torch() -> None:
     assert (
         not loaded("-c", "import featx.fitting, featx.evaluate, featx.features, featx.runs") & TORCH
     )
+
+
+def test_extracting_loads_no_solvers() -> None:
+    """They and their libraries would take most of a second of every extraction's start."""
+    assert not loaded("-c", "import featx.extraction") & {"sklearn", "scipy", "numba", "joblib"}

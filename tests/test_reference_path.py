@@ -10,7 +10,7 @@ from helpers_backbones import literal, photos, seeded_model
 from featx import images
 from featx.backbones import BackboneRequest, load_backbone
 from featx.backbones.families import REPORTED, family_of
-from featx.forward import Engine
+from featx.forward import TorchEngine
 
 BATCHES = (1, 7, 32)
 FAST = {"squeezenet1_1"}
@@ -28,6 +28,6 @@ def test_reference_path(name):
     backbone = load_backbone(BackboneRequest(name, weights="random", numerics="reference"))
     prepared = np.stack([images.load(p, backbone.preprocess)[0] for p in pictures])
     for batch_size in BATCHES:
-        (maps,) = Engine(backbone, "cpu", "fp32", batch_size)(prepared)
+        (maps,) = TorchEngine(backbone, "cpu", "fp32", batch_size)(prepared)
         error = np.linalg.norm(maps.reshape(len(maps), -1) - expected, axis=1)
         assert (error <= 1e-4 * np.linalg.norm(expected, axis=1)).all()

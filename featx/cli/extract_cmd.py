@@ -61,13 +61,22 @@ def extract(
         typer.Option("--resize", help="How images get that size [default: as the weights say]."),
     ] = None,
     precision: o.Precision = "auto",
+    engine: Annotated[
+        Literal["auto", "torch", "openvino"],
+        typer.Option("--engine", help="What runs the network."),
+    ] = "auto",
     decoder: Annotated[
-        Literal["auto", "pil"], typer.Option("--decoder", help="Which library decodes images.")
+        Literal["auto", "pil", "scaled"],
+        typer.Option("--decoder", help="pil: whole; scaled: large JPEGs at a fraction."),
     ] = "auto",
     device: o.Device = "auto",
     dtype: Annotated[
         Literal["float16", "float32"], typer.Option("--dtype", help="How vectors are stored.")
     ] = "float16",
+    compression: Annotated[
+        Literal["auto", "zstd", "none"],
+        typer.Option("--compression", help="Of a new store; auto is zstd."),
+    ] = "auto",
     batch_size: o.BatchSize = None,
     cache: o.Cache = None,
     weights: o.Weights = None,
@@ -146,9 +155,11 @@ def extract(
             image_size=image_size(size),
             resize=resize,
             precision=precision,
+            engine=engine,
             decoder=decoder,
             device=device,
             dtype=dtype,
+            compression=compression,
             batch_size=batch_size,
             cache=cache,
             weights=weights,
@@ -192,6 +203,7 @@ def lines(values: list[JsonObject], cache: str | None = None) -> Iterator[str]:
     for value in values:
         yield from store_lines(value)
     if values:
+        yield from dict.fromkeys(filter(None, (value["where_time_goes"] for value in values)))
         yield from failure_lines(values[0]["failed"])
         yield from _next(values, cache)
 

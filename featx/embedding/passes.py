@@ -13,7 +13,7 @@ from featx.embedding import pipeline
 from featx.embedding.sinks import MemorySink, StoreSink
 from featx.embedding.work import Network
 from featx.errors import RecipeMismatchError
-from featx.forward import choose_engine
+from featx.forward import Asked, choose_engine
 from featx.images import check_preprocess
 from featx.store import FeatureStore, StoreWriter
 from featx.tokens import TokenIndex
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from featx._types import Array, JsonObject, Progress
+    from featx._types import JsonObject, Progress
     from featx.backbones import Backbone, BackboneRequest, Resolved
     from featx.embedding.pipeline import Located
     from featx.embedding.sinks import Sink
-    from featx.forward import ChosenEngine
+    from featx.forward import ChosenEngine, Sample
     from featx.recipe import Preprocess, Recipe
     from featx.sources import Source
+    from featx.store.making import AskedCompression
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class How:
 
     Attributes
     ----------
+    device, precision, batch_size, engine, decoder
+        See `featx.forward.Asked`.
     write
         Whether new vectors go into the cache, or into memory alone.
     fresh
@@ -49,11 +52,15 @@ class How:
         Whether the first bad image ends the run.
     kept
         How many networks stay loaded for the next pass.
+    compression
+        Of a store that is made; one that is there keeps its own.
     """
 
     device: str = "auto"
     precision: str = "auto"
     batch_size: int | None = None
+    engine: str = "auto"
+    decoder: str = "auto"
     write: bool = True
     fresh: bool = False
     rehash: bool = False
@@ -61,6 +68,12 @@ class How:
     raise_on_error: bool = False
     seed: int = 0
     kept: int = 1
+    compression: AskedCompression = "auto"
+
+    @property
+    def asked(self) -> Asked:
+        """How vectors are to be computed."""
+        return Asked(self.device, self.precision, self.batch_size, self.engine, self.decoder)
 
 
 @dataclass(frozen=True)
@@ -115,7 +128,8 @@ def run_pass(
         tokens = stack.enter_context(TokenIndex(cache, _counting(pre), progress.say))
         if how.write and _must_write(source, pre, sinks, tokens, how):
             sinks = _writing(stack, cache, request, resolved, sinks, how, progress)
-        network = _network(request, resolved, sinks, how, notes, progress)
+        n_images = len(source.entries)
+        network = _network(request, resolved, sinks, how, n_images, notes, progress)
         located = pipeline.embed(
             source.entries,
             pre,
@@ -189,6 +203,7 @@ def _writing(
             map_shape,
             dim,
             provenance=_source(request, resolved) | {"engine": "derived"},
+            compression=how.compression,
             on_wait=partial(progress.say, f"another featx is writing {recipe.label}; waiting"),
         )
         writers[recipe.store_name] = stack.enter_context(writer)
@@ -207,6 +222,7 @@ def _network(
     resolved: Resolved,
     sinks: Sequence[Sink],
     how: How,
+    n_images: int,
     notes: list[str],
     progress: Progress,
 ) -> Network:
@@ -215,16 +231,15 @@ def _network(
     runs = [run["provenance"] for store in stores for run in store.runs]
     known = {k: v for run in runs for k, v in run.get("certificates", {}).items()}
 
-    def make(sample: Callable[[], Array]) -> tuple[Callable[[Array], Sequence[Array]], int]:
-        chosen = _engine(request, resolved, how, sample, known)
+    def make(sample: Callable[[], Sample]) -> ChosenEngine:
+        chosen = _engine(request, resolved, how, sample, known, n_images)
         for note in chosen.notes:
             progress.say(note)
         notes.extend(chosen.notes)
-        made = chosen.engine.provenance | {"certificates": chosen.certificates}
         for sink in sinks:
             if isinstance(sink, StoreSink):
-                sink.writer.start_run(_source(request, resolved) | made)
-        return chosen.engine, chosen.engine.batch_size
+                sink.writer.start_run(_source(request, resolved) | chosen.provenance)
+        return chosen
 
     layers = list(dict.fromkeys(recipe.layer for recipe in resolved.recipes))
     return Network(make, [layers.index(sink.recipe.layer) for sink in sinks])
@@ -238,19 +253,18 @@ def _engine(
     request: BackboneRequest,
     resolved: Resolved,
     how: How,
-    sample: Callable[[], Array],
+    sample: Callable[[], Sample],
     known: JsonObject,
+    n_images: int,
 ) -> ChosenEngine:
-    key = (request, resolved.filled, how.device, how.precision, how.batch_size)
+    key = (request, resolved.filled, how.asked)
     chosen = _LAST.get(key)
     if chosen is None:
         while len(_LAST) >= how.kept:
             del _LAST[next(iter(_LAST))]
         backbone = resolved.backbone or load_backbone(request)
         _refuse_other_weights(resolved, backbone)
-        chosen = choose_engine(
-            backbone, how.device, how.precision, how.batch_size, sample=sample, known=known
-        )
+        chosen = choose_engine(backbone, how.asked, sample=sample, known=known, n_images=n_images)
         _LAST[key] = chosen
     return chosen
 

@@ -14,9 +14,11 @@ import numpy as np
 
 from featx import images
 from featx.embedding.reading import Reader, Taken, in_order, workers
-from featx.embedding.sinks import known_failure
+from featx.embedding.sinks import StoreSink, known_failure
+from featx.embedding.stages import Stages, Timing
 from featx.embedding.work import Network, Work
 from featx.errors import ImageError
+from featx.forward import ROWS, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from featx.sources import Entry
     from featx.tokens import TokenIndex
 
-SAMPLE = 32
 AHEAD = 64
 TOKENS_A_BATCH = 1024
 
@@ -42,11 +43,14 @@ class Located:
         One for each entry, in order, without its images.
     computed, derived
         Numbers of images: computed in this run, pooled from a flattened store.
+    timing
+        Where the time went.
     """
 
     taken: list[Taken]
     computed: int
     derived: int
+    timing: Timing
 
 
 def embed(
@@ -71,31 +75,45 @@ def embed(
         From the parts; what was done by then is kept.
     """
     asked = [] if rehash else [e.token for e in entries if e.token is not None]
-    reader = Reader(entries, pre, sinks, tokens.get(asked))
+    stages = Stages()
+    reader = Reader(entries, pre, sinks, tokens.get(asked), stages)
     settled = reader.settle()
     todo = [i for i, one in enumerate(settled) if one is None]
-    work = Work(sinks, network, lambda: _sample(entries, todo, pre, seed))
     done = {i: one for i, one in enumerate(settled) if one is not None}
     progress.start("embedding", len(todo))
     unsaved: list[Taken] = []
-    for one in in_order(reader.take, todo, workers(), AHEAD):
-        if one.reason is not None and raise_on_error:
-            raise ImageError(f"{entries[one.index].path}: {one.reason}")
-        work.add(one)
-        done[one.index] = replace(one, images=())
-        unsaved.append(done[one.index])
-        if len(unsaved) >= TOKENS_A_BATCH:
-            _save_tokens(tokens, entries, unsaved)
-            unsaved = []
-        progress.advance()
-    work.flush()
+    with Work(sinks, network, lambda: _sample(entries, todo, pre, seed), stages) as work:
+        jobs = ((i, work.scaled) for i in todo)  # asked for one by one, as they are handed out
+        for one in in_order(lambda job: reader.take(*job), jobs, workers(), AHEAD):
+            if one.reason is not None and raise_on_error:
+                raise ImageError(f"{entries[one.index].path}: {one.reason}")
+            work.add(one)
+            done[one.index] = replace(one, images=())
+            unsaved.append(done[one.index])
+            if len(unsaved) >= TOKENS_A_BATCH:
+                _save_tokens(tokens, entries, unsaved)
+                unsaved = []
+            progress.advance()
+        work.flush()
     progress.finish()
+    timing = _timing(stages, work, sinks)
     taken = _with_twins([done[i] for i in range(len(entries))])
     twins = [one for one in taken if done[one.index].items is None]
     _save_tokens(tokens, entries, [*unsaved, *twins])
     if raise_on_error:
         _raise_known(entries, taken, sinks)
-    return Located(taken, work.computed, work.derived)
+    return Located(taken, work.computed, work.derived, timing)
+
+
+def _timing(stages: Stages, work: Work, sinks: Sequence[Sink]) -> Timing:
+    """Say where the time went, the last blocks written."""
+    writers = [sink.writer for sink in sinks if isinstance(sink, StoreSink)]
+    for writer in writers:
+        writer.flush()
+        stages.add("write", writer.busy_s)
+    threads = {"read": workers(), "decode": workers(), "forward": work.lanes}
+    threads["write"] = sum(writer.n_writers for writer in writers) or 1
+    return stages.timing(threads)
 
 
 def pending(
@@ -103,7 +121,7 @@ def pending(
 ) -> int:
     """Say how many entries `embed` would have to read."""
     known = tokens.get([e.token for e in entries if e.token is not None])
-    return sum(one is None for one in Reader(entries, pre, sinks, known).settle())
+    return sum(one is None for one in Reader(entries, pre, sinks, known, Stages()).settle())
 
 
 def _save_tokens(tokens: TokenIndex, entries: Sequence[Entry], taken: Sequence[Taken]) -> None:
@@ -134,18 +152,24 @@ def _raise_known(entries: Sequence[Entry], taken: Sequence[Taken], sinks: Sequen
             raise ImageError(f"{entries[one.index].path}: {reason}")
 
 
-def _sample(entries: Sequence[Entry], todo: Sequence[int], pre: Preprocess, seed: int) -> Array:
+def _sample(entries: Sequence[Entry], todo: Sequence[int], pre: Preprocess, seed: int) -> Sample:
     """Give up to 32 seeded images among those to come, (n, H, W, 3); bad ones are passed over.
 
     After 128 tries it is content with what it has, if it has any.
     """
     order = np.random.default_rng(seed).permutation(len(todo))
-    found: list[Array] = []
+    whole: list[Array] = []
+    scaled: list[Array] = []
     for tried, place in enumerate(order):
-        if len(found) == SAMPLE or (found and tried >= 4 * SAMPLE):
+        if len(whole) == ROWS or (whole and tried >= 4 * ROWS):
             break
         with suppress(ImageError):
-            found.append(images.load(entries[todo[place]].read(), pre)[0])
-    if not found:
-        return np.empty((0, *pre.image_size, 3), np.uint8)
-    return np.stack([image for image in found if image.dtype == found[0].dtype])
+            payload = entries[todo[place]].read()
+            both = [images.load(payload, pre, scaled=way)[0] for way in (False, True)]
+            if not whole or both[0].dtype == whole[0].dtype:
+                whole.append(both[0])
+                scaled.append(both[1])
+    if not whole:
+        return Sample(np.empty((0, *pre.image_size, 3), np.uint8))
+    changed = sum(not np.array_equal(a, b) for a, b in zip(whole, scaled, strict=True))
+    return Sample(np.stack(whole), np.stack(scaled) if changed >= len(whole) / 4 else None)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from featx._types import Array
     from featx.embedding.sinks import Sink
+    from featx.embedding.stages import Stages
     from featx.recipe import Preprocess
     from featx.sources import Entry
     from featx.tokens import Token
@@ -66,11 +67,13 @@ class Reader:
         pre: Preprocess,
         sinks: Sequence[Sink],
         known: Mapping[Token, tuple[bytes, int]],
+        stages: Stages,
     ) -> None:
         self._entries = entries
         self._pre = pre
         self._sinks = sinks
         self._known = known
+        self._stages = stages
         self._one_item = pre.page != "all" and pre.channels != "each"
         self._claimed: set[bytes] = set()
         self._lock = threading.Lock()
@@ -88,8 +91,8 @@ class Reader:
         digest, items = found[0], 1 if self._one_item else found[1]
         return Taken(index, digest, items) if self._complete(digest, items) else None
 
-    def take(self, index: int) -> Taken:
-        """Read an entry, and decode it if any sink lacks it.
+    def take(self, index: int, scaled: bool = False) -> Taken:
+        """Read an entry, and decode it if any sink lacks it, ``scaled`` as `images.load` has it.
 
         Raises
         ------
@@ -97,8 +100,9 @@ class Reader:
             If the disk or a permission stands in the way.
         """
         try:
-            payload = self._entries[index].read()
-            digest = images.digest(payload)
+            with self._stages.timed("read"):
+                payload = self._entries[index].read()
+                digest = images.digest(payload)
         except ImageError as error:  # gone since it was listed, or no image to begin with
             return Taken(index, failure=str(error))
         if self._one_item and self._complete(digest, 1):
@@ -110,7 +114,8 @@ class Reader:
         if self._one_item and self._derivable(digest):
             return Taken(index, digest, 1, derive=True)
         try:
-            decoded = images.load(payload, self._pre)
+            with self._stages.timed("decode"):
+                decoded = images.load(payload, self._pre, scaled=scaled)
         except ImageError as error:
             return Taken(index, digest, 1, reason=str(error))
         return Taken(index, digest, len(decoded), images=decoded)

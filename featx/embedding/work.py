@@ -1,7 +1,14 @@
-"""Collect decoded images into batches, run them, and hand each vector to the sinks that lack it."""
+"""Collect decoded images into batches, run them, and hand each vector to the sinks that lack it.
+
+Batches run in as many threads as the engine has lanes, one more waits for a lane, and vectors are
+handed over in the order of their images: the network never waits for the stores, and memory holds
+a few batches whatever the number of images.
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,13 +19,13 @@ from featx.pooling import pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import TracebackType
 
-    from featx._types import Array, Key
+    from featx._types import Array, Float32s, Key
     from featx.embedding.reading import Taken
     from featx.embedding.sinks import Sink
-
-    Forward = Callable[[Array], Sequence[Array]]
-    """(n, H, W, 3) images to one (n, *map_shape) float32 map a layer."""
+    from featx.embedding.stages import Stages
+    from featx.forward import ChosenEngine, Sample
 
 DERIVE_AT = 4096
 
@@ -30,32 +37,59 @@ class Network:
     Attributes
     ----------
     make
-        Called at most once, with a function that gives up to 32 seeded images (n, H, W, 3) of
-        those to come; gives the forward pass and its batch size.
+        Called at most once, with a function that gives seeded images of those to come.
     layer_of
         For each sink, which of the maps it pools.
     """
 
-    make: Callable[[Callable[[], Array]], tuple[Forward, int]]
+    make: Callable[[Callable[[], Sample]], ChosenEngine]
     layer_of: Sequence[int]
 
 
 class Work:
-    """What is read but not yet computed."""
+    """What is read but not yet handed over; to be used as a context."""
 
     def __init__(
-        self, sinks: Sequence[Sink], network: Network, sample: Callable[[], Array]
+        self,
+        sinks: Sequence[Sink],
+        network: Network,
+        sample: Callable[[], Sample],
+        stages: Stages,
     ) -> None:
         self.computed = 0
         self.derived = 0
         self._sinks = sinks
         self._network = network
         self._sample = sample
-        self._forward: Forward | None = None
-        self._batch_size = 1
+        self._stages = stages
+        self._chosen: ChosenEngine | None = None
+        self._lanes: ThreadPoolExecutor | None = None
+        self._running: deque[tuple[list[Key], Future[list[Float32s]]]] = deque()
         self._keys: list[Key] = []
         self._images: list[Array] = []
         self._derive: list[bytes] = []
+
+    def __enter__(self) -> Work:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._lanes is not None:
+            self._lanes.shutdown(cancel_futures=True)
+
+    @property
+    def scaled(self) -> bool:
+        """Whether images are to be decoded at a fraction of their size from here on."""
+        return self._chosen is not None and self._chosen.decoder == "scaled"
+
+    @property
+    def lanes(self) -> int:
+        """How many batches run at once."""
+        return 1 if self._chosen is None else self._chosen.engine.lanes
 
     def add(self, one: Taken) -> None:
         """Take one entry as it was read; a full batch is computed at once."""
@@ -68,16 +102,18 @@ class Work:
         self.computed += bool(one.images)
         for item, image in enumerate(one.images):
             if self._images and image.dtype != self._images[0].dtype:
-                self._compute()
+                self._start()
             self._keys.append((one.digest, item))
             self._images.append(image)
-            if len(self._images) >= self._ready():
-                self._compute()
+            if len(self._images) >= self._ready().engine.batch_size:
+                self._start()
 
     def flush(self) -> None:
         """Compute and pool all that waits."""
         if self._images:
-            self._compute()
+            self._start()
+        while self._running:
+            self._hand_over()
         for sink in self._sinks:
             derive(sink, [d for d in self._derive if not has_items(sink, d, 1)])
         self._derive.clear()
@@ -93,18 +129,34 @@ class Work:
             if not has_items(sink, digest, 1):
                 sink.append_failure(digest, 0, reason)
 
-    def _ready(self) -> int:
-        if self._forward is None:
-            self._forward, self._batch_size = self._network.make(self._sample)
-        return self._batch_size
+    def _ready(self) -> ChosenEngine:
+        if self._chosen is None:
+            self._chosen = self._network.make(self._sample)
+            self._lanes = ThreadPoolExecutor(self.lanes, "featx-forward")
+            self._stages.start_running()
+        return self._chosen
 
-    def _compute(self) -> None:
+    def _start(self) -> None:
+        """Let a lane have the batch, and hand over the oldest where all lanes are served."""
         self._ready()
-        assert self._forward is not None  # noqa: S101  # _ready made it
-        maps = self._forward(np.stack(self._images))
-        for sink, layer in zip(self._sinks, self._network.layer_of, strict=True):
-            vectors = pool(maps[layer], sink.recipe.pooling)
-            for (digest, item), vector in zip(self._keys, vectors, strict=True):
+        assert self._lanes is not None  # noqa: S101  # _ready made it
+        self._running.append((self._keys, self._lanes.submit(self._vectors, self._images)))
+        self._keys, self._images = [], []
+        if len(self._running) > self.lanes + 1:
+            self._hand_over()
+
+    def _vectors(self, images: list[Array]) -> list[Float32s]:
+        """Give the (n, d) vectors of a batch for each sink; runs in a lane."""
+        with self._stages.timed("forward"):
+            maps = self._ready().engine.batch(np.stack(images))
+            return [
+                pool(maps[layer], sink.recipe.pooling)
+                for sink, layer in zip(self._sinks, self._network.layer_of, strict=True)
+            ]
+
+    def _hand_over(self) -> None:
+        keys, future = self._running.popleft()
+        for sink, vectors in zip(self._sinks, future.result(), strict=True):
+            for (digest, item), vector in zip(keys, vectors, strict=True):
                 if not has_items(sink, digest, item + 1):
                     sink.append(digest, item, vector)
-        self._keys, self._images = [], []

@@ -5,26 +5,39 @@ Importing this imports no torch; making an engine does.
 
 from typing import TYPE_CHECKING, Any
 
-from featx.forward.certificate import MIN_COSINE, ROWS, Certificate, certify
+from featx.forward.base import Engine
+from featx.forward.certificate import MIN_COSINE, ROWS, Certificate, Sample, certify
 from featx.forward.choose import ChosenEngine, choose_engine
+from featx.forward.ways import DECODERS, ENGINES, Asked
 
 if TYPE_CHECKING:
-    from featx.forward.engine import Engine
+    from featx.forward.openvino_engine import OpenVINOEngine
+    from featx.forward.torch_engine import TorchEngine
 
 __all__ = [
+    "DECODERS",
+    "ENGINES",
     "MIN_COSINE",
     "ROWS",
+    "Asked",
     "Certificate",
     "ChosenEngine",
     "Engine",
+    "OpenVINOEngine",
+    "Sample",
+    "TorchEngine",
     "certify",
     "choose_engine",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Engine":
-        from featx.forward.engine import Engine
+    if name == "TorchEngine":
+        from featx.forward.torch_engine import TorchEngine
 
-        return Engine
+        return TorchEngine
+    if name == "OpenVINOEngine":
+        from featx.forward.openvino_engine import OpenVINOEngine
+
+        return OpenVINOEngine
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

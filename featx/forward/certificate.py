@@ -8,17 +8,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featx._types import Array, Float64s, JsonObject
+from featx._types import Array, Float32s, Float64s, JsonObject
 from featx.pooling import pool
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from featx.backbones import Backbone
-    from featx.forward.engine import Engine
 
 MIN_COSINE = 0.998
 """What the worst row's cosine with the reference must reach."""
 ROWS = 32
 """Images that a certificate is made of, where there are so many."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Seeded images of those to be embedded, decoded by the reference and otherwise.
+
+    Attributes
+    ----------
+    images
+        (n, H, W, 3), prepared the reference's way; n is 32 where there are so many.
+    scaled
+        The same images decoded at a fraction of their size; None where that would change fewer
+        than a quarter of them: there is little to gain then, and too little to tell by.
+    """
+
+    images: Array
+    scaled: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,8 @@ class Certificate:
         How many images were compared.
     passed
         Whether ``min_cosine`` reaches `MIN_COSINE`; never with a value that is not finite.
+    batch_size
+        Images in a batch, chosen when the certificate was made.
     """
 
     min_cosine: float
@@ -42,6 +62,7 @@ class Certificate:
     relative_error: float
     rows: int
     passed: bool
+    batch_size: int = 0
 
     def to_json(self) -> JsonObject:
         """Give it as a JSON object, None for what is not finite."""
@@ -57,7 +78,7 @@ class Certificate:
         return cls(**fields)
 
 
-def compare(vectors: Array, reference: Array) -> Certificate:
+def compare(vectors: Array, reference: Array, batch_size: int = 0) -> Certificate:
     """Compare (n, d) vectors with the reference's, row by row, in float64."""
     v, r = vectors.astype(np.float64), reference.astype(np.float64)
     cosine = _cosines(v, r)
@@ -69,6 +90,7 @@ def compare(vectors: Array, reference: Array) -> Certificate:
         relative_error=float(error.mean()),
         rows=len(v),
         passed=low >= MIN_COSINE,
+        batch_size=batch_size,
     )
 
 
@@ -84,29 +106,30 @@ def _cosines(v: Float64s, r: Float64s) -> Float64s:
 
 
 def certify(
-    backbone: Backbone, engine: Engine, images: Array, reference: Engine
+    backbone: Backbone,
+    maps: Sequence[Float32s],
+    reference: Sequence[Float32s],
+    batch_size: int = 0,
 ) -> list[Certificate]:
-    """Run images through an engine and through the reference, and compare each recipe's vectors.
+    """Compare the vectors that each recipe makes of an engine's maps with the reference's.
 
     Parameters
     ----------
     backbone
-        What both engines run.
-    engine
-        The fast one.
-    images
-        (n, H, W, 3), prepared.
-    reference
-        The one to be compared with.
+        What both engines ran.
+    maps, reference
+        One (n, *map_shape) array for each of its outputs, of the same images.
+    batch_size
+        Of the engine.
 
     Returns
     -------
     One certificate for each of ``backbone.recipes()``, in that order.
     """
-    pairs = zip(backbone.outputs, engine(images), reference(images), strict=True)
+    pairs = zip(backbone.outputs, maps, reference, strict=True)
     with np.errstate(invalid="ignore", over="ignore"):
         return [
-            compare(pool(fast, name), pool(slow, name))
+            compare(pool(fast, name), pool(slow, name), batch_size)
             for output, fast, slow in pairs
             for name in output.poolings
         ]

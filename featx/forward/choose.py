@@ -1,18 +1,25 @@
-"""Choose the engine: the fastest precision that is within tolerance, or the one asked for."""
+"""Choose the engine: the fastest way that is within tolerance, or the one asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from featx._types import Array, JsonObject
-from featx.errors import NumericsError, UsageError
-from featx.forward.certificate import MIN_COSINE, ROWS, Certificate, certify
+import numpy as np
+
+from featx._types import JsonObject
+from featx.errors import DeviceError, FeatxError, NumericsError, UsageError
+from featx.forward.certificate import MIN_COSINE, ROWS, Certificate, Sample, certify
+from featx.forward.sizing import sized
+from featx.forward.ways import Asked, Way, ways
 
 if TYPE_CHECKING:
+    from featx._types import Float32s
     from featx.backbones import Backbone
-    from featx.forward.engine import Engine
+    from featx.forward.base import Engine
+    from featx.forward.openvino_engine import OpenVINOEngine
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,8 @@ class ChosenEngine:
     ----------
     engine
         Ready to run.
+    decoder
+        ``pil`` or ``scaled``: how images are to be decoded for it.
     certificates
         By key, as JSON: those that the choice rests on, passed or not; worth keeping.
     notes
@@ -30,126 +39,202 @@ class ChosenEngine:
     """
 
     engine: Engine
+    decoder: str = "pil"
     certificates: JsonObject = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def provenance(self) -> JsonObject:
+        """What vectors are computed with: the engine's, the decoder and the certificates."""
+        how = {"decoder": self.decoder, "batch_size": self.engine.batch_size}
+        return self.engine.provenance | how | {"certificates": self.certificates}
 
 
 def choose_engine(
     backbone: Backbone,
-    device: str = "auto",
-    precision: str = "auto",
-    batch_size: int | None = None,
+    asked: Asked | None = None,
     *,
-    sample: Callable[[], Array] | None = None,
+    sample: Callable[[], Sample] | None = None,
     known: Mapping[str, JsonObject] | None = None,
+    n_images: int = 0,
 ) -> ChosenEngine:
     """Make the engine that will run ``backbone``.
 
-    ``auto`` takes fp16 on CUDA, and bf16 on a CPU that multiplies in it, where a certificate over
-    ``sample`` shows that this costs next to nothing; else fp32.
+    Ways are tried from the fastest on: on a processor OpenVINO in bf16, where the processor
+    multiplies in it, then in fp32; on CUDA torch in fp16; each with JPEGs at a fraction of their
+    size first, where they are larger than needed. A way needs a certificate, over ``sample`` or
+    made earlier. What is left in the end is the reference, torch in fp32 with whole images.
 
     Parameters
     ----------
     backbone
         To be run.
-    device, precision, batch_size
-        As asked for.
+    asked
+        What the person wants.
     sample
-        Gives up to `featx.forward.ROWS` prepared images, (n, H, W, 3), to certify a precision.
+        Gives up to `featx.forward.ROWS` of the images to come, to certify with.
     known
         Certificates that were made earlier, by key, as JSON.
+    n_images
+        How many images are to come: where they are many, batch sizes are measured.
 
     Raises
     ------
     DeviceError
-        If this machine lacks the device or the precision.
+        If this machine lacks the device, the precision or the engine.
     NumericsError
-        If the precision was asked for and is out of tolerance.
+        If what was asked for is out of tolerance.
     UsageError
         If it was asked for and there is nothing to certify it with, or the recipe is the reference.
     """
-    from featx.forward.devices import choose_device, fast_precision
-    from featx.forward.engine import Engine
-
-    reference_only = backbone.request.numerics == "reference"
-    wanted = precision
-    if precision == "auto":
-        wanted = "fp32" if reference_only else fast_precision(choose_device(device))
-    if wanted != "fp32" and reference_only:
-        raise UsageError(
-            f"precision {wanted} with reference numerics, which means fp32; leave one of them out"
-        )
-    engine = Engine(backbone, device, wanted, batch_size)
-    if wanted == "fp32":
-        return ChosenEngine(engine, notes=(_says(engine),))
-    keys = [_key(recipe.hash, engine) for recipe, *_ in backbone.recipes()]
-    certificates = _recall(keys, known or {})
-    if certificates is None and sample is not None and len(images := sample()):
-        certificates = certify(backbone, engine, images[:ROWS], _reference(engine, backbone))
-    return _decide(backbone, engine, keys, certificates, asked=precision != "auto")
+    asked = asked or Asked()
+    trial = _Trial(backbone, asked, sample, known or {}, n_images)
+    for engine, precision in ways(backbone, asked):
+        for decoder in trial.decoders(engine, precision):
+            chosen = trial.take(Way(engine, precision, decoder))
+            if chosen is not None:
+                return chosen
+    raise trial.refusal()
 
 
-def _decide(
-    backbone: Backbone,
-    engine: Engine,
-    keys: list[str],
-    certificates: list[Certificate] | None,
-    *,
-    asked: bool,
-) -> ChosenEngine:
-    """Keep the engine if its certificates passed; else raise, or fall back to fp32 and say why."""
-    if certificates is not None and all(c.passed for c in certificates):
+class _Trial:
+    """Tries ways until one is within tolerance; the reference runs once for all of them."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        asked: Asked,
+        sample: Callable[[], Sample] | None,
+        known: Mapping[str, JsonObject],
+        n_images: int,
+    ) -> None:
+        self._backbone = backbone
+        self._asked = asked
+        self._ask_sample = sample
+        self._known = known
+        self._n_images = n_images
+        self._engines: dict[tuple[str, str], Engine | None] = {}
+        self._openvino: OpenVINOEngine | None = None
+        self._certificates: JsonObject = {}
+        self._failed: list[FeatxError] = []
+
+    def decoders(self, engine: str, precision: str) -> tuple[str, ...]:
+        """Give the decoders to try with an engine: those certified earlier, else what can help."""
+        if self._asked.decoder == "pil":
+            return ("pil",)
+        made = self._engine(engine, precision)
+        if made is None:
+            return ()
+        order = ("scaled",) if self._asked.decoder == "scaled" else ("scaled", "pil")
+        seen = tuple(d for d in order if self._recalled(_keys(self._backbone, made, d)))
+        if seen or self._backbone.request.numerics == "reference":
+            return seen or ("pil",)
+        if self._sample.scaled is None:
+            return ("pil",)  # few images or none are larger than needed
+        return order
+
+    def take(self, way: Way) -> ChosenEngine | None:
+        """Give the engine of a way if it is within tolerance."""
+        engine = self._engine(way.engine, way.precision)
+        if engine is None:
+            return None
+        if way.is_reference:
+            return self._chosen(engine, way, "")
+        keys = _keys(self._backbone, engine, way.decoder)
+        certificates = self._recalled(keys) or self._certified(engine, way.decoder)
+        self._certificates |= {k: c.to_json() for k, c in zip(keys, certificates, strict=False)}
+        if not certificates or not all(c.passed for c in certificates):
+            self._failed.append(_failure(way, certificates))
+            return None
         worst = min(c.min_cosine for c in certificates)
-        note = f"{_says(engine)} (minimum cosine with fp32 {worst:.5f})"
-        return ChosenEngine(engine, _as_json(keys, certificates), (note,))
-    why = _why(engine.precision, certificates)
-    if asked:
-        problem = NumericsError if certificates is not None else UsageError
-        raise problem(f"{why}; give --precision fp32, or auto")
-    return ChosenEngine(
-        _reference(engine, backbone),
-        _as_json(keys, certificates or []),
-        (f"{_says(_reference(engine, backbone))}: {why}",),
-    )
+        size = self._asked.batch_size or certificates[0].batch_size or engine.batch_size
+        engine = engine if engine.batch_size == size else engine.resized(size)
+        return self._chosen(engine, way, f" (minimum cosine with the reference {worst:.5f})")
+
+    def refusal(self) -> FeatxError:
+        """Give the error that says why nothing that was asked for will do."""
+        return self._failed[-1]
+
+    def _chosen(self, engine: Engine, way: Way, proof: str) -> ChosenEngine:
+        scaled = ", large JPEGs decoded at a fraction" if way.decoder == "scaled" else ""
+        why = "; ".join(dict.fromkeys(str(failure) for failure in self._failed))
+        note = f"running {engine.describe()}{scaled}{proof}" + (f": {why}" if why else "")
+        return ChosenEngine(engine, way.decoder, self._certificates, (note,))
+
+    def _engine(self, name: str, precision: str) -> Engine | None:
+        """Make an engine once; None where this machine or this network cannot have it."""
+        key = (name, precision)
+        if key not in self._engines:
+            made = self._torch if name == "torch" else self._converted
+            self._engines[key] = made(precision)
+        return self._engines[key]
+
+    def _torch(self, precision: str) -> Engine:
+        from featx.forward.torch_engine import TorchEngine
+
+        return TorchEngine(self._backbone, self._asked.device, precision, self._asked.batch_size)
+
+    def _converted(self, precision: str) -> Engine | None:
+        from featx.forward.openvino_engine import OpenVINOEngine, UnconvertibleError
+
+        if self._openvino is None and any(name == "openvino" for name, _ in self._engines):
+            return None  # it could not be converted for another precision
+        try:
+            if self._openvino is None:
+                size = self._asked.batch_size
+                self._openvino = OpenVINOEngine(self._backbone, precision, size)
+            return self._openvino.in_precision(precision)
+        except UnconvertibleError as error:
+            self._failed.append(DeviceError(f"OpenVINO cannot run this backbone: {error}"))
+            return None
+
+    @cached_property
+    def _sample(self) -> Sample:
+        return self._ask_sample() if self._ask_sample else Sample(np.empty((0, 1, 1, 3), np.uint8))
+
+    @cached_property
+    def _expected(self) -> list[Float32s]:
+        reference = self._engine("torch", "fp32")
+        assert reference is not None  # noqa: S101  # torch runs every backbone
+        return reference(self._sample.images[:ROWS])
+
+    def _certified(self, engine: Engine, decoder: str) -> list[Certificate]:
+        """Certify an engine at the batch size that suits it; nothing where there are no images."""
+        whole, scaled = self._sample.images[:ROWS], self._sample.scaled
+        if not len(whole):
+            return []
+        images = whole if decoder == "pil" or scaled is None else scaled[:ROWS]
+        if self._asked.batch_size is None:
+            engine = sized(engine, images, self._n_images)
+        return certify(self._backbone, engine(images), self._expected, engine.batch_size)
+
+    def _recalled(self, keys: list[str]) -> list[Certificate]:
+        """Give the certificates made earlier, if all are there and made of enough images."""
+        if not all(key in self._known for key in keys):
+            return []
+        found = [Certificate.from_json(self._known[key]) for key in keys]
+        return found if all(c.rows >= ROWS for c in found) else []
 
 
-def _why(precision: str, certificates: list[Certificate] | None) -> str:
-    if certificates is None:
-        return f"precision {precision} cannot be certified without images"
-    worst = min(certificates, key=lambda c: (c.passed, c.min_cosine))
-    return (
-        f"precision {precision} costs this backbone too much (minimum cosine with fp32 over "
-        f"{worst.rows} images {worst.min_cosine:.4f}, expected at least {MIN_COSINE})"
-    )
-
-
-def _reference(engine: Engine, backbone: Backbone) -> Engine:
-    from featx.forward.engine import Engine
-
-    return Engine(backbone, str(engine.device), "fp32", engine.batch_size)
-
-
-def _key(recipe_hash: str, engine: Engine) -> str:
-    """Name what a certificate holds for: recipe, engine, precision, device, version."""
+def _keys(backbone: Backbone, engine: Engine, decoder: str) -> list[str]:
+    """Name what certificates hold for: recipe, engine, versions, device, precision, decoder."""
     made = engine.provenance
-    parts = (recipe_hash, made["engine"], made["torch"], made["device"], engine.precision)
-    return " ".join(str(part) for part in parts)
+    versions = (made.get("openvino", ""), made["torch"])
+    parts = (made["engine"], *versions, made["device"], engine.precision, decoder)
+    rest = " ".join(str(part) for part in parts if part)
+    return [f"{recipe.hash} {rest}" for recipe, *_ in backbone.recipes()]
 
 
-def _recall(keys: list[str], known: Mapping[str, JsonObject]) -> list[Certificate] | None:
-    """Give the certificates made earlier, if all are there and made of enough images."""
-    if not all(key in known for key in keys):
-        return None
-    found = [Certificate.from_json(known[key]) for key in keys]
-    return found if all(c.rows >= ROWS for c in found) else None
-
-
-def _as_json(keys: list[str], certificates: list[Certificate]) -> JsonObject:
-    return {key: c.to_json() for key, c in zip(keys, certificates, strict=False)}
-
-
-def _says(engine: Engine) -> str:
-    return (
-        f"running on {engine.provenance['device']} in {engine.precision}, "
-        f"{engine.batch_size} images in a batch"
+def _failure(way: Way, certificates: list[Certificate]) -> FeatxError:
+    what = f"{way.engine} in {way.precision}"
+    what += " with images decoded at a fraction of their size" if way.decoder == "scaled" else ""
+    if not certificates:
+        return UsageError(
+            f"{what} cannot be certified without images; give --precision fp32 --decoder pil"
+        )
+    worst = min(certificates, key=lambda c: (c.passed, c.min_cosine))
+    return NumericsError(
+        f"{what} costs this backbone too much (minimum cosine with the reference over "
+        f"{worst.rows} images {worst.min_cosine:.4f}, expected at least {MIN_COSINE}); "
+        "auto, or --precision fp32, is within tolerance"
     )

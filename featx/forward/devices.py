@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+from functools import cache
+from pathlib import Path
+
 import torch
 
 from featx.errors import DeviceError, UsageError, unknown_name
@@ -83,5 +87,19 @@ def check_precision(name: str, device: torch.device) -> None:
 
 
 def describe(device: torch.device) -> str:
-    """Name the device as a person knows it, for example ``NVIDIA H200``."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    """Name the device as a person knows it, for example ``NVIDIA H200`` or ``cpu (AMD EPYC)``."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    name = processor() if device.type == "cpu" else ""
+    return f"{device.type} ({name})" if name else device.type
+
+
+@cache
+def processor() -> str:
+    """Give the processor's name as its maker gives it; empty where it cannot be told."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2] for line in lines if line.startswith("model name"))
+    return " ".join(next(names, platform.processor()).split())

@@ -1,4 +1,4 @@
-"""Run a backbone over batches of prepared images."""
+"""Torch runs the backbone: on every device, and as the reference."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from torch import nn
 
 from featx._types import Array, Float32s, JsonObject
 from featx.backbones import Backbone
-from featx.errors import DeviceError, UsageError
+from featx.errors import DeviceError
+from featx.forward.base import Engine, checked_batch_size
 from featx.forward.devices import PRECISIONS, check_precision, choose_device, describe
+from featx.forward.graph import Prepared
 
 DEFAULT_BATCH = {"cpu": 8, "cuda": 64, "mps": 16}
 """Images in a batch; on a CPU 8 is faster than 32, for the caches' sake."""
 
 
-class Engine:
-    """A backbone on a device, in one precision, at one batch size.
-
-    Every batch has the same shape, the last one padded with zeros, so that the bits of a row do
-    not depend on how many images came with it.
+class TorchEngine(Engine):
+    """A backbone on a device of torch.
 
     Parameters
     ----------
@@ -35,11 +34,6 @@ class Engine:
         fp32, bf16 or fp16. `featx.forward.choose_engine` decides ``auto``.
     batch_size
         Images in a batch; None for the device's default.
-
-    Attributes
-    ----------
-    provenance
-        What the vectors were computed with.
 
     Raises
     ------
@@ -58,17 +52,9 @@ class Engine:
     ) -> None:
         self.device = choose_device(device)
         check_precision(precision, self.device)
-        if batch_size is not None and batch_size < 1:
-            raise UsageError(f"batch size {batch_size}; give a number above 0")
         self.precision = precision
-        self.batch_size = batch_size or DEFAULT_BATCH[self.device.type]
-        self._dtype = PRECISIONS[precision]
-        self._module = self._placed(backbone.module)
-        pre = backbone.preprocess
-        self._mean, self._std = (
-            torch.tensor(values, device=self.device).view(1, 3, 1, 1)
-            for values in (pre.mean, pre.std)
-        )
+        self.batch_size = checked_batch_size(batch_size, DEFAULT_BATCH[self.device.type])
+        self._module = self._placed(backbone)
         self.provenance: JsonObject = {
             "engine": "torch",
             "torch": torch.__version__,
@@ -76,52 +62,30 @@ class Engine:
             "precision": precision,
         }
 
-    def __call__(self, images: Array) -> list[Float32s]:
-        """Give the maps of (n, H, W, 3) uint8 images, or float32 ones in 0 to 1.
+    def resized(self, batch_size: int) -> TorchEngine:
+        """Give the same engine with another batch size; both share the weights."""
+        other = copy.copy(self)
+        other.batch_size = batch_size
+        return other
 
-        Returns
-        -------
-        One (n, *map_shape) float32 array for each output of the backbone, rows in order.
-
-        Raises
-        ------
-        DeviceError
-            If the device runs out of memory.
-        """
-        starts = range(0, len(images), self.batch_size)
-        batches = [self._batch(images[start : start + self.batch_size]) for start in starts]
-        if not batches:
-            raise UsageError("no images to run; give at least one")
-        return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
-
-    def _batch(self, images: Array) -> list[Float32s]:
-        n = len(images)
-        padded = images
-        if n < self.batch_size:
-            padded = np.zeros((self.batch_size, *images.shape[1:]), images.dtype)
-            padded[:n] = images
+    def run(self, images: Array) -> list[Float32s]:
+        """Give the maps of one batch."""
         with self._guarded(), torch.inference_mode():
-            outputs = self._module(self._prepared(padded))
-            maps = [output[:n].float().contiguous().cpu() for output in outputs]
-        return [value.numpy() for value in maps]
+            x = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+            return [value.contiguous().cpu().numpy() for value in self._module(x)]
 
-    def _prepared(self, images: Array) -> torch.Tensor:
-        """Scale and normalise as torchvision's transforms do: ``(x / 255 - mean) / std``."""
-        x = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
-        x = x.to(torch.float32) / 255 if images.dtype == np.uint8 else x.to(torch.float32)
-        x = (x - self._mean) / self._std
-        return x.to(self._dtype, memory_format=self._layout)
-
-    @property
-    def _layout(self) -> torch.memory_format:
-        return torch.contiguous_format if self.precision == "fp32" else torch.channels_last
-
-    def _placed(self, module: nn.Module) -> nn.Module:
+    def _placed(self, backbone: Backbone) -> nn.Module:
+        pre, module = backbone.preprocess, backbone.module
         if self.device.type == "cpu" and self.precision == "fp32":
-            return module
+            return Prepared(module, pre.mean, pre.std).eval()
+        fast = self.precision != "fp32"
+        layout = torch.channels_last if fast else torch.contiguous_format
+        dtype = PRECISIONS[self.precision]
         with self._guarded():
-            placed = copy.deepcopy(module).to(self.device, self._dtype)
-            return placed if self.precision == "fp32" else _channels_last(placed)
+            placed = copy.deepcopy(module).to(self.device, dtype)
+            if fast:
+                placed = _channels_last(placed)
+            return Prepared(placed, pre.mean, pre.std, dtype, layout).eval().to(self.device)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -25,6 +25,8 @@ _NOT_THE_IMAGE = frozenset(
 )
 _ONE_PICTURE = frozenset({"MPO", "PSD"})
 """Formats whose further frames are no pictures of their own: a phone's preview, the layers."""
+_SCALABLE = frozenset({"JPEG", "MPO"})
+"""Formats that can be decoded at a fraction of their size, by leaving out high frequencies."""
 _DEEP_RAWMODE = re.compile(r"(L|LA|RGB|RGBA|RGBX|CMYK);16[BLN]?")
 
 
@@ -48,13 +50,21 @@ def image_errors(data: Any = b"") -> Iterator[None]:
         raise ImageError(_reason(error)) from error
 
 
-def open_picture(payload: Any, reader: Callable[[bytes], Any] | None) -> Picture:
-    """Open what a source gave: bytes, an array or a Pillow image."""
+def open_picture(
+    payload: Any,
+    reader: Callable[[bytes], Any] | None,
+    least: Callable[[tuple[int, int]], tuple[int, int]] | None = None,
+) -> Picture:
+    """Open what a source gave: bytes, an array or a Pillow image.
+
+    ``least`` gives, for an image's (height, width), the size that a JPEG decoded at a fraction
+    must still have; None has it decoded whole.
+    """
     if isinstance(payload, Image.Image):
         return _open_image(payload)
     if isinstance(payload, bytes | bytearray | memoryview):
         data = bytes(payload)
-        return open_with(reader, data) if reader else _open_bytes(data)
+        return open_with(reader, data) if reader else _open_bytes(data, least)
     if hasattr(payload, "__array__"):
         return open_array(np.asarray(payload))
     raise ImageError(
@@ -63,7 +73,7 @@ def open_picture(payload: Any, reader: Callable[[bytes], Any] | None) -> Picture
     )
 
 
-def _open_bytes(data: bytes) -> Picture:
+def _open_bytes(data: bytes, least: Callable[[tuple[int, int]], tuple[int, int]] | None) -> Picture:
     if not data:
         raise ImageError("zero bytes: the file is empty")
     if data.startswith(TIFF_MARKS):
@@ -77,7 +87,23 @@ def _open_bytes(data: bytes) -> Picture:
     if image.format == "JPEG2000" and (bits := jpeg2000_bits(data)) > 8:
         return open_jpeg2000(data, bits)
     refuse_cut(image)
+    if least is not None and image.format in _SCALABLE:
+        _shrink(image, least((image.height, image.width)))
     return Picture(n_frames, "frames", lambda i: _frame(image, i))
+
+
+def _shrink(image: Image.Image, least: tuple[int, int]) -> None:
+    """Have a JPEG decoded at the smallest of 1/2, 1/4, 1/8 that leaves ``least``, if one does.
+
+    Only a fraction that divides both sides is taken: else the last pixels would stand for less of
+    the image than the others, and the resize that follows would shift it.
+    """
+    height, width = image.height, image.width
+    for part in (8, 4, 2):
+        whole = height % part == 0 and width % part == 0
+        if whole and height // part >= least[0] and width // part >= least[1]:
+            image.draft(None, (width // part, height // part))
+            return
 
 
 def _open_image(image: Image.Image) -> Picture:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from featx._quiet import quiet_log
 from featx._types import Array
 from featx.errors import ImageError
 from featx.images.array import number_samples
 from featx.images.picture import Page, Picture, check_pixels, upright_array
-from featx.images.quiet import quiet_log
 from featx.images.samples import Samples, with_alpha
 
 if TYPE_CHECKING:

@@ -26,6 +26,20 @@ def fit_image(image: Image.Image, pre: Preprocess) -> Array:
     return centred(np.asarray(image), pre.image_size, fill)
 
 
+MARGIN = 3
+"""How many times the size that the backbone sees a JPEG decoded at a fraction still has, so that
+the antialiased resize that follows decides what is seen. Of 40 enlarged photographs the worst
+cosine of VGG16's vectors with those of whole images was 0.9974 at 2, 0.9985 at 3 and at 4."""
+
+
+def least_size(size: Size, pre: Preprocess) -> Size:
+    """Give the (height, width) that a scaled decoding of an image must not fall below."""
+    height, width = SIZES[pre.resize](size, pre)
+    if pre.resize != "crop":  # EXIF may turn the image yet, and these do not turn with it
+        height = width = max(height, width)
+    return MARGIN * height, MARGIN * width
+
+
 def fit_floats(values: Float32s, pre: Preprocess) -> Array:
     """Give (h, w, 1 or 3) float32 in 0..1 its size: (H, W, 3) float32 in 0..1."""
     target = SIZES[pre.resize]((values.shape[0], values.shape[1]), pre)

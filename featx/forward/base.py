@@ -1,0 +1,102 @@
+"""What every engine has in common: fixed batches, and how many of them run at once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featx.errors import UsageError
+
+if TYPE_CHECKING:
+    from featx._types import Array, Float32s, JsonObject
+
+
+class Engine(ABC):
+    """Runs a backbone in one way: a device, a precision, a batch size.
+
+    Every batch has the same shape, the last one padded with zeros, so that the bits of a row do
+    not depend on how many images came with it.
+
+    Attributes
+    ----------
+    provenance
+        What vectors are computed with.
+    precision
+        ``fp32``, ``bf16`` or ``fp16``.
+    batch_size
+        Images in a batch.
+    lanes
+        How many batches it runs at once: as many threads may be inside `batch`.
+    """
+
+    provenance: JsonObject
+    precision: str
+    batch_size: int
+    lanes: int = 1
+
+    @abstractmethod
+    def run(self, images: Array) -> list[Float32s]:
+        """Give the maps of exactly ``batch_size`` images, (B, H, W, 3), in arrays of their own.
+
+        Raises
+        ------
+        DeviceError
+            If there is not enough memory.
+        """
+
+    @abstractmethod
+    def resized(self, batch_size: int) -> Engine:
+        """Give the same engine with another batch size."""
+
+    def batch(self, images: Array) -> list[Float32s]:
+        """Give the maps of up to ``batch_size`` images; otherwise as `__call__`."""
+        n = len(images)
+        if n == self.batch_size:
+            return self.run(images)
+        padded = np.zeros((self.batch_size, *images.shape[1:]), images.dtype)
+        padded[:n] = images
+        return [value[:n] for value in self.run(padded)]
+
+    def __call__(self, images: Array) -> list[Float32s]:
+        """Give the maps of (n, H, W, 3) uint8 images, or float32 ones in 0..1.
+
+        Returns
+        -------
+        One (n, *map_shape) float32 array for each output of the backbone, rows in order.
+
+        Raises
+        ------
+        DeviceError
+            If there is not enough memory.
+        UsageError
+            If there are no images.
+        """
+        if not len(images):
+            raise UsageError("no images to run; give at least one")
+        starts = range(0, len(images), self.batch_size)
+        parts = (images[start : start + self.batch_size] for start in starts)
+        with ThreadPoolExecutor(self.lanes, "featx-forward") as pool:
+            batches = list(pool.map(self.batch, parts))
+        return [np.concatenate(values) for values in zip(*batches, strict=True)]
+
+    def describe(self) -> str:
+        """Say for a person what runs where."""
+        made = self.provenance
+        where = f"{made['engine']} on {made['device']} in {self.precision}"
+        return f"{where}, {self.batch_size} images in a batch"
+
+
+def checked_batch_size(asked: int | None, default: int) -> int:
+    """Give the batch size asked for, or the default.
+
+    Raises
+    ------
+    UsageError
+        If it is not above 0.
+    """
+    if asked is not None and asked < 1:
+        raise UsageError(f"batch size {asked}; give a number above 0")
+    return asked or default

@@ -1,0 +1,108 @@
+"""How a person wants vectors to be computed, and the ways that may be tried for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from featx.errors import DeviceError, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from featx.backbones import Backbone
+
+ENGINES = ("auto", "torch", "openvino")
+DECODERS = ("auto", "pil", "scaled")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a person wants vectors to be computed; ``auto`` leaves it to featx.
+
+    Attributes
+    ----------
+    device
+        auto, cpu, cuda, cuda:N or mps.
+    precision
+        auto, fp32, bf16 or fp16.
+    batch_size
+        Images in a batch; None leaves it to featx.
+    engine
+        auto, torch or openvino.
+    decoder
+        auto, pil (Pillow, whole) or scaled (JPEGs at a fraction of their size).
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
+    engine: str = "auto"
+    decoder: str = "auto"
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to compute.
+
+    Attributes
+    ----------
+    engine, precision, decoder
+        As in `Asked`, none of them ``auto``.
+    """
+
+    engine: str
+    precision: str
+    decoder: str
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether certificates compare with this way, so that it needs none."""
+        return (self.engine, self.precision, self.decoder) == ("torch", "fp32", "pil")
+
+
+def ways(backbone: Backbone, asked: Asked) -> list[tuple[str, str]]:
+    """Give the engines and precisions that may be tried, the fastest first.
+
+    Raises
+    ------
+    UsageError, DeviceError
+        If what was asked for does not go together.
+    """
+    from featx.forward.devices import check_precision, choose_device, fast_precision
+
+    _check_names(asked)
+    device = choose_device(asked.device)
+    if asked.precision != "auto":
+        check_precision(asked.precision, device)
+    if asked.engine == "openvino" and device.type != "cpu":
+        raise DeviceError(f"OpenVINO runs on the processor, not on {device}; give --device cpu")
+    if backbone.request.numerics == "reference":
+        _check_reference(asked)
+        return [("torch", "fp32")]
+    engines = ["openvino", "torch"] if device.type == "cpu" else ["torch"]
+    if asked.engine != "auto":
+        engines = [asked.engine]
+    precisions = [fast_precision(device), "fp32"]
+    if asked.precision != "auto":
+        precisions = [asked.precision]
+    return [(engine, precision) for engine in engines for precision in dict.fromkeys(precisions)]
+
+
+def _check_names(asked: Asked) -> None:
+    if asked.engine not in ENGINES:
+        raise unknown_name("engine", asked.engine, ENGINES)
+    if asked.decoder not in DECODERS:
+        raise unknown_name("decoder", asked.decoder, DECODERS)
+
+
+def _check_reference(asked: Asked) -> None:
+    """Refuse what is not the reference's, where reference numerics are wanted."""
+    for name, value, meant in (
+        ("precision", asked.precision, "fp32"),
+        ("engine", asked.engine, "torch"),
+        ("decoder", asked.decoder, "pil"),
+    ):
+        if value not in ("auto", meant):
+            raise UsageError(
+                f"{name} {value} with reference numerics, which means {meant}; leave one of them "
+                "out"
+            )
