@@ -58,6 +58,11 @@ def data_sets_and_features(ctx: typer.Context, incomplete: str) -> list[str]:
     return [*data_sets(ctx, incomplete), *features(ctx, incomplete)]
 
 
+def data_sets_and_runs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer both."""
+    return [*data_sets(ctx, incomplete), *runs(ctx, incomplete)]
+
+
 def runs(ctx: typer.Context, incomplete: str) -> list[str]:
     """Offer the fitted heads of the folder of runs."""
     folder = Path(ctx.params.get("out") or "runs")

@@ -85,6 +85,14 @@ Weights = Annotated[
         help="A .pth or .safetensors file, a name of torchvision's enum, or the word random.",
     ),
 ]
+ModelWeights = Annotated[
+    Words,
+    _Option(
+        "--weights",
+        metavar="[NAME=]FILE",
+        help="Where the weights lie now; of several backbones: vgg16=FILE, repeats.",
+    ),
+]
 
 # What a bad image does.
 OnError = Annotated[

@@ -69,14 +69,7 @@ def predict(
     cache_new: Annotated[
         bool, typer.Option("--cache-new", help="Keep the vectors that are computed now.")
     ] = False,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--weights",
-            metavar="[NAME=]FILE",
-            help="Where the weights lie now; of several backbones: vgg16=FILE, repeats.",
-        ),
-    ] = None,
+    weights: o.ModelWeights = None,
     path_column: o.PathColumn = None,
     root: o.Root = None,
     device: o.Device = "auto",
