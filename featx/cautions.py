@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ def _four_digits(value: float | None) -> str:
 
 
 def cautions(record: JsonObject, number: Callable[[float | None], str] = _four_digits) -> list[str]:
-    """Say how many test images have a twin among their training rows, and what labels look wrong.
+    """Say what may fool the numbers: twins across splits, wrong labels, how vectors were computed.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def cautions(record: JsonObject, number: Callable[[float | None], str] = _four_d
         label = "label is" if rows == 1 else "labels are"
         where = _where(record, SUSPECTS_FILE)
         found.append(f"{rows} {label} likely wrong (look at the images){where}")
-    return found
+    return found + confound_words(record.get("confounds") or [], number)
 
 
 def _about_twins(
@@ -54,6 +55,72 @@ def _about_twins(
         f"{twins['rows']} of {twins['tested']} test {has} a near-identical image in their training "
         f"rows ({without}{labels}){_where(record, TWINS_FILE)}"
     )
+
+
+def confound_words(
+    confounds: list[JsonObject], number: Callable[[float | None], str] = _four_digits
+) -> list[str]:
+    """Say where target or split go together with what computed the vectors, and what to do.
+
+    Parameters
+    ----------
+    confounds
+        As `featx.problem.Problem` has them.
+    """
+    return [
+        f"{_CONFOUNDS[one['against']](one, number)}; expected one way of computing for all: "
+        f"{_removals(one['stores'])}, then run `featx extract` on all the images at once"
+        for one in confounds
+    ]
+
+
+def _removals(stores: list[str]) -> str:
+    return ", ".join(f"`{shlex.join(['featx', 'rm', store])}`" for store in stores)
+
+
+def _about_class(found: JsonObject, _: Callable[[float | None], str]) -> str:
+    name, label = found["most"]
+    own, others = _shares(found["counts"], name, label)
+    return (
+        f"{own} vectors of class {label!r} come from {name}, {others} of the other classes: a head "
+        "can learn the arithmetic in place of the images"
+    )
+
+
+def _about_split(found: JsonObject, _: Callable[[float | None], str]) -> str:
+    name, side = found["most"]
+    other = "train" if side == "test" else "test"
+    own, others = _shares(found["counts"], name, side)
+    return (
+        f"{own} {side} vectors come from {name}, {others} {other} vectors: the scores tell of the "
+        "arithmetic, too"
+    )
+
+
+def _about_target(found: JsonObject, number: Callable[[float | None], str]) -> str:
+    ranked = sorted(found["counts"].items(), key=lambda item: -item[1]["rows"])
+    shown = [f"{number(c['mean'])} over {c['rows']} vectors from {name}" for name, c in ranked[:3]]
+    more = f" and {len(ranked) - 3} more" if len(ranked) > 3 else ""
+    return (
+        f"the mean of {found['target']!r} is {', '.join(shown)}{more}: a head can learn the "
+        "arithmetic in place of the images"
+    )
+
+
+_CONFOUNDS = {
+    "class": _about_class,
+    "split": _about_split,
+    "unseen": _about_split,
+    "target": _about_target,
+}
+
+
+def _shares(counts: JsonObject, name: str, column: str) -> tuple[str, str]:
+    """Say how many of a column, and how many of all others, are in the row of ``name``."""
+    own, row = sum(c[column] for c in counts.values()), counts[name]
+    total = sum(sum(c.values()) for c in counts.values())
+    rest = sum(row.values()) - row[column]
+    return f"{row[column]} of {own}", f"{rest} of {total - own}"
 
 
 def _where(record: JsonObject, file: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featx._types import Silent
+from featx.cautions import confound_words
 from featx.doubts import cosines_of, find_doubts, mean_cosines, read_twins
 from featx.errors import HeadTaskError, TargetError, UsageError
 from featx.evaluate import Source, Spec, evaluate
@@ -172,6 +173,8 @@ def fit(
     view = opened(features, data, cache, progress)
     tokens = tokens_of(missing)
     problem = pose(view, target, group, split, task, tokens)
+    for words in confound_words(problem.confounds):
+        progress.say(f"warning: {words}")
     products = products_of(view, problem.rows, device, progress)
     try:
         evaluation = _evaluation(products, problem, spec, n_jobs, progress)

@@ -10,17 +10,27 @@ from featx import catalog, datasets
 from featx._files import take_lock, writing
 from featx._types import Silent
 from featx.drift import drift
-from featx.errors import AmbiguousNameError, CorruptStoreError, NotFoundError, UsageError
+from featx.errors import (
+    AmbiguousNameError,
+    CorruptStoreError,
+    NotFoundError,
+    UnknownNameError,
+    UsageError,
+)
 from featx.export import FORMATS
 from featx.export import export as write_export
 from featx.features import load
 from featx.gram import prune
+from featx.modelinfo import INFO_FILE
+from featx.provenance import blocks_of, describe_run
+from featx.runs import find_run
 from featx.store import FeatureStore, compact, list_stores, lock_file, size_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from featx._types import JsonObject, PathLike, Progress
+    from featx.features import Features
 
 
 def ls(cache: PathLike | None = None) -> JsonObject:
@@ -89,8 +99,21 @@ def info(name: str | None = None, cache: PathLike | None = None) -> JsonObject:
         "block_rows": store.block_rows,
         **store.counts(),
         "size_bytes": store.size_bytes(),
+        "runs": _runs(store),
         "provenance": [run["provenance"] for run in store.runs],
     }
+
+
+def _runs(store: FeatureStore) -> list[JsonObject]:
+    """Say of each run which blocks it wrote, how many rows are in use, and how it computed them."""
+    live = store.index.live.reshape(-1, store.block_rows).sum(axis=1)
+    found = []
+    for run in store.runs:
+        blocks = blocks_of(run, len(live))
+        rows = sum(int(live[start:stop].sum()) for start, stop in blocks)
+        described = describe_run(run, store.recipe.hash)
+        found.append({"blocks": blocks, "rows": rows} | described)
+    return found
 
 
 def _data_info(cache: Path, name: str) -> JsonObject:
@@ -272,7 +295,7 @@ def export(
     Raises
     ------
     UsageError
-        If ``output`` ends in another format's name.
+        If ``output`` ends in another format's name, or ``name`` is a fitted head.
     FeatxError
         As `featx.load` and `featx.export.export`.
     """
@@ -280,8 +303,32 @@ def export(
     if to is not None and ending in FORMATS and ending != to:
         raise UsageError(f"{output} ends in {ending}, and the format is {to}; change one of them")
     chosen = to or (ending if ending in FORMATS else "npz")
-    found = load(name, features, cache=cache, say=say)
+    found = _data(name, features, cache, say)
     if say is not None and len(found.failed):
         say(f"{len(found.failed)} images have no vector and are left out")
     path = Path(output) if output is not None else Path(f"{found.name}.{chosen}")
     return write_export(found, chosen, path)
+
+
+def _data(
+    name: str | None,
+    features: str | None,
+    cache: PathLike | None,
+    say: Callable[[str], None] | None,
+) -> Features:
+    try:
+        return load(name, features, cache=cache, say=say)
+    except NotFoundError as error:
+        if name is None or not _is_run(name):
+            raise
+        raise UsageError(
+            f"{name} is a fitted head, and this writes the features of a data set; write the head "
+            f"with `featx export {name} --to onnx`, or name a data set: `featx ls` lists them"
+        ) from error
+
+
+def _is_run(name: str) -> bool:
+    try:
+        return (find_run(name) / INFO_FILE).is_file()
+    except (NotFoundError, UnknownNameError):
+        return False

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx.confounding import Made, class_confounds, split_confounds, target_confounds
 from featx.errors import TargetError
-from featx.folds import is_split
-from featx.heads import task_of
+from featx.features import signatures_of
+from featx.folds import is_split, read_sides
+from featx.heads import read_target, task_of
+from featx.provenance import DERIVED, telling_names
 from featx.targets import (
     as_amounts,
     as_labels,
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
     from featx._types import Array, Ints, JsonObject
     from featx.evaluate import Task
-    from featx.features import Features
+    from featx.features import Features, Kind
     from featx.manifest import Manifest
 
 
@@ -54,6 +57,9 @@ class Problem:
         ``{"rows": 3, "why": ...}``: what is not fitted on.
     notes
         What a reader of the scores should know.
+    confounds
+        Where the target, or the sides of the split, go together with what computed the vectors; as
+        ``result.json`` holds it, and `featx.cautions.confound_words` says it.
     """
 
     target: str
@@ -65,6 +71,7 @@ class Problem:
     sides: Array | None
     left_out: list[JsonObject]
     notes: list[str]
+    confounds: list[JsonObject]
 
 
 def pose(
@@ -96,6 +103,7 @@ def pose(
     manifest = features.manifest.take(rows)
     y = _target(values[rows], name, task)
     user = None if group is None else frame[group].to_numpy(dtype=object)[rows]
+    sides = None if split is None else frame[split].to_numpy(dtype=object)[rows]
     return Problem(
         target=name,
         group=group,
@@ -103,13 +111,18 @@ def pose(
         rows=rows,
         y=y,
         groups=image_groups(manifest.digest, user),
-        sides=None if split is None else frame[split].to_numpy(dtype=object)[rows],
+        sides=sides,
         left_out=_left_out(features, len(rows), name),
         notes=[
             *_about_images(manifest, y),
             *_about_groups(user, group),
             *_about_identities(features, [name, group or "", split or "", "path"]),
             *_about_splits(features, [name, group or ""], split),
+        ],
+        confounds=[
+            {"target": name} | found
+            for kind in features.kinds
+            for found in _confounds(kind.take(rows), y, task, sides, split or "split")
         ],
     )
 
@@ -190,3 +203,38 @@ def _about_identities(features: Features, used: Sequence[str]) -> list[str]:
         "in one fold"
         for name, count in identity_columns(features.frame, used)
     ]
+
+
+def _confounds(
+    kind: Kind, y: Array, task: Task | None, sides: Array | None, split: str
+) -> list[JsonObject]:
+    """Say where the target or the sides of a split go together with what computed the vectors."""
+    code, signatures = signatures_of(kind.store, kind.rows)
+    if len(signatures) < 2:
+        return []
+    made = Made(code, telling_names(signatures), kind.rows)
+    target = read_target(y, task)
+    if target.classes is None:
+        found = target_confounds(made, target.values)
+    else:
+        found = class_confounds(made, target.values, [str(c) for c in target.classes.tolist()])
+    if sides is not None:
+        found += split_confounds(made, _tested(sides, split))
+    pooled = any(signature.engine == DERIVED for signature in signatures)
+    return [{"stores": _stores(kind, pooled=pooled)} | one for one in found]
+
+
+def _tested(sides: Array, split: str) -> Array:
+    """Say which rows a split column tests: its val rows where it has no test rows."""
+    read = read_sides(sides, split)
+    return np.asarray(read == ("test" if "test" in read else "val"))
+
+
+def _stores(kind: Kind, *, pooled: bool) -> list[str]:
+    """Name what must be removed so that all vectors are computed in one way.
+
+    With the flattened store still there, some would be pooled from it and others computed again.
+    """
+    flat = replace(kind.recipe, pooling="flatten").store_name
+    there = pooled and (kind.store.path.parent / flat).is_dir()
+    return [kind.store.path.name, *([flat] if there else [])]

@@ -183,6 +183,7 @@ def _describe(
             "data": _data(features, problem),
             "features": describe(features),
             "notes": [*problem.notes, *evaluation.notes, *_about_the_head(evaluation, problem)],
+            "confounds": problem.confounds,
             "seed": arguments["seed"],
             "versions": versions(),
             "arguments": dict(arguments),

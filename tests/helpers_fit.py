@@ -48,14 +48,21 @@ def make(
     columns: dict[str, Any],
     contents: list[object] | None = None,
     failed: tuple[int, ...] = (),
+    made: list[dict[str, Any]] | None = None,
+    recipe: Recipe = RECIPE,
 ) -> Features:
-    """Write vectors and a data set into a cache and open them; rows ``failed`` have no vector."""
+    """Write vectors and a data set into a cache and open them; rows ``failed`` have no vector.
+
+    ``made`` says more of the provenance of each row; rows in sequence with the same are one run.
+    """
     frame = pd.DataFrame(columns, index=range(len(X)))
     manifest = manifest_of(frame, contents or list(range(len(X))))
     provenance = {"request": {"name": "squeezenet1_1", "weights": "random"}}
-    writer = StoreWriter(cache, RECIPE, (X.shape[1], 1, 1), X.shape[1], provenance=provenance)
+    writer = StoreWriter(cache, recipe, (X.shape[1], 1, 1), X.shape[1], provenance=provenance)
     written: set[bytes] = set()
     for i, (digest, vector) in enumerate(zip(manifest.digest, X, strict=True)):
+        if made is not None and (i == 0 or made[i] != made[i - 1]):
+            writer.start_run(provenance | made[i])
         key = digest.tobytes()
         if key in written:
             continue
@@ -66,5 +73,5 @@ def make(
             writer.append(key, 0, vector)
     writer.close()
     datasets.save(cache, manifest)
-    datasets.remember(cache, datasets.Last(manifest.name, (RECIPE.store_name,)))
+    datasets.remember(cache, datasets.Last(manifest.name, (recipe.store_name,)))
     return load(manifest.name, cache=cache)

@@ -60,15 +60,16 @@ def test_info(monkeypatch: pytest.MonkeyPatch) -> None:
         "map_shape": [512, 7, 7],
         "size_bytes": 2048,
         "recipe": {"backbone": "vgg16"},
-        "provenance": [{"device": "old"}, {"device": "cpu", "versions": {"torch": "2.15"}}],
+        "runs": [{"blocks": [[0, 38]], "rows": 40, "engine": "derived"}],
+        "provenance": [{"engine": "derived"}],
     }
     fake_manage(monkeypatch, info=store)
     assert featx("info").stdout == (
         "features    vgg16:features:flatten@224\n"
         "map shape   512 x 7 x 7\n"
         "size        2.0 KiB\n"
-        "last written by\n"
-        "  device: cpu\n"
+        "computed with\n"
+        "  blocks 0-37: pooled from the flattened store\n"
     )
     data = {"data": "photos", "rows": 41, "columns": {"label": {"distinct": 7, "empty": 0}}}
     manage = fake_manage(monkeypatch, info=data)

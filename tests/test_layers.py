@@ -16,10 +16,10 @@ PACKAGE = Path(featx.__file__).parent
 # A module imports from the rows above its own, never from its own row. A package (sources,
 # store ...) counts as one module; "featx" is __init__.py.
 LAYERS = {
-    "0 foundations": ["errors _types", "_files _imports"],
+    "0 foundations": ["errors _types _quiet", "_files _imports"],
     "1 pure values": [
         "manifest recipe pooling mapping folds targets products solvers paired twins suspects",
-        "scoreboard cautions metrics modelinfo",
+        "scoreboard cautions metrics modelinfo provenance confounding",
         "card",
         "scores leaks",
     ],
@@ -32,7 +32,7 @@ LAYERS = {
         "manage doubts",
         "result",
         "fitting model",
-        "prediction comparison curves",
+        "prediction comparison curves deploy",
         "probing pipeline",
     ],
     "5 shells": ["cli", "featx", "__main__"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -132,3 +133,6 @@ def test_every_other_block_runs(tmp_path: Path, shared: Path) -> None:
     assert len(pd.read_csv(tmp_path / "predictions.csv")) == 6
     assert pd.read_csv(tmp_path / "ages.csv")["prediction"].between(0, 120).all()
     assert len(pd.read_csv(tmp_path / "photos-features.csv")) == 36
+    described = json.loads((tmp_path / "which-animal.onnx.json").read_text(encoding="utf-8"))
+    assert (tmp_path / described["graph"]).is_file()
+    assert described["classes"] == ["dog", "elephant", "giraffe"]

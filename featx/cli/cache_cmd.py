@@ -1,8 +1,8 @@
-"""What a cache needs: ``featx ls``, ``info``, ``verify``, ``rm``, ``gc`` and ``export``."""
+"""What a cache needs: ``featx ls``, ``info``, ``verify``, ``rm`` and ``gc``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from featx.cli import complete
 from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
+from featx.cli.made import run_lines
 from featx.cli.text import count, one_line, size, table
 from featx.errors import UsageError
 
@@ -79,13 +80,12 @@ def _info_lines(value: JsonObject) -> Iterator[str]:
             yield ""
             columns = [[name, c["distinct"], c["empty"]] for name, c in item.items()]
             yield from table(["column", "values", "empty"], columns, right=[1, 2])
-        elif key not in {"recipe", "provenance"}:
+        elif key not in {"recipe", "provenance", "runs"}:
             shown = size(item) if key == "size_bytes" else _plain(item)
             yield f"{key.removesuffix('_bytes').replace('_', ' '):{width}}  {shown}"
-    for run in value.get("provenance", [])[-1:]:
-        yield "last written by"
-        simple = {key: item for key, item in run.items() if isinstance(item, str | int | float)}
-        yield from (f"  {key}: {item}" for key, item in simple.items())
+    if value.get("runs"):
+        yield "computed with"
+        yield from (f"  {line}" for line in run_lines(value["runs"]))
 
 
 def _plain(item: Any) -> str:
@@ -188,41 +188,3 @@ def _gc_lines(value: JsonObject) -> Iterator[str]:
     freed = max(before - after, 0) + value["products_bytes"]
     yield f"{size(before)} before, {size(after)} now, {size(freed)} freed"
     yield from _unreadable_lines(value)
-
-
-@command
-def export(
-    console: Console,
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            autocompletion=complete.data_sets,
-            help="A data set [default: the last extraction's].",
-        ),
-    ] = None,
-    to: Annotated[
-        Literal["npz", "parquet", "csv", "zarr", "h5ad"] | None,
-        typer.Option("--to", help="Format [default: as FILE ends, else npz]; h5ad is an extra."),
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to [default: NAME.FORMAT]."),
-    ] = None,
-    features: o.Features = None,
-    cache: o.Cache = None,
-) -> None:
-    """Write a data set into one file for people without featx.
-
-    It holds the vectors, the paths and every column of the table.
-    """
-    from featx.manage import export
-
-    path = export(name, to, output, features=features, cache=cache, say=console.note)
-    value: JsonObject = {"output": str(path.absolute()), "format": to, "size_bytes": _bytes(path)}
-    console.show(value, [f"written to {path.absolute()} ({size(value['size_bytes'])})"])
-
-
-def _bytes(path: Any) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())

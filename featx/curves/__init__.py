@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from featx._types import Silent
+from featx.cautions import confound_words
 from featx.curves.cuts import make_cuts, read_sizes
 from featx.curves.describe import describe
 from featx.curves.result import LearningCurve
@@ -116,12 +117,15 @@ def curve(
     )
     view = opened(features, data, cache, progress)
     problem = pose(view, target, group, split, task, tokens_of(missing))
+    doubtful = confound_words(problem.confounds)
+    for words in doubtful:
+        progress.say(f"warning: {words}")
     products = products_of(view, problem.rows, device, progress)
     setup = _with_metric(_setup(problem, spec, len(products)), metric)
     cuts, notes = make_cuts(setup, wanted, draws)
     sources = [Source(kind.vectors, kind) for kind in products]
     found = evaluate_each(sources, [c.setup for c in cuts], n_jobs=n_jobs, progress=progress)
-    described = describe(setup, cuts, found, [*problem.notes, *notes])
+    described = describe(setup, cuts, found, [*problem.notes, *doubtful, *notes])
     return replace(
         described,
         target=problem.target,

@@ -4,6 +4,7 @@ from featx.features.describe import describe
 from featx.features.kind import Kind
 from featx.features.opening import load, view
 from featx.features.products import KindProducts, products_of
+from featx.features.signatures import signatures_of
 from featx.features.view import Features, as_numbers
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "describe",
     "load",
     "products_of",
+    "signatures_of",
     "view",
 ]
