@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from featx.fitting import fit_targets as fit_targets
     from featx.model import Model as Model
     from featx.model import load_model as load_model
+    from featx.planning import Plan as Plan
+    from featx.planning import plan as plan
     from featx.prediction import predict as predict
     from featx.probing import Probe as Probe
     from featx.probing import probe_layers as probe_layers
@@ -39,6 +41,7 @@ _WHERE = {
     "FitResult": "result",
     "LearningCurve": "curves",
     "Model": "model",
+    "Plan": "planning",
     "Probe": "probing",
     "compare": "comparison",
     "cross_validate": "fitting",
@@ -48,6 +51,7 @@ _WHERE = {
     "fit_targets": "fitting",
     "load": "features",
     "load_model": "model",
+    "plan": "planning",
     "predict": "prediction",
     "probe_layers": "probing",
 }

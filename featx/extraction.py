@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from featx import catalog, datasets
 from featx._types import Silent
-from featx.backbones import BackboneRequest, resolve
-from featx.embedding import How, manifest_of, run_pass
+from featx.backbones import resolve
+from featx.embedding import manifest_of, run_pass
 from featx.errors import NotFoundError, TooManyFailedError, UsageError
 from featx.features import view
-from featx.forward import DECODERS, ENGINES
-from featx.sources import open_source
+from featx.preparing import check_choice, counted, prepare
 from featx.store import FeatureStore, list_stores
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from featx.embedding import Pass, Timing
     from featx.manifest import Manifest
     from featx.recipe import Resize, StoredDtype
-    from featx.sources import Source
     from featx.store.making import AskedCompression
 
 MAX_FAILED = "10%"
@@ -200,66 +198,59 @@ def extract(
         If values, the device or the disk cannot hold it; what is done is kept.
     """
     report = progress or Silent()
-    _check_choice("on_error", on_error, ("record", "raise"))
-    _check_choice("decoder", decoder, DECODERS)
-    _check_choice("engine", engine, ENGINES)
+    check_choice("on_error", on_error, ("record", "raise"))
     parse_max_failed(max_failed, 0)
     folder = catalog.cache_dir(cache)
-    reference = precision == "fp32" and decoder == "pil"
-    how = How(
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-        engine=engine,
-        decoder=decoder,
-        compression=compression,
-        rehash=rehash,
-        retry_failed=retry_failed,
-        raise_on_error=on_error == "raise",
+    prepared = prepare(
+        data,
+        backbone,
+        demo=folder,
+        progress=report,
+        name=name,
+        limit=limit,
+        limit_per_class=limit_per_class,
         seed=seed,
-    )
-    asked = BackboneRequest(
-        name="",
-        layers=tuple(layers),
-        poolings=tuple(pools),
+        path_column=path_column,
+        root=root,
+        label_column=label_column,
         image_size=image_size,
         resize=resize,
-        weights=None if weights is None else str(weights),
+        precision=precision,
+        engine=engine,
+        decoder=decoder,
+        device=device,
+        dtype=dtype,
+        compression=compression,
+        batch_size=batch_size,
+        layers=layers,
+        pools=pools,
+        weights=weights,
         weights_key=weights_key,
         strip_prefix=strip_prefix,
         preprocess=preprocess,
-        mean=None if mean is None else tuple(mean),
-        std=None if std is None else tuple(std),
+        mean=mean,
+        std=std,
         interpolation=interpolation,
-        seed=seed,
         intensity=intensity,
         channels=channels,
         page=page,
         reader=reader,
-        dtype=dtype,
-        numerics="reference" if reference else "certified",
     )
-    source = open_source(
-        _or_demo(data, folder, report),
-        name=name,
-        path_column=path_column,
-        root=root,
-        limit=limit,
-        limit_per_class=limit_per_class,
-        label_column=label_column,
-        seed=seed,
-        every_file=bool(reader),
+    source, requests = prepared.source, prepared.requests
+    how = replace(
+        prepared.how,
+        rehash=rehash,
+        retry_failed=retry_failed,
+        raise_on_error=on_error == "raise",
     )
-    datasets.check_columns(source.frame)
     if append:
         _check_appendable(folder, datasets.safe_name(source.name))
-    report.say(_counted(source))
-    names = list(backbone) if isinstance(backbone, list | tuple) else [backbone]
-    for one in names if len(names) > 1 else ():
-        resolve(replace(asked, name=one), folder, report)  # a slip in the last name shows now
+    report.say(counted(source))
+    for request in requests if len(requests) > 1 else ():
+        resolve(request, folder, report)  # a slip in the last name shows now
     out: list[Extraction] = []
-    for one in names:
-        done = run_pass(source, replace(asked, name=one), folder, how, report)
+    for request in requests:
+        done = run_pass(source, request, folder, how, report)
         manifest = manifest_of(source, done.located.taken)
         out += _commit(folder, manifest, done, append, report)
     last = datasets.Last(out[0].data, tuple(e.store.name for e in out))
@@ -268,30 +259,11 @@ def extract(
     return out
 
 
-def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise UsageError(f"{name} is {value!r}; expected {' or '.join(map(repr, allowed))}")
-
-
 def _check_appendable(cache: Path, name: str) -> None:
     try:
         datasets.head(cache, name)
     except NotFoundError as error:
         raise NotFoundError(f"{error}; leave --append out for the first table") from None
-
-
-def _or_demo(data: Any, cache: Path, progress: Progress) -> Any:
-    if data is not None:
-        return data
-    from featx.demo import demo_table
-
-    progress.say("no DATA given: taking the demo data set (photographs of solar cells)")
-    return demo_table(cache)
-
-
-def _counted(source: Source) -> str:
-    ignored = f", {source.ignored} other files left out" if source.ignored else ""
-    return f"{source.name}: {len(source.entries)} images from {source.description}{ignored}"
 
 
 def _commit(

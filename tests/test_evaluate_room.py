@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from featx import _memory
+from featx._memory import available
 from featx.errors import UsageError
 from featx.evaluate import Source, Spec, evaluate
-from featx.evaluate import room as room_module
-from featx.evaluate.room import available, estimate, fitting_jobs
+from featx.evaluate.room import estimate, fitting_jobs
 from featx.evaluate.setup import Setup, read_setup
 from featx.gram import ArrayVectors
 
@@ -108,7 +109,7 @@ def test_a_container_and_other_systems_have_their_own_ways(
         (tmp_path / name).write_text(text)
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable: 7 kB\n")
     places = {"/sys/fs/cgroup": tmp_path, "/proc/meminfo": tmp_path / "meminfo"}
-    monkeypatch.setattr(room_module, "Path", places.__getitem__)
+    monkeypatch.setattr(_memory, "Path", places.__getitem__)
     monkeypatch.setattr(sys, "platform", "linux")
     assert available() == 1200
     (tmp_path / "memory.max").write_text("max")

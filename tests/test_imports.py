@@ -31,7 +31,7 @@ def test_importing_featx_loads_nothing_heavy() -> None:
     assert not modules & HEAVY
 
 
-@pytest.mark.parametrize("command", ["", "extract", "fit", "compare", "predict", "export"])
+@pytest.mark.parametrize("command", ["", "plan", "extract", "fit", "compare", "predict", "export"])
 def test_help_loads_nothing_heavy(command: str) -> None:
     assert not loaded("-m", "featx", *command.split(), "--help") & HEAVY
 
@@ -49,4 +49,5 @@ def test_a_linear_head_is_fitted_without_torch() -> None:
 
 def test_extracting_loads_no_solvers() -> None:
     """They and their libraries would take most of a second of every extraction's start."""
-    assert not loaded("-c", "import featx.extraction") & {"sklearn", "scipy", "numba", "joblib"}
+    modules = loaded("-c", "import featx.extraction, featx.planning")
+    assert not modules & {"sklearn", "scipy", "numba", "joblib"}

@@ -16,7 +16,7 @@ PACKAGE = Path(featx.__file__).parent
 # A module imports from the rows above its own, never from its own row. A package (sources,
 # store ...) counts as one module; "featx" is __init__.py.
 LAYERS = {
-    "0 foundations": ["errors _types _quiet", "_files _imports"],
+    "0 foundations": ["errors _types _quiet", "_files _imports _memory"],
     "1 pure values": [
         "manifest recipe pooling mapping folds targets products solvers paired twins suspects",
         "scoreboard cautions metrics modelinfo provenance confounding",
@@ -28,8 +28,9 @@ LAYERS = {
     ],
     "3 engines": ["forward gram catalog", "evaluate features embedding"],
     "4 workflows": [
+        "preparing",
         "export problem embedder extraction drift rebuild",
-        "manage doubts",
+        "manage doubts planning",
         "result",
         "fitting model",
         "prediction comparison curves deploy",

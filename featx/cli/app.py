@@ -16,6 +16,7 @@ from featx.cli import (
     fit_cmd,
     layers_cmd,
     lists_cmd,
+    plan_cmd,
     predict_cmd,
     run_cmd,
 )
@@ -57,6 +58,7 @@ def root(
 
 
 for one in (
+    plan_cmd.plan,
     extract_cmd.extract,
     fit_cmd.fit,
     predict_cmd.predict,

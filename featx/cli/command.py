@@ -68,8 +68,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     def run(ctx: typer.Context, as_json: bool, quiet: bool, debug: bool, **options: Any) -> None:
         debug = debug or bool(ctx.find_root().params.get("debug"))
-        console = Console(as_json=as_json, quiet=quiet)
-        with console, reporting(console, ctx.obj["argv"], debug):
+        console = Console(as_json=as_json, quiet=quiet, argv=ctx.obj["argv"])
+        with console, reporting(console, console.argv, debug):
             function(console, **options)
 
     hints = get_type_hints(function, include_extras=True)

@@ -15,7 +15,7 @@ from featx.cli.text import one_line
 from featx.errors import CacheWriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from featx.cli.bars import Bars
@@ -33,11 +33,16 @@ class Console:
         Whether stdout gets one JSON object, and nothing else.
     quiet
         Whether stderr gets errors alone: no progress, no notes.
+    argv
+        The command as it was typed, ``featx`` left out.
     """
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self, *, as_json: bool = False, quiet: bool = False, argv: Sequence[str] = ()
+    ) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self.argv = tuple(argv)
         self.interactive = _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
         self._progress: PlainProgress | Bars | None = None
         self._out: TextIO = sys.stdout or io.StringIO()  # None where stdout was closed

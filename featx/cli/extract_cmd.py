@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featx.cli import extract_options as e
 from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
@@ -41,88 +42,31 @@ def extract(
     ] = False,
     limit: o.Limit = None,
     limit_per_class: o.LimitPerClass = None,
-    label_column: Annotated[
-        str | None,
-        typer.Option("--label-column", metavar="COL", help="Table: classes of that limit."),
-    ] = None,
+    label_column: e.LabelColumn = None,
     seed: o.Seed = 0,
     path_column: o.PathColumn = None,
     root: o.Root = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            "--image-size",
-            metavar="N|weights",
-            help="Pixels a side, or the weights' own size [default: by the backbone].",
-        ),
-    ] = None,
-    resize: Annotated[
-        Literal["crop", "squash", "pad", "none"] | None,
-        typer.Option("--resize", help="How images get that size [default: as the weights say]."),
-    ] = None,
+    size: e.ImageSize = None,
+    resize: e.Resize = None,
     precision: o.Precision = "auto",
-    engine: Annotated[
-        Literal["auto", "torch", "openvino"],
-        typer.Option("--engine", help="What runs the network."),
-    ] = "auto",
-    decoder: Annotated[
-        Literal["auto", "pil", "scaled"],
-        typer.Option("--decoder", help="pil: whole; scaled: large JPEGs at a fraction."),
-    ] = "auto",
+    engine: e.Engine = "auto",
+    decoder: e.Decoder = "auto",
     device: o.Device = "auto",
-    dtype: Annotated[
-        Literal["float16", "float32"], typer.Option("--dtype", help="How vectors are stored.")
-    ] = "float16",
-    compression: Annotated[
-        Literal["auto", "zstd", "none"],
-        typer.Option("--compression", help="Of a new store; auto is zstd."),
-    ] = "auto",
+    dtype: e.Dtype = "float16",
+    compression: e.Compression = "auto",
     batch_size: o.BatchSize = None,
     cache: o.Cache = None,
     weights: o.Weights = None,
-    weights_key: Annotated[
-        str | None,
-        typer.Option("--weights-key", metavar="KEY", help="Part of the file, for example teacher."),
-    ] = None,
-    strip_prefix: Annotated[
-        str | None,
-        typer.Option("--strip-prefix", metavar="TEXT", help="Off tensor names: module."),
-    ] = None,
-    preprocess: Annotated[
-        str | None,
-        typer.Option("--preprocess", metavar="NAME", help="Preprocess as these weights do."),
-    ] = None,
-    mean: Annotated[
-        list[str] | None, typer.Option("--mean", metavar="R,G,B", help="Of each channel, 0 to 1.")
-    ] = None,
-    std: Annotated[
-        list[str] | None, typer.Option("--std", metavar="R,G,B", help="Of each channel, 0 to 1.")
-    ] = None,
-    interpolation: Annotated[
-        str | None,
-        typer.Option("--interpolation", metavar="NAME", help="bilinear, bicubic, lanczos ..."),
-    ] = None,
-    intensity: Annotated[
-        str,
-        typer.Option(
-            "--intensity",
-            metavar="HOW",
-            help="More than 8 bits: dtype, fixed:LO:HI or percentile:LO:HI.",
-        ),
-    ] = "",
-    channels: Annotated[
-        str,
-        typer.Option(
-            "--channels", metavar="HOW", help="Other than 1, 3 or 4 channels: 0,2,1 or each."
-        ),
-    ] = "",
-    page: Annotated[
-        str, typer.Option("--page", metavar="N|all", help="Several pages: which, from 0.")
-    ] = "",
-    reader: Annotated[
-        str,
-        typer.Option("--reader", metavar="MODULE:FUNCTION", help="Turns bytes into an array."),
-    ] = "",
+    weights_key: e.WeightsKey = None,
+    strip_prefix: e.StripPrefix = None,
+    preprocess: e.Preprocess = None,
+    mean: e.Mean = None,
+    std: e.Std = None,
+    interpolation: e.Interpolation = None,
+    intensity: e.Intensity = "",
+    channels: e.Channels = "",
+    page: e.Page = "",
+    reader: e.Reader = "",
     on_error: o.OnError = "record",
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try images again that failed before.")

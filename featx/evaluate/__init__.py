@@ -1,5 +1,6 @@
 """Cross-validate a head: arrays in, scores out."""
 
+from featx.evaluate.ahead import Foresight, foresee
 from featx.evaluate.result import Candidate, Evaluation, FoldResult, Params, Scale, Spec, Task
 from featx.evaluate.run import GridScores, evaluate, evaluate_each, grid_scores
 from featx.evaluate.setup import Setup, read_setup, with_plan
@@ -9,6 +10,7 @@ __all__ = [
     "Candidate",
     "Evaluation",
     "FoldResult",
+    "Foresight",
     "GridScores",
     "Params",
     "Scale",
@@ -18,6 +20,7 @@ __all__ = [
     "Task",
     "evaluate",
     "evaluate_each",
+    "foresee",
     "grid_scores",
     "read_setup",
     "with_plan",

@@ -6,12 +6,10 @@ that are held, decision values. An estimate that does not fit takes fewer thread
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from featx._memory import GIB, available
 from featx.errors import UsageError
 from featx.evaluate.dual import PATHS
 from featx.evaluate.setup import Setup
@@ -24,8 +22,6 @@ from featx.solvers.finish import MOST_ROWS
 
 _BASE_BYTES = 2**28
 """The libraries and small arrays."""
-
-_GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,8 @@ def fitting_jobs(
     what = room.what if room.of(1) > 2 * _BASE_BYTES else "the libraries"
     raise UsageError(
         f"fitting {setup.head.name} on {n:,} x {d:,} features takes about "
-        f"{room.of(1) / _GIB:.1f} GiB of memory, most of it for {what}, and "
-        f"{free / _GIB:.1f} GiB are free: {_advice(setup, streams=streams)}; or say how much may "
+        f"{room.of(1) / GIB:.1f} GiB of memory, most of it for {what}, and "
+        f"{free / GIB:.1f} GiB are free: {_advice(setup, streams=streams)}; or say how much may "
         "be used with FEATX_MEMORY_GIB"
     )
 
@@ -140,48 +136,3 @@ def _of_products(sources: Sequence[Source], setup: Setup) -> Room:
         return Room(0, min(n * d * size, HELD_BYTES), built + each, "inner products of each split")
     last = fused + (4 * one if setup.head.name in ("ridge", "mlp") else 0)
     return Room(max(fused - one + built, last), fused, each, "inner products of rows")
-
-
-def available() -> int:
-    """Give bytes that can be taken: FEATX_MEMORY_GIB where it is set, else what the system says."""
-    if said := os.environ.get("FEATX_MEMORY_GIB"):
-        try:
-            stated = float(said)
-        except ValueError:
-            stated = -1.0
-        if not stated >= 0:
-            raise UsageError(f"FEATX_MEMORY_GIB is {said!r}; expected a number, at least 0")
-        return int(stated * _GIB)
-    if sys.platform == "win32":
-        return _windows()
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        # macOS: it does not say what could be freed
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    fields = dict(line.split(":", 1) for line in lines)
-    return min(int(fields["MemAvailable"].split()[0]) * 1024, _container())
-
-
-def _container() -> int:
-    """Give what a container may still take (cgroup, version 2)."""
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit, used = (
-            (folder / name).read_text(encoding="ascii").strip()
-            for name in ("memory.max", "memory.current")
-        )
-        files = dict(
-            line.split() for line in (folder / "memory.stat").read_text("ascii").splitlines()
-        )
-        return int(limit) - int(used) + int(files["inactive_file"])
-    except (OSError, ValueError, LookupError):  # no limit, or none that is told
-        return sys.maxsize
-
-
-def _windows() -> int:
-    import ctypes
-
-    status = (ctypes.c_ulonglong * 8)(64)  # MEMORYSTATUSEX: its length, total, free, four more
-    ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined,unused-ignore]
-    return int(status[2])

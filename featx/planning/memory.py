@@ -1,0 +1,32 @@
+"""What the stores of a pass take in memory while they are written."""
+
+from __future__ import annotations
+
+import os
+
+from featx.store.writer import MAX_WRITERS
+
+IMAGE_BYTES = 2_000
+"""Of each image whatever its size: path, token, digest, row of the table. Measured on 20,000."""
+
+
+def writers() -> int:
+    """Give the number of threads that compress and write one store."""
+    return min(MAX_WRITERS, os.cpu_count() or 1)
+
+
+def writing_bytes(block_bytes: int, n_blocks: int, share: float) -> int:
+    """Give what one store takes while it is written: a block that is filled, and those in flight.
+
+    Parameters
+    ----------
+    block_bytes
+        Of the vectors of a block.
+    n_blocks
+        Of all images to come.
+    share
+        What a block is compressed to.
+    """
+    in_flight = min(n_blocks, writers())
+    filled = min(n_blocks, 1 + writers())
+    return int(block_bytes * (filled + share * in_flight))
