@@ -162,6 +162,20 @@ def test_products_in_float32_change_little(scale):
         assert rounded.converged
 
 
+@pytest.mark.parametrize("tol", [1e-3, 1e-7])
+def test_sums_in_float32_are_left_where_the_tolerance_asks_for_more(tol):
+    """The tolerance holds for products that are made anew in float64, however tight it is."""
+    X, codes = data("wide")
+    K = (X @ X.T).astype(np.float32)
+    for C, found in zip(CS, svm_path(K, codes, 4, CS, tol=tol, loss="hinge"), strict=True):
+        assert found.converged
+        b, y = found.beta, np.where(codes == np.arange(4)[:, None], 1.0, -1.0)
+        slope = y * (b @ (K + np.float32(1)).astype(np.float64)) - 1  # by each alpha
+        alpha = y * b
+        into = np.where(slope < 0, (alpha < C) * -slope, (alpha > 0) * slope)
+        assert into.max() <= 1.1 * tol / 2
+
+
 def test_preparing_compiles_for_both_types():
     prepare(np.float32)
     prepare(np.float64)

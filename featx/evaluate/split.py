@@ -12,8 +12,8 @@ from featx.errors import UsageError
 from featx.evaluate.space import Block, Space, scaled
 from featx.gram import Gram, SomeVectors, build_gram
 
-_ROWS = 256
-"""Rows of products that are copied at a time."""
+_ROWS = 16
+"""Rows of products that are copied at a time: what a core's cache holds."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ def fuse(split: Split, weights: Sequence[float], *, narrow: bool = False) -> Pro
     cross = np.empty((len(train), len(test)))
     for start in range(0, len(train), _ROWS):
         total = _total(used, train[start : start + _ROWS])
-        inner[start : start + _ROWS] = total[:, train]
-        cross[start : start + _ROWS] = total[:, test]
+        inner[start : start + _ROWS] = total.take(train, axis=1)
+        cross[start : start + _ROWS] = total.take(test, axis=1)
     diagonals = np.array([f * np.diag(gram.values)[test] for f, gram in used])
     return Products(
         inner=inner,
@@ -138,9 +138,9 @@ def fuse(split: Split, weights: Sequence[float], *, narrow: bool = False) -> Pro
 def _total(used: Sequence[tuple[float, Gram]], rows: Ints) -> Float64s:
     """Give the added products of ``rows`` with all rows."""
     (first, gram), *others = used
-    total: Float64s = gram.values[rows]
+    total: Float64s = gram.values.take(rows, axis=0)
     if first != 1.0:
         total *= first
     for factor, gram in others:
-        total += factor * gram.values[rows]
+        total += factor * gram.values.take(rows, axis=0)
     return total

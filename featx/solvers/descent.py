@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from featx._types import Array, Float64s, Ints
-from featx.solvers.dual import add_rows, sweep
+from featx.solvers.dual import add_rows, square, sweep
 
 _FEW = 0.6
 """Share of coefficients up to which they are put side by side, which costs their number squared."""
@@ -41,6 +41,8 @@ class Duals:
         (k, m) one row a target.
     eps
         Width of the threshold.
+    unit
+        1 in the type in which `dual` adds up products of a few rows.
     """
 
     p: Float64s
@@ -48,10 +50,12 @@ class Duals:
     lower: Float64s
     upper: Float64s
     eps: float
+    unit: np.float32 | np.float64
 
     def part(self, at: Any) -> Duals:
         """Give some of the targets, or some of their rows."""
-        return Duals(self.p[at], self.D[at], self.lower[at], self.upper[at], self.eps)
+        lower, upper = self.lower[at], self.upper[at]
+        return Duals(self.p[at], self.D[at], lower, upper, self.eps, self.unit)
 
     def movable(self, b: Float64s, F: Float64s, near: Array) -> Array:
         """Say (k, m) which coefficients are free to fall, or to within a slope of ``near``."""
@@ -147,10 +151,10 @@ def _narrowed(
 ) -> int:
     """Minimise by the coefficients ``A`` of target ``c`` alone, on their part of ``K``."""
     own, free, at = duals.part((slice(c, c + 1), A)), b[c, A][None], F[c, A][None]
-    n = _sweep(K.take(A, axis=0).take(A, axis=1), own, free, at, tol.copy(), max_iter, seed)
+    n = _sweep(square(K, A), own, free, at, tol.copy(), max_iter, seed)
     moved = free[0] - b[c, A]
     b[c, A] = free[0]
-    add_rows(K, A, moved, F[c])
+    add_rows(K, A, moved, F[c], duals.unit)
     return int(min(n[0], max_iter))
 
 
@@ -158,5 +162,5 @@ def _sweep(
     K: Array, duals: Duals, b: Float64s, F: Float64s, tol: Float64s, max_iter: int, seed: int
 ) -> Ints:
     d = duals
-    n_iter: Ints = sweep(K, d.p, d.D, d.lower, d.upper, d.eps, b, F, tol, max_iter, seed)
+    n_iter: Ints = sweep(K, d.p, d.D, d.lower, d.upper, d.eps, b, F, tol, max_iter, seed, d.unit)
     return n_iter

@@ -48,7 +48,10 @@ def _compiled(function: Callable[..., Any]) -> Any:
 def prepare(kind: type[np.float32] | type[np.float64]) -> None:
     """Compile for ``K`` of that type, or load what was compiled; then the first fit need not."""
     one, none = np.ones((1, 1)), np.zeros((1, 1))
-    sweep(one.astype(kind), one, one, none, one, 0.0, none, none.copy(), np.ones(1), 1, 0)
+    K, unit = one.astype(kind), kind(1)
+    sweep(K, one, one, none, one, 0.0, none, none.copy(), np.ones(1), 1, 0, unit)
+    add_rows(K, np.zeros(1, np.int64), np.ones(1), np.zeros(1), unit)
+    square(K, np.zeros(1, np.int64))
 
 
 @_compiled
@@ -64,6 +67,7 @@ def sweep(
     tol: Any,
     max_iter: int,
     seed: int,
+    unit: Any,
 ) -> Any:
     """Sweep until every target is done, at most ``max_iter`` times.
 
@@ -80,6 +84,8 @@ def sweep(
     tol
         (k,) a target is done when no coefficient's derivative into the box exceeds this; it is
         left as it is where this is negative, and this is negative once it is done.
+    unit
+        1 in the type in which products of eight rows are added up.
 
     Returns
     -------
@@ -145,7 +151,7 @@ def sweep(
                     for z in range(len(rows)):
                         slope[z] += moved[x] * corner[x, z]
                 if steps:
-                    add_rows(K, rows, moved, F[c])
+                    add_rows(K, rows, moved, F[c], unit)
         for c in range(k):
             if tol[c] < 0:
                 continue
@@ -162,19 +168,36 @@ def sweep(
 
 
 @_compiled
-def add_rows(K: Any, rows: Any, moved: Any, f: Any) -> None:
-    """Add ``moved[x] K[rows[x]]`` to ``f``, four rows at a time: ``f`` is written less often."""
-    chosen = np.empty(len(rows) + 4, np.int64)
-    weight = np.zeros(len(rows) + 4)
+def add_rows(K: Any, rows: Any, moved: Any, f: Any, unit: Any) -> None:
+    """Add ``moved[x] K[rows[x]]`` to ``f``, eight rows at a time: ``f`` is written less often.
+
+    Eight products are added up in the type of ``unit``, and the sums to ``f`` in float64.
+    """
+    chosen = np.empty(len(rows) + 8, np.int64)
+    weight = np.full(len(rows) + 8, unit - unit)
     count = 0
     for x in range(len(rows)):
         if moved[x] != 0.0:
             chosen[count] = rows[x]
             weight[count] = moved[x]
             count += 1
-    chosen[count : count + 4] = rows[0]  # padding, with weight 0
-    for x in range(0, count, 4):
+    chosen[count : count + 8] = rows[0]  # padding, with weight 0
+    for x in range(0, count, 8):
         r0, r1, r2, r3 = K[chosen[x]], K[chosen[x + 1]], K[chosen[x + 2]], K[chosen[x + 3]]
+        r4, r5, r6, r7 = K[chosen[x + 4]], K[chosen[x + 5]], K[chosen[x + 6]], K[chosen[x + 7]]
         w0, w1, w2, w3 = weight[x], weight[x + 1], weight[x + 2], weight[x + 3]
+        w4, w5, w6, w7 = weight[x + 4], weight[x + 5], weight[x + 6], weight[x + 7]
         for j in range(len(f)):
-            f[j] += w0 * r0[j] + w1 * r1[j] + w2 * r2[j] + w3 * r3[j]
+            near = w0 * r0[j] + w1 * r1[j] + w2 * r2[j] + w3 * r3[j]
+            f[j] += near + (w4 * r4[j] + w5 * r5[j] + w6 * r6[j] + w7 * r7[j])
+
+
+@_compiled
+def square(K: Any, rows: Any) -> Any:
+    """Give the (k, k) part of ``K`` where k rows meet their own columns."""
+    out = np.empty((len(rows), len(rows)), K.dtype)
+    for x in range(len(rows)):
+        row = K[rows[x]]
+        for z in range(len(rows)):
+            out[x, z] = row[rows[z]]
+    return out

@@ -99,7 +99,7 @@ def finish(K: Array, machine: Squared, b: Float64s, F: Float64s) -> None:
 
 def _move(K: Array, machine: Squared, b: Float64s, F: Float64s, d: Float64s) -> float:
     """Take the share of the step ``d`` that ``P`` falls along; give it."""
-    change = _times(K, d)
+    change = times(K, d)
     first, bend, C = float(b @ change), float(d @ change), 0.5 / machine.D
 
     def slope(t: float) -> float:
@@ -124,13 +124,14 @@ def _into_the_box(K: Array, machine: Squared, b: Float64s, F: Float64s) -> None:
         return
     wrong = b * machine.p < 0
     if wrong.any():
-        F -= _times(K, np.where(wrong, b, 0.0))
+        F -= times(K, np.where(wrong, b, 0.0))
         b[wrong] = 0.0
 
 
-def _times(K: Array, b: Float64s) -> Float64s:
-    """Give ``K b`` in float64, with no copy of all of ``K``."""
-    out = np.empty(len(K))
+def times(K: Array, b: Float64s) -> Float64s:
+    """Give ``b K`` for ``b`` (m,) or (k, m) in float64, with no copy of all of ``K``."""
+    out = np.empty(b.shape)
     for start in range(0, len(K), _STRIP):
-        out[start : start + _STRIP] = K[start : start + _STRIP].astype(np.float64, copy=False) @ b
+        part = K[start : start + _STRIP].astype(np.float64, copy=False)
+        out[..., start : start + _STRIP] = b @ part.T
     return out
