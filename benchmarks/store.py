@@ -39,6 +39,8 @@ from featx.store.layout import Layout
 SHAPE, BIAS = (2_344, 25_088), 1.08
 SIDE_BY_SIDE = 4
 RECIPE = Recipe("vgg16", "00" * 16, "features", "flatten")
+BATCH = 8
+"""Rows that are handed over at once, as an extraction on a processor does."""
 WRITERS = max(2, min(4, os.cpu_count() or 1))
 
 
@@ -101,8 +103,9 @@ class Sides:
             compression=compression,
             n_writers=n_writers,
         ) as writer:
-            for digest, vector in zip(self.digests, X, strict=True):
-                writer.append(digest, 0, vector)
+            for start in range(0, len(X), BATCH):
+                digests = self.digests[start : start + BATCH]
+                writer.extend([(digest, 0) for digest in digests], X[start : start + BATCH])
 
     def read(self, compression: str, order: str, dtype: Any) -> np.ndarray:
         path = self.folder / f"{compression}-{WRITERS}-X" / RECIPE.store_name

@@ -2,20 +2,21 @@
 
 import numpy as np
 import pytest
-from helpers_store import DIM, digest, keys, vector, writer
+from helpers_store import DIM, ROWS, digest, keys, small_blocks, vector, writer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featx.errors import NumericsError
+from featx.embedding.rounding import rounded
+from featx.errors import NumericsError, UsageError
 from featx.recipe import Recipe
 from featx.store import DONE
-from featx.store.block import MAX_LOSS, Block, check_vector
-from featx.store.floats import is_finite, round_into, widened
+from featx.store.block import MAX_LOSS, Block, check_vectors
+from featx.store.floats import is_finite, magnitudes, widened
 
 
 def accepted(x, dtype="float16"):
     try:
-        check_vector(np.asarray(x, np.float32), dtype)
+        check_vectors(np.array([x], np.float32), dtype)
     except NumericsError:
         return False
     return True
@@ -36,7 +37,7 @@ def accepted(x, dtype="float16"):
 )
 def test_float16_refuses_with_the_way_out(x, words):
     with pytest.raises(NumericsError, match=words) as caught:
-        check_vector(np.array(x, np.float32), "float16")
+        check_vectors(np.array([[1.0] * len(x), x, [0.5] * len(x)], np.float32), "float16")
     assert "--dtype float32" in str(caught.value) or "--precision fp32" in str(caught.value)
 
 
@@ -78,10 +79,24 @@ def test_inf_and_nan_are_told_from_every_other_value(dtype):
     assert not is_finite(np.array([1, -np.nan], dtype))
 
 
+def test_magnitudes_are_those_of_the_absolute_values():
+    x = np.random.default_rng(0).standard_normal((5, 7), np.float32)
+    x[1], x[3] = np.abs(x[1]), 0
+    assert np.array_equal(magnitudes(x), np.abs(x).max(axis=1))
+    assert np.array_equal(magnitudes(np.abs(x)), np.abs(x).max(axis=1))
+    x[0, 0], x[2, 2], x[4, 4] = -np.inf, np.nan, -np.nan
+    got = magnitudes(x)
+    assert got[0] == np.inf
+    assert np.isnan(got[[2, 4]]).all()
+    assert np.isfinite(got[[1, 3]]).all()
+    assert magnitudes(np.empty((0, 3), np.float32)).shape == (0,)
+    assert magnitudes(np.empty((2, 0), np.float32)).tolist() == [0, 0]
+
+
 def rounded_as_astype_does(x):
-    out = np.empty(len(x), np.float16)
-    round_into(out, x)
-    return np.array_equal(out.view(np.uint16), x.astype(np.float16).view(np.uint16))
+    got = rounded(np.stack([x, x[::-1]]), "float16")
+    expected = x.astype(np.float16).view(np.uint16)
+    return np.array_equal(got.view(np.uint16), np.stack([expected, expected[::-1]]))
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -137,13 +152,13 @@ class Interrupted(np.ndarray):
 def test_a_row_that_an_interrupt_cut_off_is_not_done(tmp_path, array):
     with writer(tmp_path) as w:
         block = Block.empty(w.store.layout, 0)
-    block.put(digest(0), 0, DONE, vector(0))
+    block.put([(digest(0), 0)], vector(0)[None])
     whole = block.arrays[array]
     block.arrays[array] = whole.view(Interrupted)  # rows of which are written to as before
     with pytest.raises(KeyboardInterrupt):
-        block.put(digest(1), 0, DONE, vector(1))
+        block.put([(digest(1), 0), (digest(3), 0)], np.stack([vector(1), vector(3)]))
     block.arrays[array] = whole
-    block.put(digest(2), 0, DONE, vector(2))
+    block.put([(digest(2), 0)], vector(2)[None])
     block.end()
     done = np.flatnonzero(block.arrays["state"] == DONE)
     assert np.array_equal(block.arrays["digest"][done], keys([0, 2])[0])
@@ -157,3 +172,27 @@ def test_the_writer_refuses_and_keeps_what_it_had(tmp_path):
         with pytest.raises(NumericsError):
             w.append(digest(1), 0, np.full(DIM, 1e5, np.float32))
     assert w.store.rows(*keys([0, 1])).tolist() == [0, -1]
+
+
+def test_many_at_once_are_the_rows_one_by_one(tmp_path, monkeypatch):
+    small_blocks(monkeypatch)
+    n = 3 * ROWS + 1
+    wanted, rows = [(digest(i), 0) for i in range(n)], np.stack([vector(i) for i in range(n)])
+    with writer(tmp_path / "a") as at_once:
+        at_once.append(*wanted[0], rows[0])
+        at_once.extend(wanted[1:], rows[1:])
+        at_once.extend([], rows[:0])
+        with pytest.raises(UsageError, match=r"vectors of shape \(2, \d+\), expected \(1, "):
+            at_once.extend(wanted[:1], rows[:2])
+    with writer(tmp_path / "b") as alone:
+        for key, row in zip(wanted, rows, strict=True):
+            alone.append(*key, row)
+    for w in (at_once, alone):
+        assert np.array_equal(w.store.rows(*keys(range(n))), np.arange(n))
+    assert np.array_equal(at_once.store.read(np.arange(n)), alone.store.read(np.arange(n)))
+
+
+def test_none_of_several_is_added_where_one_is_refused(tmp_path):
+    with writer(tmp_path) as w, pytest.raises(NumericsError):
+        w.extend([(digest(0), 0), (digest(1), 0)], np.float32([[1] * DIM, [1e5] * DIM]))
+    assert w.store.rows(*keys([0, 1])).tolist() == [-1, -1]

@@ -40,9 +40,9 @@ class StoreSink:
         """The store as it was when its lock was taken."""
         return self.writer.store
 
-    def append(self, digest: bytes, item: int, vector: Array) -> None:
-        """Hand one vector to the store's writer."""
-        self.writer.append(digest, item, vector)
+    def extend(self, keys: Sequence[Key], vectors: Array) -> None:
+        """Hand (n, d) vectors to the store's writer."""
+        self.writer.extend(keys, vectors)
 
     def append_failure(self, digest: bytes, item: int, reason: str) -> None:
         """Hand one reason to the store's writer."""
@@ -60,9 +60,9 @@ class MemorySink:
     vectors: dict[Key, Array] = field(default_factory=dict)
     reasons: dict[Key, str] = field(default_factory=dict)
 
-    def append(self, digest: bytes, item: int, vector: Array) -> None:
-        """Keep one vector."""
-        self.vectors[digest, item] = vector.astype(self.recipe.dtype)
+    def extend(self, keys: Sequence[Key], vectors: Array) -> None:
+        """Keep (n, d) vectors."""
+        self.vectors.update(zip(keys, vectors.astype(self.recipe.dtype, copy=False), strict=True))
 
     def append_failure(self, digest: bytes, item: int, reason: str) -> None:
         """Keep one reason."""
@@ -114,5 +114,4 @@ def derive(sink: Sink, digests: Sequence[bytes]) -> None:
     order = np.argsort(rows)
     for part in np.array_split(order, -(-len(order) // flat.block_rows)):
         maps: Float32s = flat.read(rows[part], np.float32).reshape(-1, *flat.map_shape)
-        for i, vector in zip(part, pool(maps, sink.recipe.pooling), strict=True):
-            sink.append(digests[i], 0, vector)
+        sink.extend([(digests[i], 0) for i in part], pool(maps, sink.recipe.pooling))

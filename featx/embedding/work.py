@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx.embedding.rounding import rounded
 from featx.embedding.sinks import derive, has_items
 from featx.pooling import pool
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from featx._types import Array, Float32s, Key
+    from featx._types import Array, Key
     from featx.embedding.reading import Taken
     from featx.embedding.sinks import Sink
     from featx.embedding.stages import Stages
@@ -64,7 +65,7 @@ class Work:
         self._stages = stages
         self._chosen: ChosenEngine | None = None
         self._lanes: ThreadPoolExecutor | None = None
-        self._running: deque[tuple[list[Key], Future[list[Float32s]]]] = deque()
+        self._running: deque[tuple[list[Key], Future[list[Array]]]] = deque()
         self._keys: list[Key] = []
         self._images: list[Array] = []
         self._derive: list[bytes] = []
@@ -145,18 +146,20 @@ class Work:
         if len(self._running) > self.lanes + 1:
             self._hand_over()
 
-    def _vectors(self, images: list[Array]) -> list[Float32s]:
-        """Give the (n, d) vectors of a batch for each sink; runs in a lane."""
+    def _vectors(self, images: list[Array]) -> list[Array]:
+        """Give the (n, d) vectors of a batch for each sink, as stored; runs in a lane."""
         with self._stages.timed("forward"):
             maps = self._ready().engine.batch(np.stack(images))
             return [
-                pool(maps[layer], sink.recipe.pooling)
+                rounded(pool(maps[layer], sink.recipe.pooling), sink.recipe.dtype)
                 for sink, layer in zip(self._sinks, self._network.layer_of, strict=True)
             ]
 
     def _hand_over(self) -> None:
         keys, future = self._running.popleft()
         for sink, vectors in zip(self._sinks, future.result(), strict=True):
-            for (digest, item), vector in zip(keys, vectors, strict=True):
-                if not has_items(sink, digest, item + 1):
-                    sink.append(digest, item, vector)
+            lacks = [not has_items(sink, digest, item + 1) for digest, item in keys]
+            if all(lacks):
+                sink.extend(keys, vectors)
+            else:
+                sink.extend([k for k, new in zip(keys, lacks, strict=True) if new], vectors[lacks])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from featx.store.block import check_vectors
 from featx.store.chunks import Damage
 from featx.store.compact import Compaction, compact
 from featx.store.layout import (
@@ -28,6 +29,7 @@ __all__ = [
     "FeatureStore",
     "StoreWriter",
     "block_rows",
+    "check_vectors",
     "compact",
     "list_stores",
     "lock_file",

@@ -1,4 +1,4 @@
-"""The block being filled, and whether its dtype can hold a vector."""
+"""The block being filled, and whether its dtype can hold vectors."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx.errors import NumericsError
-from featx.store.floats import is_finite, round_into
-from featx.store.layout import ARRAYS
+from featx.store.floats import is_finite, magnitudes
+from featx.store.layout import ARRAYS, DONE, UNDECODABLE, failure_key
 
 if TYPE_CHECKING:
-    from featx._types import Array, Float32s
+    from collections.abc import Sequence
+
+    from featx._types import Array, Float32s, Key
     from featx.recipe import StoredDtype
     from featx.store.layout import Layout
 
@@ -59,62 +61,74 @@ class Block:
             arrays[array] = new((layout.block_rows, *spec.tail), spec.dtype)
         return cls(number, arrays)
 
-    def put(self, digest: bytes, item: int, state: int, vector: Array | None = None) -> None:
-        """Fill the next row, its state last: an interrupt in between leaves it EMPTY."""
-        row, features = self.n, self.arrays["features"]
-        if vector is None:
-            features[row] = np.nan
-        elif features.dtype == np.float16 and vector.dtype == np.float32:
-            round_into(features[row], vector)
-        else:
-            features[row] = vector
-        self.arrays["digest"][row] = np.frombuffer(digest, dtype=np.uint8)
-        self.arrays["item"][row] = item
-        self.n = row + 1  # before the state: `end` must not overwrite a row that is DONE
-        self.arrays["state"][row] = state
+    def put(self, keys: Sequence[Key], vectors: Array) -> None:
+        """Fill the next rows, their states last: an interrupt in between leaves them EMPTY.
+
+        Parameters
+        ----------
+        keys
+            Digest and item of each.
+        vectors : (len(keys), dim)
+            Rounded to the stored dtype here.
+        """
+        self.arrays["features"][self.n : self.n + len(keys)] = vectors
+        self._identify(keys, DONE)
+
+    def put_failure(self, key: Key, reason: str) -> None:
+        """Fill the next row with an image that cannot be decoded, and why."""
+        self.arrays["features"][self.n] = np.nan
+        self.failed[failure_key(*key)] = reason
+        self._identify([key], UNDECODABLE)
+
+    def _identify(self, keys: Sequence[Key], state: int) -> None:
+        rows = slice(self.n, self.n + len(keys))
+        digests = np.frombuffer(b"".join(digest for digest, _ in keys), dtype=np.uint8)
+        self.arrays["digest"][rows] = digests.reshape(-1, 16)
+        self.arrays["item"][rows] = [item for _, item in keys]
+        self.n = rows.stop  # before the states: `end` must not overwrite a row that is DONE
+        self.arrays["state"][rows] = state
 
     def end(self) -> None:
         """Put NaN into the vectors that are left: until now they need not take memory."""
         self.arrays["features"][self.n :] = np.nan
 
 
-def check_vector(x: Array, dtype: StoredDtype) -> None:
-    """Refuse a vector that is not finite, or that ``dtype`` would spoil.
+def check_vectors(x: Array, dtype: StoredDtype) -> None:
+    """Refuse vectors that are not finite, or that ``dtype`` would spoil.
 
     Parameters
     ----------
-    x : (d,) float32 or float16
+    x : (n, d) float32 or float16
     dtype
-        In which it will be stored.
+        In which they will be stored.
 
     Raises
     ------
     NumericsError
-        If a value is inf or NaN, overflows, or more than 1e-3 of the norm would be lost.
+        If a value is inf or NaN, overflows, or more than 1e-3 of a vector's norm would be lost.
     """
     if x.dtype == np.float16:
         _check_finite(x)
         return
-    with np.errstate(over="ignore", invalid="ignore"):  # the sum says so itself
-        squares = float(np.dot(x, x))
-    if not np.isfinite(squares):
+    largest = magnitudes(np.ascontiguousarray(x))
+    if not np.isfinite(largest).all():
         _check_finite(x)
-    if dtype == "float32":
+    if dtype == "float32" or not len(x):
         return
-    largest = max(float(x.max()), -float(x.min()))
-    if largest >= _FLOAT16_END:
+    if largest.max() >= _FLOAT16_END:
         raise NumericsError(
-            f"a vector holds {largest:.4g}, and float16 ends at 65504; use --dtype float32"
+            f"a vector holds {largest.max():.4g}, and float16 ends at 65504; use --dtype float32"
         )
-    if squares < len(x) * _SAFE_RMS**2:
-        _check_loss(x)
+    for row in x[largest < np.sqrt(x.shape[1]) * _SAFE_RMS]:  # no norm is below its largest value
+        _check_loss(row)
 
 
 def _check_finite(x: Array) -> None:
     if not is_finite(x):
+        bad = np.count_nonzero(~np.isfinite(x), axis=1)
         raise NumericsError(
-            f"a vector holds {np.count_nonzero(~np.isfinite(x))} values that are not finite; the "
-            "network overflows on this image: try --precision fp32"
+            f"a vector holds {bad.max()} values that are not finite; the network overflows on this "
+            "image: try --precision fp32"
         )
 
 

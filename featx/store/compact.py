@@ -111,13 +111,10 @@ def _copy(writer: StoreWriter, block: int) -> None:
     local = np.flatnonzero(_live_by_block(store)[block])
     rows = local + block * store.block_rows
     done = store.states(rows) == DONE
-    vectors = iter(store.read(rows[done]))
-    for row, has_vector, reason in zip(rows, done, store.reasons(rows), strict=True):
-        digest, item = store.index.digest[row].tobytes(), int(store.index.item[row])
-        if has_vector:
-            writer.append(digest, item, next(vectors))
-        else:
-            writer.append_failure(digest, item, reason or "")
+    keys = [(store.index.digest[row].tobytes(), int(store.index.item[row])) for row in rows]
+    writer.extend([keys[i] for i in np.flatnonzero(done)], store.read(rows[done]))
+    for i in np.flatnonzero(~done):
+        writer.append_failure(*keys[i], store.reasons(rows[[i]])[0] or "")
 
 
 def _delete_dead(store: FeatureStore) -> int:

@@ -227,6 +227,11 @@ def _unusable(file: Path, reason: str) -> CorruptStoreError:
     )
 
 
+def failure_key(digest: bytes, item: int) -> str:
+    """Give the key of a failure in a run's ``failed``."""
+    return f"{digest.hex()}:{item}"
+
+
 def write_runs(layout: Layout, runs: list[JsonObject]) -> None:
     """Replace the runs in the store's attributes."""
     meta = _read_metadata(layout.path)

@@ -20,6 +20,7 @@ from featx.store.layout import (
     SUPERSEDED,
     UNDECODABLE,
     Layout,
+    failure_key,
     read_layout,
     size_bytes,
 )
@@ -239,11 +240,6 @@ class FeatureStore:
             "superseded": int(tally[SUPERSEDED]),
             "blocks": len(self.index.state) // self.block_rows,
         }
-
-
-def failure_key(digest: bytes, item: int) -> str:
-    """Give the key of a failure in a run's ``failed``."""
-    return f"{digest.hex()}:{item}"
 
 
 def list_stores(cache: Path) -> tuple[list[FeatureStore], list[tuple[Path, str]]]:

@@ -16,18 +16,18 @@ import numpy as np
 
 from featx._files import take_lock
 from featx.errors import RecipeMismatchError, UsageError
-from featx.store.block import Block, check_vector
+from featx.store.block import Block, check_vectors
 from featx.store.committing import Committer
-from featx.store.layout import DONE, UNDECODABLE, lock_file, read_layout, write_runs
+from featx.store.layout import lock_file, read_layout, write_runs
 from featx.store.making import compression_of, create
-from featx.store.reader import FeatureStore, failure_key
+from featx.store.reader import FeatureStore
 from featx.store.repair import next_block, repair, supersede
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from featx._types import Array, JsonObject
+    from featx._types import Array, JsonObject, Key
     from featx.recipe import Recipe
     from featx.store.layout import Compression
     from featx.store.making import AskedCompression
@@ -130,41 +130,48 @@ class StoreWriter:
         return self._committer.busy_s
 
     def append(self, digest: bytes, item: int, vector: Array) -> None:
-        """Add one vector, rounded to the stored dtype.
+        """Add one vector; as `extend`."""
+        self.extend([(digest, item)], np.asarray(vector)[None])
+
+    def extend(self, keys: Sequence[Key], vectors: Array) -> None:
+        """Add vectors, rounded to the stored dtype.
 
         Parameters
         ----------
-        digest
-            16 bytes.
-        item
-            0 to 65535.
-        vector : (dim,) float32, or float16
-            What float16 has lost already is the caller's to judge; it is twice as fast.
+        keys
+            Of each vector its image's digest, 16 bytes, and item, 0 to 65535.
+        vectors : (len(keys), dim) float32, or float16
+            What float16 has lost already is the caller's to judge; see `featx.store.check_vectors`.
 
         Raises
         ------
         NumericsError
-            If a value is not finite, or the stored dtype cannot hold the vector.
+            If a value is not finite, or the stored dtype cannot hold a vector; none is added then.
         CacheWriteError
             If an earlier block could not be written.
         UsageError
             If an error said so already: the writer takes nothing more.
         """
-        x = np.asarray(vector)
+        x = np.asarray(vectors)
         if x.dtype != np.float16:
             x = x.astype(np.float32, copy=False)
-        if x.shape != (self._layout.dim,):
-            raise UsageError(f"a vector of shape {x.shape}, expected {(self._layout.dim,)}")
-        check_vector(x, self._layout.recipe.dtype)
-        block = self._open_block()
-        block.put(digest, item, DONE, x)
-        self._hand_over_if_due(block)
+        if x.shape != (len(keys), self._layout.dim):
+            raise UsageError(
+                f"vectors of shape {x.shape}, expected {(len(keys), self._layout.dim)}"
+            )
+        check_vectors(x, self._layout.recipe.dtype)
+        start = 0
+        while start < len(keys):
+            block = self._open_block()
+            stop = min(len(keys), start + self._layout.block_rows - block.n)
+            block.put(keys[start:stop], x[start:stop])
+            self._hand_over_if_due(block)
+            start = stop
 
     def append_failure(self, digest: bytes, item: int, reason: str) -> None:
         """Record an image that cannot be decoded, and why."""
         block = self._open_block()
-        block.put(digest, item, UNDECODABLE)
-        block.failed[failure_key(digest, item)] = reason
+        block.put_failure((digest, item), reason)
         self._hand_over_if_due(block)
 
     def supersede_shadowed(self) -> int:
