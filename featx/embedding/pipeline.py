@@ -6,6 +6,7 @@ is computed once, whatever the number of stores that want it. Memory is bounded 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,18 +19,20 @@ from featx.embedding.sinks import StoreSink, known_failure
 from featx.embedding.stages import Stages, Timing
 from featx.embedding.work import Network, Work
 from featx.errors import ImageError
-from featx.forward import ROWS, Sample
+from featx.forward import ROWS, PillowDecoder, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from featx._types import Array, Progress
     from featx.embedding.sinks import Sink
+    from featx.forward import Decoded, Decoder
     from featx.recipe import Preprocess
-    from featx.sources import Entry
+    from featx.sources import Entry, Payload
     from featx.tokens import TokenIndex
 
 AHEAD = 64
+"""Images that are read ahead at least."""
 TOKENS_A_BATCH = 1024
 
 
@@ -82,18 +85,23 @@ def embed(
     done = {i: one for i, one in enumerate(settled) if one is not None}
     progress.start("embedding", len(todo))
     unsaved: list[Taken] = []
-    with Work(sinks, network, lambda: _sample(entries, todo, pre, seed), stages) as work:
-        jobs = ((i, work.scaled) for i in todo)  # asked for one by one, as they are handed out
-        for one in in_order(lambda job: reader.take(*job), jobs, workers(), AHEAD):
-            if one.reason is not None and raise_on_error:
-                raise ImageError(f"{entries[one.index].path}: {one.reason}")
-            work.add(one)
-            done[one.index] = replace(one, images=())
-            unsaved.append(done[one.index])
+    whole = PillowDecoder(pre)
+    with (
+        Work(sinks, network, lambda: _sample(entries, todo, pre, seed), stages, whole) as work,
+        ThreadPoolExecutor(1, "featx-tokens") as saving,
+    ):
+        jobs = _jobs(todo, work)
+        for part in in_order(lambda job: reader.take(*job), jobs, workers(), _ahead(whole)):
+            for one, decoded in part:
+                if one.reason is not None and raise_on_error:
+                    raise ImageError(f"{entries[one.index].path}: {one.reason}")
+                work.add(one, decoded)
+                done[one.index] = one
+                unsaved.append(one)
+                progress.advance()
             if len(unsaved) >= TOKENS_A_BATCH:
-                _save_tokens(tokens, entries, unsaved)
+                saving.submit(_save_tokens, tokens, entries, unsaved)
                 unsaved = []
-            progress.advance()
         work.flush()
     progress.finish()
     timing = _timing(stages, work, sinks)
@@ -103,6 +111,20 @@ def embed(
     if raise_on_error:
         _raise_known(entries, taken, sinks)
     return Located(taken, work.computed, work.derived, timing)
+
+
+def _jobs(todo: Sequence[int], work: Work) -> Iterator[tuple[Sequence[int], Decoder]]:
+    """Give what to read, and the decoder that is right when it is asked for."""
+    start = 0
+    while start < len(todo):
+        stop = start + work.decoder.at_once
+        yield todo[start:stop], work.decoder
+        start = stop
+
+
+def _ahead(decoder: Decoder) -> int:
+    """Give how many jobs are read ahead."""
+    return max(2 * workers(), AHEAD // decoder.at_once)
 
 
 def _timing(stages: Stages, work: Work, sinks: Sequence[Sink]) -> Timing:
@@ -159,17 +181,24 @@ def _sample(entries: Sequence[Entry], todo: Sequence[int], pre: Preprocess, seed
     """
     order = np.random.default_rng(seed).permutation(len(todo))
     whole: list[Array] = []
-    scaled: list[Array] = []
+    payloads: list[Payload] = []
     for tried, place in enumerate(order):
         if len(whole) == ROWS or (whole and tried >= 4 * ROWS):
             break
         with suppress(ImageError):
             payload = entries[todo[place]].read()
-            both = [images.load(payload, pre, scaled=way)[0] for way in (False, True)]
-            if not whole or both[0].dtype == whole[0].dtype:
-                whole.append(both[0])
-                scaled.append(both[1])
+            image = images.load(payload, pre)[0]
+            if not whole or image.dtype == whole[0].dtype:
+                whole.append(image)
+                payloads.append(payload)
     if not whole:
         return Sample(np.empty((0, *pre.image_size, 3), np.uint8))
-    changed = sum(not np.array_equal(a, b) for a, b in zip(whole, scaled, strict=True))
-    return Sample(np.stack(whole), np.stack(scaled) if changed >= len(whole) / 4 else None)
+    return Sample(np.stack(whole), lambda decoder: _first_items(decoder(payloads)))
+
+
+def _first_items(decoded: Sequence[Decoded]) -> Array:
+    """Give the first item of each, (n, H, W, 3), where Pillow could decode all of them."""
+    for one in decoded:
+        if isinstance(one, ImageError):
+            raise one
+    return np.stack([one[0] for one in decoded if not isinstance(one, ImageError)])

@@ -6,8 +6,8 @@ import os
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from featx import images
 from featx.embedding.sinks import can_derive, has_items
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from featx._types import Array
     from featx.embedding.sinks import Sink
     from featx.embedding.stages import Stages
+    from featx.forward import Decoder
     from featx.recipe import Preprocess
-    from featx.sources import Entry
+    from featx.sources import Entry, Payload
     from featx.tokens import Token
 
 J = TypeVar("J")
@@ -43,8 +44,6 @@ class Taken:
         Why there were no bytes.
     reason
         Why the bytes cannot be decoded.
-    images
-        (H, W, 3) each, decoded; empty if nothing is to be computed.
     derive
         Whether its vectors are to be pooled from a flattened store.
     """
@@ -54,8 +53,11 @@ class Taken:
     items: int | None = 1
     failure: str | None = None
     reason: str | None = None
-    images: Sequence[Array] = ()
     derive: bool = False
+
+
+Read: TypeAlias = "tuple[Taken, Sequence[Array]]"
+"""What became of an entry, and its images, (H, W, 3) each: none if nothing is to be computed."""
 
 
 class Reader:
@@ -91,34 +93,49 @@ class Reader:
         digest, items = found[0], 1 if self._one_item else found[1]
         return Taken(index, digest, items) if self._complete(digest, items) else None
 
-    def take(self, index: int, scaled: bool = False) -> Taken:
-        """Read an entry, and decode it if any sink lacks it, ``scaled`` as `images.load` has it.
+    def take(self, indices: Sequence[int], decoder: Decoder) -> list[Read]:
+        """Read entries, and decode those that any sink lacks.
 
         Raises
         ------
         SourceReadError
             If the disk or a permission stands in the way.
         """
+        taken: list[Read] = []
+        payloads: dict[int, Payload] = {}
+        with self._stages.timed("read"):
+            for index in indices:
+                one, payload = self._identified(index)
+                if payload is not None:
+                    payloads[len(taken)] = payload
+                taken.append((one, ()))
+        if payloads:
+            with self._stages.timed("decode", waits=decoder.waits):
+                found = decoder(list(payloads.values()))
+            for place, decoded in zip(payloads, found, strict=True):
+                one = taken[place][0]
+                if isinstance(decoded, ImageError):
+                    taken[place] = replace(one, reason=str(decoded)), ()
+                else:
+                    taken[place] = replace(one, items=len(decoded)), decoded
+        return taken
+
+    def _identified(self, index: int) -> tuple[Taken, Payload | None]:
+        """Read an entry; its payload where it is to be decoded."""
         try:
-            with self._stages.timed("read"):
-                payload = self._entries[index].read()
-                digest = images.digest(payload)
+            payload = self._entries[index].read()
+            digest = images.digest(payload)
         except ImageError as error:  # gone since it was listed, or no image to begin with
-            return Taken(index, failure=str(error))
+            return Taken(index, failure=str(error)), None
         if self._one_item and self._complete(digest, 1):
-            return Taken(index, digest, 1)
+            return Taken(index, digest, 1), None
         with self._lock:
             if digest in self._claimed:
-                return Taken(index, digest, None)
+                return Taken(index, digest, None), None
             self._claimed.add(digest)
         if self._one_item and self._derivable(digest):
-            return Taken(index, digest, 1, derive=True)
-        try:
-            with self._stages.timed("decode"):
-                decoded = images.load(payload, self._pre, scaled=scaled)
-        except ImageError as error:
-            return Taken(index, digest, 1, reason=str(error))
-        return Taken(index, digest, len(decoded), images=decoded)
+            return Taken(index, digest, 1, derive=True), None
+        return Taken(index, digest, 1), payload
 
     def _complete(self, digest: bytes, items: int) -> bool:
         return all(has_items(sink, digest, items) for sink in self._sinks)

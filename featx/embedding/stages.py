@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from featx._types import JsonObject
 
 STAGES = ("read", "decode", "forward", "write")
-_CLOCKS = {"decode": time.thread_time}
-"""Decoding is pure computation: a thread that waits for a core is not busy. The others wait for a
-disk or for another device, which is what they are there for."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +71,16 @@ class Stages:
         self._first: float | None = None
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Count the time inside for ``stage``."""
-        clock = _CLOCKS.get(stage, time.perf_counter)
+    def timed(self, stage: str, waits: bool = True) -> Iterator[None]:
+        """Count the time inside for ``stage``.
+
+        Parameters
+        ----------
+        waits
+            Whether it waits for a disk or another device, as what it is there for. Where it is pure
+            computation, a thread that waits for a core is not busy.
+        """
+        clock = time.perf_counter if waits else time.thread_time
         start = clock()
         try:
             yield

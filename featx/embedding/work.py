@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from featx.embedding.reading import Taken
     from featx.embedding.sinks import Sink
     from featx.embedding.stages import Stages
-    from featx.forward import ChosenEngine, Sample
+    from featx.forward import ChosenEngine, Decoder, Sample
 
 DERIVE_AT = 4096
 
@@ -48,7 +48,15 @@ class Network:
 
 
 class Work:
-    """What is read but not yet handed over; to be used as a context."""
+    """What is read but not yet handed over; to be used as a context.
+
+    Attributes
+    ----------
+    computed, derived : int
+        Numbers of images so far: run through the network, pooled from a flattened store.
+    decoder : Decoder
+        What images are to be decoded by from here on.
+    """
 
     def __init__(
         self,
@@ -56,9 +64,11 @@ class Work:
         network: Network,
         sample: Callable[[], Sample],
         stages: Stages,
+        decoder: Decoder,
     ) -> None:
         self.computed = 0
         self.derived = 0
+        self.decoder = decoder
         self._sinks = sinks
         self._network = network
         self._sample = sample
@@ -83,25 +93,20 @@ class Work:
             self._lanes.shutdown(cancel_futures=True)
 
     @property
-    def scaled(self) -> bool:
-        """Whether images are to be decoded at a fraction of their size from here on."""
-        return self._chosen is not None and self._chosen.decoder == "scaled"
-
-    @property
     def lanes(self) -> int:
         """How many batches run at once."""
         return 1 if self._chosen is None else self._chosen.engine.lanes
 
-    def add(self, one: Taken) -> None:
-        """Take one entry as it was read; a full batch is computed at once."""
+    def add(self, one: Taken, images: Sequence[Array]) -> None:
+        """Take one entry as it was read, with its images; a full batch is computed at once."""
         if one.digest is None or one.items is None:
             return
         if one.reason is not None:
             self._fail(one.digest, one.reason)
         if one.derive:
             self._later(one.digest)
-        self.computed += bool(one.images)
-        for item, image in enumerate(one.images):
+        self.computed += bool(images)
+        for item, image in enumerate(images):
             if self._images and image.dtype != self._images[0].dtype:
                 self._start()
             self._keys.append((one.digest, item))
@@ -133,6 +138,7 @@ class Work:
     def _ready(self) -> ChosenEngine:
         if self._chosen is None:
             self._chosen = self._network.make(self._sample)
+            self.decoder = self._chosen.decoder
             self._lanes = ThreadPoolExecutor(self.lanes, "featx-forward")
             self._stages.start_running()
         return self._chosen

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from featx.forward.base import Engine
 from featx.forward.certificate import MIN_COSINE, ROWS, Certificate, Sample, certify
 from featx.forward.choose import ChosenEngine, choose_engine
+from featx.forward.decoders import Decoded, Decoder, PillowDecoder
 from featx.forward.ways import DECODERS, ENGINES, Asked
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ __all__ = [
     "Asked",
     "Certificate",
     "ChosenEngine",
+    "Decoded",
+    "Decoder",
     "Engine",
     "OpenVINOEngine",
+    "PillowDecoder",
     "Sample",
     "TorchEngine",
     "certify",

@@ -12,9 +12,10 @@ from featx._types import Array, Float32s, Float64s, JsonObject
 from featx.pooling import pool
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from featx.backbones import Backbone
+    from featx.forward.decoders import Decoder
 
 MIN_COSINE = 0.998
 """What the worst row's cosine with the reference must reach."""
@@ -30,13 +31,12 @@ class Sample:
     ----------
     images
         (n, H, W, 3), prepared the reference's way; n is 32 where there are so many.
-    scaled
-        The same images decoded at a fraction of their size; None where that would change fewer
-        than a quarter of them: there is little to gain then, and too little to tell by.
+    by
+        Gives the same images by another decoder; None where there is none but the reference's.
     """
 
     images: Array
-    scaled: Array | None = None
+    by: Callable[[Decoder], Array] | None = None
 
 
 @dataclass(frozen=True)

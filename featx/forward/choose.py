@@ -12,13 +12,15 @@ import numpy as np
 from featx._types import JsonObject
 from featx.errors import DeviceError, FeatxError, NumericsError, UsageError
 from featx.forward.certificate import MIN_COSINE, ROWS, Certificate, Sample, certify
+from featx.forward.decoders import can_nvjpeg, make_decoder
 from featx.forward.sizing import sized
 from featx.forward.ways import Asked, Way, ways
 
 if TYPE_CHECKING:
-    from featx._types import Float32s
+    from featx._types import Array, Float32s
     from featx.backbones import Backbone
     from featx.forward.base import Engine
+    from featx.forward.decoders import Decoder
     from featx.forward.openvino_engine import OpenVINOEngine
 
 
@@ -31,7 +33,7 @@ class ChosenEngine:
     engine
         Ready to run.
     decoder
-        ``pil`` or ``scaled``: how images are to be decoded for it.
+        What images are to be decoded by for it.
     certificates
         By key, as JSON: those that the choice rests on, passed or not; worth keeping.
     notes
@@ -39,14 +41,14 @@ class ChosenEngine:
     """
 
     engine: Engine
-    decoder: str = "pil"
+    decoder: Decoder
     certificates: JsonObject = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
     def provenance(self) -> JsonObject:
         """What vectors are computed with: the engine's, the decoder and the certificates."""
-        how = {"decoder": self.decoder, "batch_size": self.engine.batch_size}
+        how = {"decoder": self.decoder.name, "batch_size": self.engine.batch_size}
         return self.engine.provenance | how | {"certificates": self.certificates}
 
 
@@ -61,9 +63,10 @@ def choose_engine(
     """Make the engine that will run ``backbone``.
 
     Ways are tried from the fastest on: on a processor OpenVINO in bf16, where the processor
-    multiplies in it, then in fp32; on CUDA torch in fp16; each with JPEGs at a fraction of their
-    size first, where they are larger than needed. A way needs a certificate, over ``sample`` or
-    made earlier. What is left in the end is the reference, torch in fp32 with whole images.
+    multiplies in it, then in fp32; on CUDA torch in fp16; each with JPEGs decoded on CUDA first, or
+    at a fraction of their size, where they are larger than needed. A way needs a certificate, over
+    ``sample`` or made earlier. What is left in the end is the reference, torch in fp32 with whole
+    images.
 
     Parameters
     ----------
@@ -97,6 +100,18 @@ def choose_engine(
     raise trial.refusal()
 
 
+_DECODED = {
+    "pil": "",
+    "scaled": ", large JPEGs decoded at a fraction",
+    "nvjpeg": ", JPEGs decoded on the device",
+}
+_OTHERWISE = {
+    "pil": "",
+    "scaled": " with images decoded at a fraction of their size",
+    "nvjpeg": " with JPEGs decoded on the device",
+}
+
+
 class _Trial:
     """Tries ways until one is within tolerance; the reference runs once for all of them."""
 
@@ -114,6 +129,8 @@ class _Trial:
         self._known = known
         self._n_images = n_images
         self._engines: dict[tuple[str, str], Engine | None] = {}
+        self._images: dict[str, Array] = {}
+        self._decoders: dict[str, Decoder] = {}
         self._openvino: OpenVINOEngine | None = None
         self._certificates: JsonObject = {}
         self._failed: list[FeatxError] = []
@@ -125,13 +142,37 @@ class _Trial:
         made = self._engine(engine, precision)
         if made is None:
             return ()
-        order = ("scaled",) if self._asked.decoder == "scaled" else ("scaled", "pil")
+        others = self._others() if self._asked.decoder == "auto" else (self._asked.decoder,)
+        order = (*others, "pil") if self._asked.decoder == "auto" else others
         seen = tuple(d for d in order if self._recalled(_keys(self._backbone, made, d)))
         if seen or self._backbone.request.numerics == "reference":
             return seen or ("pil",)
-        if self._sample.scaled is None:
-            return ("pil",)  # few images or none are larger than needed
-        return order
+        telling = tuple(decoder for decoder in others if self._tells(decoder))
+        return order if telling == others else (*telling, "pil")
+
+    def _others(self) -> tuple[str, ...]:
+        """Name the decoders that may be faster than Pillow, the fastest first."""
+        on_device = self._device.startswith("cuda") and can_nvjpeg(self._backbone.preprocess)
+        return ("nvjpeg", "scaled") if on_device else ("scaled",)
+
+    def _tells(self, decoder: str) -> bool:
+        """Whether a decoder changes a quarter of the sample: less gains and tells little."""
+        whole, other = self._sample.images, self._by(decoder)
+        changed = sum(not np.array_equal(a, b) for a, b in zip(whole, other, strict=True))
+        return bool(changed) and changed >= len(whole) / 4
+
+    def _by(self, decoder: str) -> Array:
+        """Give the sample by a decoder."""
+        if decoder == "pil" or self._sample.by is None:
+            return self._sample.images
+        if decoder not in self._images:
+            self._images[decoder] = self._sample.by(self._decoder(decoder))
+        return self._images[decoder]
+
+    def _decoder(self, name: str) -> Decoder:
+        if name not in self._decoders:
+            self._decoders[name] = make_decoder(name, self._backbone.preprocess, self._device)
+        return self._decoders[name]
 
     def take(self, way: Way) -> ChosenEngine | None:
         """Give the engine of a way if it is within tolerance."""
@@ -156,10 +197,10 @@ class _Trial:
         return self._failed[-1]
 
     def _chosen(self, engine: Engine, way: Way, proof: str) -> ChosenEngine:
-        scaled = ", large JPEGs decoded at a fraction" if way.decoder == "scaled" else ""
+        how = _DECODED[way.decoder]
         why = "; ".join(dict.fromkeys(str(failure) for failure in self._failed))
-        note = f"running {engine.describe()}{scaled}{proof}" + (f": {why}" if why else "")
-        return ChosenEngine(engine, way.decoder, self._certificates, (note,))
+        note = f"running {engine.describe()}{how}{proof}" + (f": {why}" if why else "")
+        return ChosenEngine(engine, self._decoder(way.decoder), self._certificates, (note,))
 
     def _engine(self, name: str, precision: str) -> Engine | None:
         """Make an engine once; None where this machine or this network cannot have it."""
@@ -189,6 +230,12 @@ class _Trial:
             return None
 
     @cached_property
+    def _device(self) -> str:
+        from featx.forward.devices import choose_device
+
+        return str(choose_device(self._asked.device))
+
+    @cached_property
     def _sample(self) -> Sample:
         return self._ask_sample() if self._ask_sample else Sample(np.empty((0, 1, 1, 3), np.uint8))
 
@@ -200,10 +247,9 @@ class _Trial:
 
     def _certified(self, engine: Engine, decoder: str) -> list[Certificate]:
         """Certify an engine at the batch size that suits it; nothing where there are no images."""
-        whole, scaled = self._sample.images[:ROWS], self._sample.scaled
-        if not len(whole):
+        images = self._by(decoder)[:ROWS]
+        if not len(images):
             return []
-        images = whole if decoder == "pil" or scaled is None else scaled[:ROWS]
         if self._asked.batch_size is None:
             engine = sized(engine, images, self._n_images)
         return certify(self._backbone, engine(images), self._expected, engine.batch_size)
@@ -227,7 +273,7 @@ def _keys(backbone: Backbone, engine: Engine, decoder: str) -> list[str]:
 
 def _failure(way: Way, certificates: list[Certificate]) -> FeatxError:
     what = f"{way.engine} in {way.precision}"
-    what += " with images decoded at a fraction of their size" if way.decoder == "scaled" else ""
+    what += _OTHERWISE[way.decoder]
     if not certificates:
         return UsageError(
             f"{what} cannot be certified without images; give --precision fp32 --decoder pil"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from featx.backbones import Backbone
 
 ENGINES = ("auto", "torch", "openvino")
-DECODERS = ("auto", "pil", "scaled")
+DECODERS = ("auto", "pil", "scaled", "nvjpeg")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Asked:
     engine
         auto, torch or openvino.
     decoder
-        auto, pil (Pillow, whole) or scaled (JPEGs at a fraction of their size).
+        auto, pil (Pillow, whole), scaled (JPEGs at a fraction of their size) or nvjpeg (JPEGs on
+        CUDA).
     """
 
     device: str = "auto"
@@ -75,6 +76,8 @@ def ways(backbone: Backbone, asked: Asked) -> list[tuple[str, str]]:
         check_precision(asked.precision, device)
     if asked.engine == "openvino" and device.type != "cpu":
         raise DeviceError(f"OpenVINO runs on the processor, not on {device}; give --device cpu")
+    if asked.decoder == "nvjpeg" and device.type != "cuda":
+        raise DeviceError(f"nvjpeg decodes on CUDA, not on {device}; give --decoder auto")
     if backbone.request.numerics == "reference":
         _check_reference(asked)
         return [("torch", "fp32")]

@@ -19,16 +19,32 @@ from featx._quiet import quiet
 from featx._types import Array
 from featx.errors import ImageError
 from featx.images.decode import image_errors, open_picture, refuse_cut
+from featx.images.jpeg import plain_jpeg_size
 from featx.images.options import Intensity, Options, check_preprocess, parse_options
 from featx.images.picture import Page, Picture, orientation, to_image, to_rgb, to_samples
-from featx.images.resize import fit_floats, fit_image, least_size
+from featx.images.resize import centred_image, fit_floats, fit_image, least_size, target_size
 from featx.images.samples import Samples, questions, to_unit
 from featx.recipe import Preprocess
 
-__all__ = ["check_preprocess", "digest", "load"]
+__all__ = [
+    "centred_image",
+    "check_preprocess",
+    "digest",
+    "is_plain",
+    "load",
+    "plain_jpeg_size",
+    "target_size",
+]
 
 PILLOW = r"PIL\."
 """What Pillow warns about (odd metadata, large images) either fails the image or matters not."""
+
+
+def is_plain(pre: Preprocess) -> bool:
+    """Whether images of 8 bits are read as they are: no reader, no choice of channels or page."""
+    options = parse_options(pre)
+    first_page = options.page in (None, 0, "all")
+    return options.reader is None and first_page and _takes_bytes_as_they_are(options)
 
 
 def digest(payload: Any) -> bytes:
@@ -92,8 +108,8 @@ def load(payload: Any, pre: Preprocess, *, scaled: bool = False) -> list[Array]:
     """
     options = parse_options(pre)
     with image_errors(payload), quiet(PILLOW):
-        plain = _intensity(options).kind == "dtype" and not options.channels
-        least = partial(least_size, pre=pre) if scaled and plain else None
+        shrinks = scaled and _takes_bytes_as_they_are(options)
+        least = partial(least_size, pre=pre) if shrinks else None
         picture = open_picture(payload, options.reader, least)
         pages = _pages(picture, options)
         return [item for i in pages for item in _items(picture.page(i), pre, options)]
@@ -116,14 +132,17 @@ def _samples(page: Page) -> Samples:
 
 
 def _items(page: Page, pre: Preprocess, options: Options) -> list[Array]:
-    by_dtype = _intensity(options).kind == "dtype"
-    if isinstance(page, Image.Image) and by_dtype and not options.channels:
+    if isinstance(page, Image.Image) and _takes_bytes_as_they_are(options):
         return [fit_image(to_rgb(page), pre)]
     samples = _samples(page)
     asked = questions(samples, options)
     if asked:
         raise ImageError("; ".join(asked))
     return [_fit(part, pre, _intensity(options)) for part in _parts(samples, options)]
+
+
+def _takes_bytes_as_they_are(options: Options) -> bool:
+    return _intensity(options).kind == "dtype" and not options.channels
 
 
 def _intensity(options: Options) -> Intensity:

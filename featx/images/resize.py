@@ -21,9 +21,26 @@ Size = tuple[int, int]
 def fit_image(image: Image.Image, pre: Preprocess) -> Array:
     """Give an RGB image its size: (H, W, 3) uint8."""
     target = SIZES[pre.resize]((image.height, image.width), pre)
-    image = _resized(image, target, pre)
+    return centred_image(np.asarray(_resized(image, target, pre)), pre)
+
+
+def centred_image(image: Array, pre: Preprocess) -> Array:
+    """Crop or fill up (h, w, 3) uint8, resized already: (H, W, 3) uint8."""
     fill = [round(255 * mean) for mean in pre.mean] if pre.resize == "pad" else [0, 0, 0]
-    return centred(np.asarray(image), pre.image_size, fill)
+    return centred(image, pre.image_size, fill)
+
+
+def target_size(size: Size, pre: Preprocess) -> Size:
+    """Give the (height, width) to which an image of ``size`` is resized, before it is cropped.
+
+    Raises
+    ------
+    ImageError
+        If it has to have its size already and has another, or would become too large.
+    """
+    target = SIZES[pre.resize](size, pre)
+    _check_target(size, target)
+    return target
 
 
 MARGIN = 3
@@ -109,10 +126,14 @@ def _resized(image: Image.Image, target: Size, pre: Preprocess) -> Image.Image:
     height, width = target
     if image.size == (width, height):
         return image
+    _check_target((image.height, image.width), target)
+    return image.resize((width, height), Image.Resampling[pre.interpolation.upper()])
+
+
+def _check_target(size: Size, target: Size) -> None:
     limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and height * width > 2 * limit:
+    if limit is not None and target[0] * target[1] > 2 * limit:
         raise ImageError(
-            f"{image.width} x {image.height} pixels would become {width} x {height} before the "
+            f"{size[1]} x {size[0]} pixels would become {target[1]} x {target[0]} before the "
             "crop; use --resize squash or pad"
         )
-    return image.resize((width, height), Image.Resampling[pre.interpolation.upper()])

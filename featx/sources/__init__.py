@@ -14,14 +14,14 @@ import pandas as pd
 from featx._types import PathLike
 from featx.errors import SourceError, SourceNotFoundError, UsageError
 from featx.sources.arrays import ARRAY_SUFFIXES, array_source, open_array_file, payload_source
-from featx.sources.entry import Entry, Source, Token
+from featx.sources.entry import Entry, Payload, Source, Token
 from featx.sources.folder import open_folder
 from featx.sources.memory import ACCEPTED, is_image_path, path_source, sequence_source, sort_items
 from featx.sources.names import display
 from featx.sources.select import select
 from featx.sources.table import TABLE_SUFFIXES, frame_source, open_table
 
-__all__ = ["Entry", "Source", "Token", "open_source"]
+__all__ = ["Entry", "Payload", "Source", "Token", "open_source"]
 
 
 @dataclasses.dataclass(frozen=True)
