@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import count
 
-import numpy as np
 import pytest
 import torch
 from helpers_backbones import noise, small
@@ -201,7 +200,7 @@ def test_scaled_decoding_out_of_tolerance_is_not_taken(backbone, no_bf16_units, 
     chosen = choose_engine(backbone, sample=Images(scaled=True))
     assert (chosen.decoder.name, chosen.engine.provenance["engine"]) == ("pil", "openvino")
     assert "at a fraction of their size costs this backbone too much" in chosen.notes[0]
-    fail(monkeypatch, 1)
+    fail(monkeypatch, 2)
     with pytest.raises(NumericsError, match="at a fraction of their size"):
         choose_engine(backbone, Asked(decoder="scaled"), sample=Images(scaled=True))
 
