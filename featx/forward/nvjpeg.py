@@ -1,20 +1,23 @@
 """JPEGs decoded and resized in batches on the device that runs the backbone.
 
-torchvision decodes them (on CUDA with nvJPEG), and torch resizes those of one size together with
-the antialiased filter that Pillow has. What this cannot take goes to the processor: other formats,
-turned or unusual JPEGs, and whatever the device refuses.
+torchcodec or torchvision decodes them (on CUDA with nvJPEG), and torch resizes those of one size
+together, with the antialiased filter that Pillow has. What this cannot take goes to the
+processor: other formats, turned or unusual JPEGs, and whatever the device refuses.
 """
 
 from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.functional import interpolate
 
 from featx import images
+from featx._quiet import quiet
 from featx.errors import ImageError
 from featx.forward.decoders import Decoded, Decoder, PillowDecoder
 
@@ -37,7 +40,7 @@ class NvJpegDecoder(Decoder):
     pre
         How to read and to resize.
     device
-        For example ``cuda:0``; on ``cpu`` torchvision's decoder for processors does the same.
+        For example ``cuda:0``; on ``cpu`` their decoders for processors do the same.
 
     Attributes
     ----------
@@ -55,6 +58,7 @@ class NvJpegDecoder(Decoder):
         self._device = torch.device(device)
         self._otherwise = PillowDecoder(pre)
         self._thread = threading.local()
+        self._decode = _from_torchcodec if find_spec("torchcodec") else _from_torchvision
 
     def __call__(self, payloads: Sequence[Any]) -> list[Decoded]:
         """Give what each payload decodes to."""
@@ -91,11 +95,8 @@ class NvJpegDecoder(Decoder):
 
     def _decoded(self, payloads: Sequence[bytes]) -> list[torch.Tensor]:
         """Give (3, h, w) uint8 of each."""
-        from torchvision.io import ImageReadMode, decode_jpeg
-
         data = [torch.frombuffer(bytearray(payload), dtype=torch.uint8) for payload in payloads]
-        found = decode_jpeg(data, mode=ImageReadMode.RGB, device=self._device)
-        return list(found)
+        return self._decode(data, self._device)
 
     def _sized(self, pixels: Sequence[torch.Tensor]) -> list[Array | None]:
         by_size: dict[tuple[int, ...], list[int]] = {}
@@ -116,6 +117,19 @@ class NvJpegDecoder(Decoder):
             x = x.round_().clamp_(0, 255).to(torch.uint8)
         whole = x.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         return (images.centred_image(image, self._pre) for image in whole)
+
+
+def _from_torchcodec(data: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
+    decoders: Any = import_module("torchcodec.decoders")
+    return list(decoders.decode_jpeg(data, mode="RGB", device=device))
+
+
+def _from_torchvision(data: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
+    """Decode as torchvision does, which has had its decoders replaced by torchcodec's."""
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    with quiet(r"torchvision\."):
+        return list(decode_jpeg(data, mode=ImageReadMode.RGB, device=device))
 
 
 def _parts(payloads: Sequence[Any]) -> Iterator[list[int]]:
