@@ -110,6 +110,11 @@ def pooled_dim(name: str, map_shape: tuple[int, ...]) -> int:
 
 
 def pool(x: Array, name: str) -> Array:
-    """Pool (n, *map_shape) float32 into (n, d) float32, C-contiguous."""
+    """Pool (n, *map_shape) into (n, d) float32, C-contiguous.
+
+    Maps are float32, or float16, which flatten leaves as it is.
+    """
     check_pooling(name, x.shape[1:])
-    return np.ascontiguousarray(POOLINGS[name](x), dtype=np.float32)
+    if name == "flatten":
+        return np.ascontiguousarray(flatten(x))
+    return np.ascontiguousarray(POOLINGS[name](x.astype(np.float32, copy=False)), dtype=np.float32)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,14 +15,18 @@ from featx.backbones import BackboneRequest, load_backbone
 from featx.errors import DeviceError, UnknownNameError, UsageError
 from featx.forward import Certificate, OpenVINOEngine, TorchEngine
 from featx.forward import devices as devices_module
+from featx.forward.base import UnrunnableError
 from featx.forward.certificate import compare
+from featx.forward.copies import repeatable
 from featx.forward.devices import (
     available,
     check_precision,
     choose_device,
     describe,
+    each_device,
     fast_precision,
 )
+from featx.forward.group import EngineGroup
 
 CPU = torch.device("cpu")
 
@@ -162,7 +168,7 @@ def test_other_errors_of_the_network_are_not_hidden(backbone):
 
 def test_devices(monkeypatch):
     assert choose_device("cpu") == CPU
-    with pytest.raises(UsageError, match="give auto, cpu, cuda, cuda:N or mps"):
+    with pytest.raises(UsageError, match="give auto, cpu, cuda, cuda:N, cuda:all or mps"):
         choose_device("gpu")
     with pytest.raises(UsageError):
         choose_device("cuda:one")
@@ -175,9 +181,15 @@ def test_devices(monkeypatch):
         "cuda:1",
         "mps",
     ]
+    assert str(choose_device("cuda:all")) == "cuda:0"
+    assert each_device("cuda:all") == ["cuda:0", "cuda:1"]
+    assert each_device("cuda") == ["cuda:0"]
+    assert each_device("cpu") == ["cpu"]
     with pytest.raises(DeviceError, match=r"no device 'cuda:2'; this machine has cpu, cuda:0"):
         choose_device("cuda:2")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(DeviceError, match="no device 'cuda:all'; this machine has cpu"):
+        each_device("cuda:all")
     assert choose_device("auto").type == "mps"
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert choose_device("auto") == CPU
@@ -248,6 +260,81 @@ def test_a_processor_has_a_name(monkeypatch):
     assert describe(CPU) == "cpu (Zilog Z80)"
 
 
+class Counted(TorchEngine):
+    """Counts its batches, and holds each until another engine has one too."""
+
+    together = threading.Barrier(2, timeout=60)
+    done = 0
+
+    def run(self, images):
+        self.together.wait()
+        self.done += 1
+        return super().run(images)
+
+
+def test_several_devices_are_one_engine(backbone):
+    x = noise(8)
+    engines = [Counted(backbone, "cpu", batch_size=2) for _ in range(2)]
+    group = EngineGroup(engines)
+    expected = TorchEngine(backbone, "cpu", batch_size=2)
+    assert (group.lanes, group.batch_size, group.precision) == (2, 2, "fp32")
+    assert group.provenance == expected.provenance
+    for one, two in zip(group(x), expected(x), strict=True):
+        assert np.array_equal(one, two)
+    assert [engine.done for engine in engines] == [2, 2]
+    for one, two in zip(group.resized(4)(x), expected.resized(4)(x), strict=True):
+        assert np.array_equal(one, two)
+    assert group.batch_size == 2
+
+
+def test_settings_of_cudnn_are_taken_back_by_the_last_thread():
+    flags = torch.backends.cudnn
+    before = (flags.allow_tf32, flags.deterministic)
+    try:
+        flags.allow_tf32 = True
+        with ThreadPoolExecutor(1) as pool:
+            inside, leave = threading.Event(), threading.Event()
+
+            def stay():
+                with repeatable():
+                    inside.set()
+                    leave.wait(60)
+
+            staying = pool.submit(stay)
+            inside.wait(60)
+            with repeatable():
+                assert not flags.allow_tf32
+            assert (flags.allow_tf32, flags.deterministic) == (False, True)
+            leave.set()
+            staying.result(60)
+        assert flags.allow_tf32
+    finally:
+        flags.allow_tf32, flags.deterministic = before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_compiled_it_gives_what_torch_gives():
+    backbone = load_backbone(small(layers=("features.3",)))
+    compiled = TorchEngine(backbone, "cpu", batch_size=4, compiled=True)
+    assert compiled.provenance["engine"] == "inductor"
+    x, expected = noise(5), TorchEngine(backbone, "cpu", batch_size=4)
+    for engine in (compiled, compiled.resized(3)):
+        np.testing.assert_allclose(engine(x)[0], expected(x)[0], rtol=1e-3, atol=1e-4)
+
+
+def test_what_cannot_be_compiled_says_why(backbone, monkeypatch):
+    def compiling(_module, dynamic):
+        def run(_x):
+            raise RuntimeError("below") from OSError("no C compiler found")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    with pytest.raises(UnrunnableError, match=r"^no C compiler found$"):
+        TorchEngine(backbone, "cpu", compiled=True)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_agrees_with_the_cpu(backbone):
@@ -257,3 +344,17 @@ def test_cuda_agrees_with_the_cpu(backbone):
         got = TorchEngine(backbone, "cuda", precision, batch_size=4)(x)
         for one, two in zip(got, expected, strict=True):
             assert np.linalg.norm(one - two) < error * np.linalg.norm(two)
+        assert got[0].dtype == (np.float16 if precision == "fp16" else np.float32)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_lanes_do_not_mix_their_batches(backbone):
+    x = noise(64)
+    engine = TorchEngine(backbone, "cuda", "fp16", batch_size=4)
+    assert engine.lanes > 1
+    one_by_one = [engine.batch(x[i : i + 4]) for i in range(0, 64, 4)]
+    expected = [np.concatenate(parts) for parts in zip(*one_by_one, strict=True)]
+    for _ in range(5):
+        for one, two in zip(engine(x), expected, strict=True):
+            assert np.array_equal(one, two)

@@ -25,7 +25,8 @@ from featx.forward import (
 )
 from featx.forward import devices as devices_module
 from featx.forward import openvino_engine as openvino_module
-from featx.forward.openvino_engine import UnconvertibleError
+from featx.forward.base import UnrunnableError
+from featx.forward.ways import COMPILE_FROM, ways
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def no_openvino(monkeypatch):
     """Have OpenVINO refuse every network."""
 
     def refuse(*_args, **_kwargs):
-        raise UnconvertibleError("no such operation")
+        raise UnrunnableError("no such operation")
 
     monkeypatch.setattr(openvino_module, "OpenVINOEngine", refuse)
 
@@ -249,3 +250,27 @@ def test_the_measurement_runs_two_batches_a_lane(backbone):
 
     assert sizing._seconds_a_row(Counting(backbone, "cpu", batch_size=2), noise(3)) > 0
     assert rows == [2, 2, 2]
+
+
+def test_many_images_on_cuda_are_worth_compiling(backbone, monkeypatch):
+    monkeypatch.setattr(devices_module, "choose_device", lambda _: torch.device("cuda:0"))
+    few, many = ways(backbone, Asked(), COMPILE_FROM - 1), ways(backbone, Asked(), COMPILE_FROM)
+    assert few == [("torch", "fp16"), ("torch", "fp32")]
+    assert many == [("inductor", "fp16"), ("inductor", "fp32"), *few]
+
+
+def test_where_it_cannot_be_compiled_torch_runs_it_as_it_is(backbone, monkeypatch):
+    def refuse(*_args, **_options):
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    monkeypatch.setattr(
+        "featx.forward.choose.ways", lambda *_: [("inductor", "fp32"), ("torch", "fp32")]
+    )
+    chosen = choose_engine(backbone, sample=Images())
+    assert chosen.engine.provenance["engine"] == "torch"
+    assert "torch cannot compile this backbone here: no compiler here" in chosen.notes[0]
+    monkeypatch.undo()
+    monkeypatch.setattr(torch, "compile", refuse)
+    with pytest.raises(DeviceError, match="no compiler here"):
+        choose_engine(backbone, Asked(engine="inductor"), sample=Images())

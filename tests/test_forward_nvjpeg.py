@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +41,7 @@ def nearly(got, expected, off: float = 1.0) -> bool:
 @pytest.mark.parametrize("resize", ["crop", "squash", "pad"])
 def test_it_gives_what_pillow_gives(resize, interpolation):
     pre = Preprocess((28, 20), resize, 32, interpolation)
-    decoder = NvJpegDecoder(pre, "cpu")
+    decoder = NvJpegDecoder(pre, ["cpu"])
     got = decoder(PHOTOS)
     assert decoder.on_processor == 0
     expected = PillowDecoder(pre)(PHOTOS)
@@ -51,15 +53,15 @@ def test_it_gives_what_pillow_gives(resize, interpolation):
 
 
 def test_torchvision_does_where_there_is_no_torchcodec(monkeypatch):
-    expected = NvJpegDecoder(PRE, "cpu")(PHOTOS)
+    expected = NvJpegDecoder(PRE, ["cpu"])(PHOTOS)
     monkeypatch.setattr(module, "find_spec", lambda _: None)
-    assert nearly(*([one[0] for one in x] for x in (NvJpegDecoder(PRE, "cpu")(PHOTOS), expected)))
+    assert nearly(*([one[0] for one in x] for x in (NvJpegDecoder(PRE, ["cpu"])(PHOTOS), expected)))
 
 
 def test_what_it_does_not_take_is_pillows_in_its_place():
     odd = [encode(pixels(50, 60)), photo()[:-2], b"", b"no image", pixels(40, 40)]
     payloads = [x for pair in zip(PHOTOS, odd, strict=False) for x in pair]
-    decoder = NvJpegDecoder(PRE, "cpu")
+    decoder = NvJpegDecoder(PRE, ["cpu"])
     got, expected = decoder(payloads), PillowDecoder(PRE)(payloads)
     assert decoder.on_processor == len(odd)
     for payload, one, two in zip(payloads, got, expected, strict=True):
@@ -70,6 +72,15 @@ def test_what_it_does_not_take_is_pillows_in_its_place():
         else:
             assert np.array_equal(one, two)
     assert decoder([]) == []
+
+
+def test_threads_are_spread_over_the_devices(monkeypatch):
+    monkeypatch.setattr(module.torch, "device", str)
+    decoder = NvJpegDecoder(PRE, ["a", "b"])
+    with ThreadPoolExecutor(4) as pool:
+        barrier = threading.Barrier(4)
+        got = list(pool.map(lambda _: (barrier.wait(), decoder._device)[1], range(4)))
+    assert sorted(got) == ["a", "a", "b", "b"]
 
 
 def test_one_that_the_device_refuses_does_not_harm_the_others(monkeypatch):
@@ -83,7 +94,7 @@ def test_one_that_the_device_refuses_does_not_harm_the_others(monkeypatch):
         return real(self, payloads)
 
     monkeypatch.setattr(NvJpegDecoder, "_decoded", refuse)
-    decoder = NvJpegDecoder(PRE, "cpu")
+    decoder = NvJpegDecoder(PRE, ["cpu"])
     got = decoder(PHOTOS)
     assert decoder.on_processor == 1
     assert np.array_equal(got[5], PillowDecoder(PRE)([PHOTOS[5]])[0])
@@ -101,7 +112,7 @@ def test_pixels_at_once_are_bounded(monkeypatch):
 
     monkeypatch.setattr(NvJpegDecoder, "_decoded", noted)
     monkeypatch.setattr(module, "MOST_PIXELS", 30_000)
-    NvJpegDecoder(PRE, "cpu")([*PHOTOS, photo(400, 400)])
+    NvJpegDecoder(PRE, ["cpu"])([*PHOTOS, photo(400, 400)])
     assert max(sizes) <= 2
     assert sum(sizes) == len(PHOTOS) + 1
 
@@ -118,7 +129,7 @@ def test_real_photographs(shared: Path):
     files = sorted((shared / "data" / "pacs_cartoon").rglob("*.jpg"))[::100]
     payloads = [file.read_bytes() for file in files]
     pre = Preprocess()
-    decoder = NvJpegDecoder(pre, "cpu")
+    decoder = NvJpegDecoder(pre, ["cpu"])
     got, expected = decoder(payloads), PillowDecoder(pre)(payloads)
     assert decoder.on_processor == 0
     assert nearly([one[0] for one in got], [one[0] for one in expected], off=0.5)
@@ -127,9 +138,9 @@ def test_real_photographs(shared: Path):
 class OnProcessor(NvJpegDecoder):
     """What CUDA would do, done by the processor."""
 
-    def __init__(self, pre: Preprocess, device: str) -> None:
-        assert device == "cuda:0"
-        super().__init__(pre, "cpu")
+    def __init__(self, pre: Preprocess, devices: list[str]) -> None:
+        assert devices == ["cuda:0"]
+        super().__init__(pre, ["cpu"])
 
 
 @pytest.fixture
@@ -139,7 +150,8 @@ def pretended_cuda(monkeypatch):
     monkeypatch.setattr(devices_module, "choose_device", lambda _: cuda)
     monkeypatch.setattr(module, "NvJpegDecoder", OnProcessor)
 
-    def on_processor(backbone, _device, precision, batch_size):
+    def on_processor(backbone, device, precision, batch_size, compiled):
+        assert (device, compiled) == ("cuda:0", False)
         return TorchEngine(backbone, "cpu", {"fp16": "bf16"}.get(precision, precision), batch_size)
 
     monkeypatch.setattr("featx.forward.torch_engine.TorchEngine", on_processor)
@@ -178,13 +190,13 @@ def test_where_it_changes_nothing_pillow_decodes(backbone, pretended_cuda):
 def test_it_needs_cuda(backbone):
     with pytest.raises(DeviceError, match="nvjpeg decodes on CUDA, not on cpu"):
         choose_engine(backbone, Asked(device="cpu", decoder="nvjpeg"))
-    assert make_decoder("pil", PRE, "cpu").name == "pil"
+    assert make_decoder("pil", PRE, ["cpu"]).name == "pil"
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_gives_what_pillow_gives():
-    decoder = NvJpegDecoder(PRE, "cuda:0")
+    decoder = NvJpegDecoder(PRE, ["cuda:0"])
     got, expected = decoder(PHOTOS), PillowDecoder(PRE)(PHOTOS)
     assert decoder.on_processor == 0
     assert nearly([one[0] for one in got], [one[0] for one in expected], off=2)

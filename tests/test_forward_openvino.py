@@ -14,7 +14,8 @@ from featx.backbones import BackboneRequest, load_backbone
 from featx.errors import DeviceError
 from featx.forward import OpenVINOEngine, TorchEngine
 from featx.forward import openvino_engine as module
-from featx.forward.openvino_engine import UnconvertibleError, openvino
+from featx.forward.base import UnrunnableError
+from featx.forward.openvino_engine import openvino
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_its_telemetry_is_never_loaded(tmp_path):
 def test_where_it_is_not_installed(monkeypatch):
     openvino.cache_clear()
     monkeypatch.setattr(module, "find_spec", lambda _name: None)
-    with pytest.raises(UnconvertibleError, match="pip install openvino"):
+    with pytest.raises(UnrunnableError, match="pip install openvino"):
         openvino()
 
 
@@ -86,7 +87,7 @@ def test_a_network_that_cannot_be_traced():
             raise ValueError("only on Sundays\nand then in the rain")
 
     backbone.module = Fussy()
-    with pytest.raises(UnconvertibleError, match=r"only on Sundays$"):
+    with pytest.raises(UnrunnableError, match=r"only on Sundays$"):
         OpenVINOEngine(backbone)
 
 

@@ -140,4 +140,4 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _absent() -> None:
-    raise write_graph.UnconvertibleError("OpenVINO is not installed; `pip install openvino`")
+    raise write_graph.UnrunnableError("OpenVINO is not installed; `pip install openvino`")

@@ -62,7 +62,7 @@ class MemorySink:
 
     def extend(self, keys: Sequence[Key], vectors: Array) -> None:
         """Keep (n, d) vectors."""
-        self.vectors.update(zip(keys, vectors.astype(self.recipe.dtype, copy=False), strict=True))
+        self.vectors.update(zip(keys, vectors.astype(self.recipe.dtype), strict=True))
 
     def append_failure(self, digest: bytes, item: int, reason: str) -> None:
         """Keep one reason."""

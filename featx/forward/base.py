@@ -11,7 +11,23 @@ import numpy as np
 from featx.errors import UsageError
 
 if TYPE_CHECKING:
-    from featx._types import Array, Float32s, JsonObject
+    from featx._types import Array, JsonObject
+
+
+class UnrunnableError(Exception):
+    """An engine is not there, or cannot run a backbone; says why in one line."""
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line that says something of what is at the bottom of an error.
+
+    Converters put several of their own on top, and OpenVINO begins with places in its source.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
+    return (telling or lines or [type(error).__name__])[0][:200]
 
 
 class Engine(ABC):
@@ -38,8 +54,10 @@ class Engine(ABC):
     lanes: int = 1
 
     @abstractmethod
-    def run(self, images: Array) -> list[Float32s]:
+    def run(self, images: Array) -> list[Array]:
         """Give the maps of exactly ``batch_size`` images, (B, H, W, 3), in arrays of their own.
+
+        They are float32, or float16 where the backbone computes in it.
 
         Raises
         ------
@@ -51,7 +69,7 @@ class Engine(ABC):
     def resized(self, batch_size: int) -> Engine:
         """Give the same engine with another batch size."""
 
-    def batch(self, images: Array) -> list[Float32s]:
+    def batch(self, images: Array) -> list[Array]:
         """Give the maps of up to ``batch_size`` images; otherwise as `__call__`."""
         n = len(images)
         if n == self.batch_size:
@@ -60,12 +78,12 @@ class Engine(ABC):
         padded[:n] = images
         return [value[:n] for value in self.run(padded)]
 
-    def __call__(self, images: Array) -> list[Float32s]:
+    def __call__(self, images: Array) -> list[Array]:
         """Give the maps of (n, H, W, 3) uint8 images, or float32 ones in 0..1.
 
         Returns
         -------
-        One (n, *map_shape) float32 array for each output of the backbone, rows in order.
+        One (n, *map_shape) array for each output of the backbone, rows in order; dtypes as `run`.
 
         Raises
         ------

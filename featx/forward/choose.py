@@ -11,8 +11,10 @@ import numpy as np
 
 from featx._types import JsonObject
 from featx.errors import DeviceError, FeatxError, NumericsError, UsageError
+from featx.forward.base import UnrunnableError
 from featx.forward.certificate import MIN_COSINE, ROWS, Certificate, Sample, certify
 from featx.forward.decoders import can_nvjpeg, make_decoder
+from featx.forward.group import EngineGroup
 from featx.forward.sizing import sized
 from featx.forward.ways import Asked, Way, ways
 
@@ -63,10 +65,10 @@ def choose_engine(
     """Make the engine that will run ``backbone``.
 
     Ways are tried from the fastest on: on a processor OpenVINO in bf16, where the processor
-    multiplies in it, then in fp32; on CUDA torch in fp16; each with JPEGs decoded on CUDA first, or
-    at a fraction of their size, where they are larger than needed. A way needs a certificate, over
-    ``sample`` or made earlier. What is left in the end is the reference, torch in fp32 with whole
-    images.
+    multiplies in it, then in fp32; on CUDA torch in fp16, compiled where so many images are to come
+    that it pays. Each is tried with JPEGs decoded on CUDA first, or at a fraction of their size,
+    where they are larger than needed. A way needs a certificate, over ``sample`` or made earlier.
+    What is left in the end is the reference, torch in fp32 with whole images.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ def choose_engine(
     """
     asked = asked or Asked()
     trial = _Trial(backbone, asked, sample, known or {}, n_images)
-    for engine, precision in ways(backbone, asked):
+    for engine, precision in ways(backbone, asked, n_images):
         for decoder in trial.decoders(engine, precision):
             chosen = trial.take(Way(engine, precision, decoder))
             if chosen is not None:
@@ -152,7 +154,7 @@ class _Trial:
 
     def _others(self) -> tuple[str, ...]:
         """Name the decoders that may be faster than Pillow, the fastest first."""
-        on_device = self._device.startswith("cuda") and can_nvjpeg(self._backbone.preprocess)
+        on_device = self._devices[0].startswith("cuda") and can_nvjpeg(self._backbone.preprocess)
         return ("nvjpeg", "scaled") if on_device else ("scaled",)
 
     def _tells(self, decoder: str) -> bool:
@@ -171,7 +173,7 @@ class _Trial:
 
     def _decoder(self, name: str) -> Decoder:
         if name not in self._decoders:
-            self._decoders[name] = make_decoder(name, self._backbone.preprocess, self._device)
+            self._decoders[name] = make_decoder(name, self._backbone.preprocess, self._devices)
         return self._decoders[name]
 
     def take(self, way: Way) -> ChosenEngine | None:
@@ -206,17 +208,29 @@ class _Trial:
         """Make an engine once; None where this machine or this network cannot have it."""
         key = (name, precision)
         if key not in self._engines:
-            made = self._torch if name == "torch" else self._converted
-            self._engines[key] = made(precision)
+            make = {"torch": self._torch, "inductor": self._compiled, "openvino": self._converted}
+            self._engines[key] = make[name](precision)
         return self._engines[key]
 
-    def _torch(self, precision: str) -> Engine:
+    def _torch(self, precision: str, compiled: bool = False) -> Engine:
         from featx.forward.torch_engine import TorchEngine
 
-        return TorchEngine(self._backbone, self._asked.device, precision, self._asked.batch_size)
+        size = self._asked.batch_size
+        engines = [
+            TorchEngine(self._backbone, device, precision, size, compiled=compiled)
+            for device in self._devices
+        ]
+        return engines[0] if len(engines) == 1 else EngineGroup(engines)
+
+    def _compiled(self, precision: str) -> Engine | None:
+        try:
+            return self._torch(precision, compiled=True)
+        except UnrunnableError as error:
+            self._failed.append(DeviceError(f"torch cannot compile this backbone here: {error}"))
+            return None
 
     def _converted(self, precision: str) -> Engine | None:
-        from featx.forward.openvino_engine import OpenVINOEngine, UnconvertibleError
+        from featx.forward.openvino_engine import OpenVINOEngine
 
         if self._openvino is None and any(name == "openvino" for name, _ in self._engines):
             return None  # it could not be converted for another precision
@@ -225,15 +239,15 @@ class _Trial:
                 size = self._asked.batch_size
                 self._openvino = OpenVINOEngine(self._backbone, precision, size)
             return self._openvino.in_precision(precision)
-        except UnconvertibleError as error:
+        except UnrunnableError as error:
             self._failed.append(DeviceError(f"OpenVINO cannot run this backbone: {error}"))
             return None
 
     @cached_property
-    def _device(self) -> str:
-        from featx.forward.devices import choose_device
+    def _devices(self) -> list[str]:
+        from featx.forward.devices import each_device
 
-        return str(choose_device(self._asked.device))
+        return each_device(self._asked.device)
 
     @cached_property
     def _sample(self) -> Sample:
@@ -250,7 +264,7 @@ class _Trial:
         images = self._by(decoder)[:ROWS]
         if not len(images):
             return []
-        if self._asked.batch_size is None:
+        if self._asked.batch_size is None and engine.provenance["engine"] != "inductor":
             engine = sized(engine, images, self._n_images)
         return certify(self._backbone, engine(images), self._expected, engine.batch_size)
 

@@ -77,10 +77,10 @@ def can_nvjpeg(pre: Preprocess) -> bool:
     return pre.interpolation in _FILTERS and images.is_plain(pre)
 
 
-def make_decoder(name: str, pre: Preprocess, device: str) -> Decoder:
-    """Make the decoder of a name, for a device of torch."""
+def make_decoder(name: str, pre: Preprocess, devices: Sequence[str]) -> Decoder:
+    """Make the decoder of a name, for devices of torch."""
     if name != "nvjpeg":
         return PillowDecoder(pre, scaled=name == "scaled")
     from featx.forward.nvjpeg import NvJpegDecoder
 
-    return NvJpegDecoder(pre, device)
+    return NvJpegDecoder(pre, devices)

@@ -19,9 +19,10 @@ _BF16_UNITS = ("amx_bf16", "avx512_bf16")
 
 
 def choose_device(name: str) -> torch.device:
-    """Give the device called ``name``: auto, cpu, cuda, cuda:N or mps.
+    """Give the device called ``name``: auto, cpu, cuda, cuda:N, cuda:all or mps.
 
-    ``auto`` is CUDA where there is a device of it, then Apple's MPS, then the CPU.
+    ``auto`` is CUDA where there is a device of it, then Apple's MPS, then the CPU; ``cuda:all`` is
+    the first of those that `each_device` gives.
 
     Raises
     ------
@@ -33,13 +34,25 @@ def choose_device(name: str) -> torch.device:
     have = available()
     if name == "auto":
         return torch.device(next((d for d in ("cuda:0", "mps") if d in have), "cpu"))
-    kind, _, index = name.partition(":")
+    kind, _, index = name.removesuffix(":all" if name == "cuda:all" else "").partition(":")
     if kind not in ("cpu", "cuda", "mps") or (index and not index.isdigit()):
-        raise UsageError(f"device {name!r}; give auto, cpu, cuda, cuda:N or mps")
+        raise UsageError(f"device {name!r}; give auto, cpu, cuda, cuda:N, cuda:all or mps")
     full = f"{kind}:{index or 0}" if kind == "cuda" else kind
     if full not in have:
         raise DeviceError(f"no device {name!r}; this machine has {', '.join(have)} (--device)")
     return torch.device(full)
+
+
+def each_device(name: str) -> list[str]:
+    """Name the devices that ``name`` stands for: every one of CUDA's for ``cuda:all``, else one.
+
+    Raises
+    ------
+    UsageError, DeviceError
+        As `choose_device`.
+    """
+    first = str(choose_device(name))
+    return [d for d in available() if d.startswith("cuda")] if name == "cuda:all" else [first]
 
 
 def available() -> list[str]:

@@ -22,6 +22,8 @@ class Prepared(nn.Module):
         Of each channel, in units of full intensity.
     dtype, layout
         What the backbone computes in, and how it wants its input in memory.
+    given
+        What its maps are given in.
     """
 
     mean: torch.Tensor
@@ -34,11 +36,13 @@ class Prepared(nn.Module):
         std: Sequence[float],
         dtype: torch.dtype = torch.float32,
         layout: torch.memory_format = torch.contiguous_format,
+        given: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.dtype = dtype
         self.layout = layout
+        self.given = given
         for name, values in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(tuple(values)).view(1, 3, 1, 1))
 
@@ -50,5 +54,5 @@ class Prepared(nn.Module):
         return x.to(self.dtype).contiguous(memory_format=self.layout)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Give the maps of (B, H, W, 3) images, uint8 or float32 in 0..1, as float32."""
-        return tuple(value.float() for value in self.backbone(self.normalised(images)))
+        """Give the maps of (B, H, W, 3) images, uint8 or float32 in 0..1, in ``given``."""
+        return tuple(value.to(self.given) for value in self.backbone(self.normalised(images)))

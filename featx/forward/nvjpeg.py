@@ -1,4 +1,4 @@
-"""JPEGs decoded and resized in batches on the device that runs the backbone.
+"""JPEGs decoded and resized in batches on the devices that run the backbone.
 
 torchcodec or torchvision decodes them (on CUDA with nvJPEG), and torch resizes those of one size
 together, with the antialiased filter that Pillow has. What this cannot take goes to the
@@ -11,6 +11,7 @@ import threading
 from contextlib import nullcontext
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,14 +34,14 @@ MOST_PIXELS = 2**26
 
 
 class NvJpegDecoder(Decoder):
-    """Decodes JPEGs on a device of torch, all else on the processor.
+    """Decodes JPEGs on devices of torch, each thread on one of them, all else on the processor.
 
     Parameters
     ----------
     pre
         How to read and to resize.
-    device
-        For example ``cuda:0``; on ``cpu`` their decoders for processors do the same.
+    devices
+        For example ``["cuda:0"]``; on ``cpu`` their decoders for processors do the same.
 
     Attributes
     ----------
@@ -52,12 +53,13 @@ class NvJpegDecoder(Decoder):
     at_once = 16
     waits = True
 
-    def __init__(self, pre: Preprocess, device: str) -> None:
+    def __init__(self, pre: Preprocess, devices: Sequence[str]) -> None:
         self.on_processor = 0
         self._pre = pre
-        self._device = torch.device(device)
+        self._devices = cycle([torch.device(device) for device in devices])
         self._otherwise = PillowDecoder(pre)
         self._thread = threading.local()
+        self._lock = threading.Lock()
         self._decode = _from_torchcodec if find_spec("torchcodec") else _from_torchvision
 
     def __call__(self, payloads: Sequence[Any]) -> list[Decoded]:
@@ -70,9 +72,19 @@ class NvJpegDecoder(Decoder):
                     i: [x] for i, x in zip(part, images_of_part, strict=True) if x is not None
                 }
         left = [i for i in range(len(payloads)) if i not in found]
-        self.on_processor += len(left)
+        with self._lock:
+            self.on_processor += len(left)
         found |= zip(left, self._otherwise([payloads[i] for i in left]), strict=True)
         return [found[i] for i in range(len(payloads))]
+
+    @property
+    def _device(self) -> torch.device:
+        """The device of the thread that asks."""
+        if not hasattr(self._thread, "device"):
+            with self._lock:
+                self._thread.device = next(self._devices)
+        device: torch.device = self._thread.device
+        return device
 
     def _stream(self) -> AbstractContextManager[Any]:
         """Give each thread a queue of the device of its own: the network's is not waited for."""

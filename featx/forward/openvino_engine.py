@@ -23,7 +23,7 @@ import torch
 
 from featx._quiet import quiet
 from featx.errors import DeviceError
-from featx.forward.base import Engine, checked_batch_size
+from featx.forward.base import Engine, UnrunnableError, checked_batch_size, first_line
 from featx.forward.devices import check_precision, describe
 from featx.forward.graph import Prepared
 
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 DEFAULT_BATCH = 8
 """Images in a batch; more do not stay in a core's caches."""
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
-
-
-class UnconvertibleError(Exception):
-    """OpenVINO is not there, or cannot run a backbone; says why in one line."""
 
 
 class OpenVINOEngine(Engine):
@@ -54,7 +50,7 @@ class OpenVINOEngine(Engine):
 
     Raises
     ------
-    UnconvertibleError
+    UnrunnableError
         If OpenVINO is not installed or cannot convert the network.
     DeviceError
         If the processor cannot compute in the precision.
@@ -144,7 +140,7 @@ class OpenVINOEngine(Engine):
         except DeviceError:
             raise
         except RuntimeError as error:
-            raise UnconvertibleError(_first_line(error)) from error
+            raise UnrunnableError(first_line(error)) from error
 
 
 class _Graphs:
@@ -175,10 +171,10 @@ class _Graphs:
                 return openvino().convert_model(
                     torch.jit.freeze(traced), input=[(shape, dtype.type)]
                 )
-        except UnconvertibleError:
+        except UnrunnableError:
             raise
         except Exception as error:  # whatever a network's own code raises when it is traced
-            raise UnconvertibleError(_first_line(error)) from error
+            raise UnrunnableError(first_line(error)) from error
 
 
 @contextmanager
@@ -190,16 +186,9 @@ def _room(batch_size: int) -> Iterator[None]:
         if isinstance(error, RuntimeError) and "alloc" not in str(error):
             raise
         raise DeviceError(
-            f"not enough memory with {batch_size} images in a batch ({_first_line(error)}); give "
+            f"not enough memory with {batch_size} images in a batch ({first_line(error)}); give "
             "a smaller --batch-size"
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    """Give the first line that says something: OpenVINO begins with places in its source."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
-    return (telling or lines or [type(error).__name__])[0][:200]
 
 
 @cache
@@ -211,11 +200,11 @@ def openvino() -> Any:
 
     Raises
     ------
-    UnconvertibleError
+    UnrunnableError
         If it is not installed.
     """
     if find_spec("openvino") is None:
-        raise UnconvertibleError("OpenVINO is not installed; `pip install openvino`")
+        raise UnrunnableError("OpenVINO is not installed; `pip install openvino`")
     telemetry = "openvino_telemetry"
     blocked = telemetry not in sys.modules
     if blocked:
@@ -223,7 +212,7 @@ def openvino() -> Any:
     try:
         import openvino
     except Exception as error:  # a library of the system that is missing, say
-        raise UnconvertibleError(f"OpenVINO cannot be loaded: {_first_line(error)}") from error
+        raise UnrunnableError(f"OpenVINO cannot be loaded: {first_line(error)}") from error
     finally:
         if blocked:
             del sys.modules[telemetry]

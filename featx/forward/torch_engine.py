@@ -1,22 +1,26 @@
-"""Torch runs the backbone: on every device, and as the reference."""
+"""Torch runs the backbone: on every device, as it is or compiled, and as the reference."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import nn
 
-from featx._types import Array, Float32s, JsonObject
+from featx._quiet import quiet
+from featx._types import Array, JsonObject
 from featx.backbones import Backbone
 from featx.errors import DeviceError
-from featx.forward.base import Engine, checked_batch_size
+from featx.forward.base import Engine, UnrunnableError, checked_batch_size, first_line
+from featx.forward.copies import Copies, PinnedCopies, repeatable
 from featx.forward.devices import PRECISIONS, check_precision, choose_device, describe
 from featx.forward.graph import Prepared
 
+LANES = 2
+"""Batches at once on CUDA: one is copied while another is computed."""
 DEFAULT_BATCH = {"cpu": 8, "cuda": 64, "mps": 16}
 """Images in a batch; on a CPU 8 is faster than 32, for the caches' sake."""
 
@@ -34,11 +38,16 @@ class TorchEngine(Engine):
         fp32, bf16 or fp16. `featx.forward.choose_engine` decides ``auto``.
     batch_size
         Images in a batch; None for the device's default.
+    compiled
+        Whether ``torch.compile`` makes kernels for this network and batch size: half a minute, for
+        up to twice the rate on CUDA.
 
     Raises
     ------
     DeviceError
         If this machine lacks the device or the precision.
+    UnrunnableError
+        If the network cannot be compiled here.
     UsageError
         If an argument is out of range.
     """
@@ -49,14 +58,22 @@ class TorchEngine(Engine):
         device: str = "auto",
         precision: str = "fp32",
         batch_size: int | None = None,
+        *,
+        compiled: bool = False,
     ) -> None:
         self.device = choose_device(device)
         check_precision(precision, self.device)
         self.precision = precision
         self.batch_size = checked_batch_size(batch_size, DEFAULT_BATCH[self.device.type])
-        self._module = self._placed(backbone)
+        cuda = self.device.type == "cuda"
+        self.lanes = LANES if cuda else 1
+        self._copies = (PinnedCopies if cuda else Copies)(self.device)
+        self._placed_module = self._placed(backbone)
+        self._module: Callable[[torch.Tensor], Sequence[torch.Tensor]] = self._placed_module
+        if compiled:
+            self._compile(backbone.preprocess.image_size)
         self.provenance: JsonObject = {
-            "engine": "torch",
+            "engine": "inductor" if compiled else "torch",
             "torch": torch.__version__,
             "device": describe(self.device),
             "precision": precision,
@@ -68,11 +85,25 @@ class TorchEngine(Engine):
         other.batch_size = batch_size
         return other
 
-    def run(self, images: Array) -> list[Float32s]:
-        """Give the maps of one batch."""
-        with self._guarded(), torch.inference_mode():
-            x = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
-            return [value.contiguous().cpu().numpy() for value in self._module(x)]
+    def run(self, images: Array) -> list[Array]:
+        """Give the maps of one batch; in `lanes` threads at once."""
+        with self._guarded(), torch.inference_mode(), self._copies.queue():
+            values = self._module(self._copies.there(images))
+            return self._copies.back([value.contiguous() for value in values])
+
+    def _compile(self, size: tuple[int, int]) -> None:
+        """Compile for one shape: another batch size, or float images, are compiled when they come.
+
+        The first call compiles; it is made here, where what goes wrong can be told.
+        """
+        try:
+            with quiet(""):  # of modules within torch, about what it does not use here
+                self._module = torch.compile(self._placed_module, dynamic=False)
+                self.run(np.zeros((self.batch_size, *size, 3), np.uint8))
+        except DeviceError:
+            raise
+        except Exception as error:  # of the compilers that torch calls, each raises its own
+            raise UnrunnableError(first_line(error)) from error
 
     def _placed(self, backbone: Backbone) -> nn.Module:
         pre, module = backbone.preprocess, backbone.module
@@ -81,19 +112,24 @@ class TorchEngine(Engine):
         fast = self.precision != "fp32"
         layout = torch.channels_last if fast else torch.contiguous_format
         dtype = PRECISIONS[self.precision]
+        given = dtype if dtype == torch.float16 else torch.float32
         with self._guarded():
             placed = copy.deepcopy(module).to(self.device, dtype)
             if fast:
                 placed = _channels_last(placed)
-            return Prepared(placed, pre.mean, pre.std, dtype, layout).eval().to(self.device)
+            prepared = Prepared(placed, pre.mean, pre.std, dtype, layout, given)
+            prepared = prepared.eval().to(self.device)
+            if (
+                self.device.type == "cuda"
+            ):  # what threads queue does not wait for what is queued here
+                torch.cuda.synchronize(self.device)
+            return prepared
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Compute in full fp32 where fp32 is meant, repeatably, and say what to do without room."""
+        """Compute repeatably, and say what to do without room."""
         try:
-            with torch.backends.cudnn.flags(
-                enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-            ):
+            with repeatable():
                 yield
         except torch.cuda.OutOfMemoryError as error:
             raise DeviceError(self._no_room(error)) from error

@@ -19,7 +19,8 @@ from torch import nn
 from featx._quiet import quiet
 from featx._types import Array
 from featx.errors import MissingDependencyError, UsageError
-from featx.forward.openvino_engine import UnconvertibleError, openvino
+from featx.forward.base import UnrunnableError, first_line
+from featx.forward.openvino_engine import openvino
 
 INPUT = "images"
 _PROTOBUF_BYTES = 1_900_000_000
@@ -73,16 +74,8 @@ def write_graph(graph: nn.Module, images: Array, to: str, path: Path, output: st
     except Exception as error:  # whatever a network's own code raises when it is traced
         others = " or ".join(f"--to {name}" for name in WRITERS if name != to)
         raise UsageError(
-            f"this network cannot be written as {to} ({_first_line(error)}); try {others}"
+            f"this network cannot be written as {to} ({first_line(error)}); try {others}"
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    """Say what is at the bottom of an error: converters put several of their own on top."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
 
 
 def _check_onnx() -> None:
@@ -97,7 +90,7 @@ def _check_onnx() -> None:
 def _check_openvino() -> None:
     try:
         openvino()
-    except UnconvertibleError as error:
+    except UnrunnableError as error:
         raise MissingDependencyError(f"--to openvino: {error}") from error
 
 

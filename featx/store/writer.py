@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from featx.store.layout import Compression
     from featx.store.making import AskedCompression
 
-MAX_WRITERS = 4
+MAX_WRITERS = 8
 """By default; each holds a block of at most 32 MiB, and what it is compressed to."""
 
 
