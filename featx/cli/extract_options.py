@@ -68,12 +68,12 @@ Reader = Annotated[
 
 # How they are computed and stored.
 Engine = Annotated[
-    Literal["auto", "torch", "openvino"],
-    _Option("--engine", help="What runs the network."),
+    Literal["auto", "torch", "openvino", "inductor"],
+    _Option("--engine", help="What runs the network; inductor: torch, compiled for it."),
 ]
 Decoder = Annotated[
-    Literal["auto", "pil", "scaled"],
-    _Option("--decoder", help="pil: whole; scaled: large JPEGs at a fraction."),
+    Literal["auto", "pil", "scaled", "nvjpeg"],
+    _Option("--decoder", help="pil: whole; scaled: large JPEGs at a fraction; nvjpeg: on CUDA."),
 ]
 Dtype = Annotated[Literal["float16", "float32"], _Option("--dtype", help="How vectors are stored.")]
 Compression = Annotated[

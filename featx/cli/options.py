@@ -68,7 +68,7 @@ Pools = Annotated[
     ),
 ]
 Device = Annotated[
-    str, _Option("--device", help="auto, cpu, cuda, cuda:1, mps: where the network runs.")
+    str, _Option("--device", help="auto, cpu, cuda, cuda:1, cuda:all, mps: where it runs.")
 ]
 Precision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"],
