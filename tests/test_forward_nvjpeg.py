@@ -150,8 +150,9 @@ def pretended_cuda(monkeypatch):
     monkeypatch.setattr(devices_module, "choose_device", lambda _: cuda)
     monkeypatch.setattr(module, "NvJpegDecoder", OnProcessor)
 
-    def on_processor(backbone, device, precision, batch_size, compiled):
-        assert (device, compiled) == ("cuda:0", False)
+    def on_processor(backbone, device, precision, batch_size=None, **options):
+        assert device == "cuda:0"
+        assert not any(options.values())
         return TorchEngine(backbone, "cpu", {"fp16": "bf16"}.get(precision, precision), batch_size)
 
     monkeypatch.setattr("featx.forward.torch_engine.TorchEngine", on_processor)

@@ -51,3 +51,33 @@ def test_extracting_loads_no_solvers() -> None:
     """They and their libraries would take most of a second of every extraction's start."""
     modules = loaded("-c", "import featx.extraction, featx.planning")
     assert not modules & {"sklearn", "scipy", "numba", "joblib"}
+
+
+WITHOUT_COMPILER = """
+import sys
+from featx.backbones import BackboneRequest, load_backbone
+from torch.nn import init
+import torch
+
+load_backbone(BackboneRequest("mobilenet_v2", weights="random"))
+assert not any(name.startswith("torch._dynamo") for name in sys.modules), "compiler imported"
+
+from torchvision.models import get_model
+from torchvision.ops import roi_align
+from featx.backbones.torchvision_models import _without_values
+
+with _without_values():
+    model = get_model("mobilenet_v2", weights=None)
+assert all(parameter.is_meta for parameter in model.parameters())
+assert "torch._dynamo" not in sys.modules, "compiler imported to change nothing"
+assert init.ones_(torch.zeros(2)).sum() == 2
+box = torch.tensor([[0, 0.0, 0.0, 4.0, 4.0]])
+assert roi_align(torch.ones(1, 1, 8, 8), box, output_size=2).tolist() == [[[[1, 1], [1, 1]]]]
+import torch._dynamo
+assert torch._dynamo.utils.is_compile_supported is not None
+"""
+
+
+def test_a_network_is_loaded_without_torchs_compiler() -> None:
+    """It would take a second or two of every start; what needs it still finds it."""
+    loaded("-c", WITHOUT_COMPILER)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from featx._types import Progress, Silent
 from featx.backbones.base import Backbone
+from featx.backbones.quick_import import import_torchvision
 from featx.backbones.request import BackboneRequest
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def load_backbone(request: BackboneRequest, progress: Progress | None = None) ->
     # Before torch is imported: its threads would spin while they wait, and keep the threads that
     # decode, and everything else on the machine, from the cores (docs/decisions/threads.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import_torchvision()
     adapter = import_module(_ADAPTERS[request.kind])
     backbone: Backbone = adapter.load(request, progress or Silent())
     return backbone

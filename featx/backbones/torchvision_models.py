@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import torch
 import torchvision
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from featx._types import Progress
 from featx.backbones import enums
@@ -99,6 +101,22 @@ def _build(name: str, family: Family, size: tuple[int, int], seed: int | None) -
     return model.eval().requires_grad_(False)
 
 
+class _NothingToChange(TorchFunctionMode):
+    """Leaves tensors without values as they are where they would be changed in place.
+
+    torch would change them in Python, and import its compiler for it: seconds, for nothing.
+    """
+
+    def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        tensor = args[0] if args else kwargs.get("tensor")  # as functions of torch.nn.init have it
+        in_place = name.endswith("_") and not name.endswith("__")
+        if in_place and isinstance(tensor, torch.Tensor) and tensor.is_meta:
+            return tensor
+        return func(*args, **kwargs)
+
+
 @contextmanager
 def _without_values() -> Iterator[None]:
     """Put parameters on the meta device as they are made: initialising them costs nothing."""
@@ -110,7 +128,8 @@ def _without_values() -> Iterator[None]:
 
     handle = register_module_parameter_registration_hook(to_meta)
     try:
-        yield
+        with _NothingToChange():
+            yield
     finally:
         handle.remove()
 
