@@ -13,13 +13,17 @@ from helpers_backbones import noise, small
 from helpers_images import encode, pixels
 
 import featx.forward.nvjpeg as module
+from featx._types import Silent
 from featx.backbones import load_backbone
 from featx.errors import DeviceError, ImageError
+from featx.extraction import extract
+from featx.features import load
 from featx.forward import ROWS, Asked, PillowDecoder, Sample, TorchEngine, choose_engine
 from featx.forward import devices as devices_module
 from featx.forward.decoders import can_nvjpeg, make_decoder
 from featx.forward.nvjpeg import NvJpegDecoder
 from featx.recipe import Preprocess
+from featx.store import FeatureStore
 
 PRE = Preprocess(image_size=(28, 28), resize_size=32)
 
@@ -43,7 +47,7 @@ def test_it_gives_what_pillow_gives(resize, interpolation):
     pre = Preprocess((28, 20), resize, 32, interpolation)
     decoder = NvJpegDecoder(pre, ["cpu"])
     got = decoder(PHOTOS)
-    assert decoder.on_processor == 0
+    assert decoder.left_over == 0
     expected = PillowDecoder(pre)(PHOTOS)
     for one, two in zip(got, expected, strict=True):
         assert one[0].dtype == np.uint8
@@ -58,12 +62,21 @@ def test_torchvision_does_where_there_is_no_torchcodec(monkeypatch):
     assert nearly(*([one[0] for one in x] for x in (NvJpegDecoder(PRE, ["cpu"])(PHOTOS), expected)))
 
 
+@pytest.mark.parametrize("error", [OSError("libtorch.so.9"), RuntimeError("no"), AttributeError()])
+def test_torchvision_does_where_torchcodec_is_for_another_torch(monkeypatch, error):
+    def refuse(_name):
+        raise error
+
+    monkeypatch.setattr(module, "import_module", refuse)
+    assert len(NvJpegDecoder(PRE, ["cpu"])(PHOTOS)) == len(PHOTOS)
+
+
 def test_what_it_does_not_take_is_pillows_in_its_place():
     odd = [encode(pixels(50, 60)), photo()[:-2], b"", b"no image", pixels(40, 40)]
     payloads = [x for pair in zip(PHOTOS, odd, strict=False) for x in pair]
     decoder = NvJpegDecoder(PRE, ["cpu"])
     got, expected = decoder(payloads), PillowDecoder(PRE)(payloads)
-    assert decoder.on_processor == len(odd)
+    assert decoder.left_over == len(odd)
     for payload, one, two in zip(payloads, got, expected, strict=True):
         if isinstance(two, ImageError):
             assert str(one) == str(two)
@@ -96,7 +109,7 @@ def test_one_that_the_device_refuses_does_not_harm_the_others(monkeypatch):
     monkeypatch.setattr(NvJpegDecoder, "_decoded", refuse)
     decoder = NvJpegDecoder(PRE, ["cpu"])
     got = decoder(PHOTOS)
-    assert decoder.on_processor == 1
+    assert decoder.left_over == 1
     assert np.array_equal(got[5], PillowDecoder(PRE)([PHOTOS[5]])[0])
     assert nearly([one[0] for one in got], [one[0] for one in PillowDecoder(PRE)(PHOTOS)])
     assert max(calls) == len(PHOTOS)
@@ -131,7 +144,7 @@ def test_real_photographs(shared: Path):
     pre = Preprocess()
     decoder = NvJpegDecoder(pre, ["cpu"])
     got, expected = decoder(payloads), PillowDecoder(pre)(payloads)
-    assert decoder.on_processor == 0
+    assert decoder.left_over == 0
     assert nearly([one[0] for one in got], [one[0] for one in expected], off=0.5)
 
 
@@ -156,6 +169,33 @@ def pretended_cuda(monkeypatch):
         return TorchEngine(backbone, "cpu", {"fp16": "bf16"}.get(precision, precision), batch_size)
 
     monkeypatch.setattr("featx.forward.torch_engine.TorchEngine", on_processor)
+
+
+def test_an_extraction_takes_it_and_says_what_was_not_for_it(tmp_path, pretended_cuda, monkeypatch):
+    for i in range(100):
+        (tmp_path / "photos" / f"{i % 2}").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / f"{i % 2}" / f"{i}.jpg").write_bytes(photo(90 + i, 120))
+    (tmp_path / "photos" / "1" / "a.png").write_bytes(encode(pixels(90, 120)))
+    (tmp_path / "photos" / "1" / "b.jpg").write_bytes(photo()[:-300])
+    monkeypatch.setattr("featx.embedding.passes._LAST", {})
+    monkeypatch.setattr("featx.embedding.pipeline.workers", lambda: 1)
+    options = {"backbone": "helpers_photos:tiny", "image_size": 32}
+    said = []
+    progress = Silent()
+    progress.say = said.append
+    (done,) = extract(tmp_path / "photos", cache=tmp_path / "c", progress=progress, **options)
+    assert (done.computed, [path for path, _ in done.failed]) == (101, ["1/b.jpg"])
+    assert FeatureStore.open(done.store).runs[0]["provenance"]["decoder"] == "nvjpeg"
+    assert "2 images were not for nvjpeg: Pillow decoded them" in said
+    options |= {"precision": "fp32", "decoder": "pil"}
+    extract(tmp_path / "photos", cache=tmp_path / "r", **options)
+    fast, slow = load(cache=tmp_path / "c"), load(cache=tmp_path / "r")
+    assert (fast.frame["path"] == slow.frame["path"]).all()
+    cosine = (
+        (fast.X * slow.X).sum(1) / np.linalg.norm(fast.X, axis=1) / np.linalg.norm(slow.X, axis=1)
+    )
+    assert cosine.min() > 0.998
+    assert not np.array_equal(fast.X, slow.X)
 
 
 @pytest.fixture(scope="module")
@@ -199,5 +239,5 @@ def test_it_needs_cuda(backbone):
 def test_cuda_gives_what_pillow_gives():
     decoder = NvJpegDecoder(PRE, ["cuda:0"])
     got, expected = decoder(PHOTOS), PillowDecoder(PRE)(PHOTOS)
-    assert decoder.on_processor == 0
+    assert decoder.left_over == 0
     assert nearly([one[0] for one in got], [one[0] for one in expected], off=2)

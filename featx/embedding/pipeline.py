@@ -104,6 +104,10 @@ def embed(
                 unsaved = []
         work.flush()
     progress.finish()
+    if work.left_over:
+        progress.say(
+            f"{work.left_over} images were not for {work.decoder.name}: Pillow decoded them"
+        )
     timing = _timing(stages, work, sinks)
     taken = _with_twins([done[i] for i in range(len(entries))])
     twins = [one for one in taken if done[one.index].items is None]

@@ -69,6 +69,7 @@ class Work:
         self.computed = 0
         self.derived = 0
         self.decoder = decoder
+        self._left_over = 0
         self._sinks = sinks
         self._network = network
         self._sample = sample
@@ -91,6 +92,11 @@ class Work:
     ) -> None:
         if self._lanes is not None:
             self._lanes.shutdown(cancel_futures=True)
+
+    @property
+    def left_over(self) -> int:
+        """How many images its decoder left to Pillow."""
+        return self.decoder.left_over - self._left_over
 
     @property
     def lanes(self) -> int:
@@ -139,6 +145,7 @@ class Work:
         if self._chosen is None:
             self._chosen = self._network.make(self._sample)
             self.decoder = self._chosen.decoder
+            self._left_over = self.decoder.left_over
             self._lanes = ThreadPoolExecutor(self.lanes, "featx-forward")
             self._stages.start_running()
         return self._chosen

@@ -29,11 +29,14 @@ class Decoder(ABC):
         How many payloads are best given at once.
     waits
         Whether it waits for another device, so that its threads are busy without computing.
+    left_over
+        How many images so far went to Pillow, as they were not for it.
     """
 
     name: str
     at_once: int
     waits: bool = False
+    left_over: int = 0
 
     @abstractmethod
     def __call__(self, payloads: Sequence[Any]) -> list[Decoded]:

@@ -23,7 +23,7 @@ from featx.errors import ImageError
 from featx.forward.decoders import Decoded, Decoder, PillowDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from featx._types import Array
@@ -42,11 +42,6 @@ class NvJpegDecoder(Decoder):
         How to read and to resize.
     devices
         For example ``["cuda:0"]``; on ``cpu`` their decoders for processors do the same.
-
-    Attributes
-    ----------
-    on_processor : int
-        How many images the processor decoded so far.
     """
 
     name = "nvjpeg"
@@ -54,13 +49,12 @@ class NvJpegDecoder(Decoder):
     waits = True
 
     def __init__(self, pre: Preprocess, devices: Sequence[str]) -> None:
-        self.on_processor = 0
         self._pre = pre
         self._devices = cycle([torch.device(device) for device in devices])
         self._otherwise = PillowDecoder(pre)
         self._thread = threading.local()
         self._lock = threading.Lock()
-        self._decode = _from_torchcodec if find_spec("torchcodec") else _from_torchvision
+        self._decode = _library()
 
     def __call__(self, payloads: Sequence[Any]) -> list[Decoded]:
         """Give what each payload decodes to."""
@@ -73,7 +67,7 @@ class NvJpegDecoder(Decoder):
                 }
         left = [i for i in range(len(payloads)) if i not in found]
         with self._lock:
-            self.on_processor += len(left)
+            self.left_over += len(left)
         found |= zip(left, self._otherwise([payloads[i] for i in left]), strict=True)
         return [found[i] for i in range(len(payloads))]
 
@@ -131,9 +125,15 @@ class NvJpegDecoder(Decoder):
         return (images.centred_image(image, self._pre) for image in whole)
 
 
-def _from_torchcodec(data: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
-    decoders: Any = import_module("torchcodec.decoders")
-    return list(decoders.decode_jpeg(data, mode="RGB", device=device))
+def _library() -> Callable[[list[torch.Tensor], torch.device], list[torch.Tensor]]:
+    """Give torchcodec's decoder, or torchvision's where it is missing or for another torch."""
+    if not find_spec("torchcodec"):
+        return _from_torchvision
+    try:
+        decode_jpeg = import_module("torchcodec.decoders").decode_jpeg
+    except (ImportError, OSError, RuntimeError, AttributeError):
+        return _from_torchvision
+    return lambda data, device: list(decode_jpeg(data, mode="RGB", device=device))
 
 
 def _from_torchvision(data: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
