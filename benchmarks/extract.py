@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import machine
 
 LAYERS = {"vgg16": "features", "resnet50": "layer4", "mobilenet_v2": "features"}
 """Where featx cuts by default."""
@@ -264,7 +264,9 @@ def table(options: argparse.Namespace) -> None:
         if done is not None:
             rows.append((name, done))
             print(f"  {name}: {done}", flush=True)
-    print(f"\n{machine()}; {n} images\n")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    made_on = machine("torch", "torchvision", "openvino", "timm", "pillow")
+    print(f"\n{made_on}; largest process {peak} MiB; {n} images\n")
     print("| " + options.backbone + " | seconds | times featx | times featx fp32 | notes |")
     print("|---|---|---|---|---|")
     best = {
@@ -286,20 +288,6 @@ def notes(row: dict[str, Any]) -> str:
         f"{row['start_s']:.1f} s; steady {row['steady']:.1f}/s of bare {row['bare']:.1f}/s: "
         f"{100 * row['steady'] / row['bare']:.0f} %; {row['where']}"
     )
-
-
-def machine() -> str:
-    from importlib.metadata import version
-
-    cpu = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        cpu = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), cpu)
-    packages = ("torch", "torchvision", "openvino", "timm", "pillow")
-    words = ", ".join(f"{name} {version(name)}" for name in packages)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
-    threads = f"{os.cpu_count()} threads, Python {platform.python_version()}"
-    return f"{cpu}, {threads}, {words}; largest process {peak} MiB"
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import machine
 
 LAYERS = {"vgg16": "features", "resnet50": "layer4", "mobilenet_v2": "features"}
 PICTURES, SIZE, QUALITY = 200, (400, 500), 80
@@ -198,7 +199,8 @@ def table(options: argparse.Namespace) -> None:
         peer = child(options, folder, "--child", "script")["rate"]
     steady = value["rows"] / value["timing"]["run_s"]
     device = describe(choose_device(options.device))
-    print(f"{device}, {os.cpu_count()} threads; {options.images} images of {np.mean(n_bytes):.0f}")
+    print(f"{device}; {machine('torch', 'torchvision')}")
+    print(f"{options.images} images of {np.mean(n_bytes):.0f} bytes")
     words = f"{made['engine']} {made['precision']}, batch {made['batch_size']}, {made['decoder']}"
     print(f"{words}; {value['seconds']:.1f} s in all; {value['where_time_goes']}\n")
     print(f"| {options.backbone} | images a second | of featx |\n|---|---|---|")

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from machine import machine
 
 CS = [10.0**power for power in range(-6, 1)]
 ALPHAS = [10.0**power for power in range(-4, 9)]
@@ -272,18 +272,6 @@ def keep_gram(features: str, target: str, folder: Path) -> None:
     np.save(folder / "gram.npy", build_gram(ArrayVectors(X)).values)
 
 
-def machine() -> str:
-    names = [
-        line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    versions = {
-        name: __import__(name).__version__ for name in ("numpy", "scipy", "sklearn", "numba")
-    }
-    words = ", ".join(f"{name} {version}" for name, version in versions.items())
-    cpu = names[0].split(":")[1].strip()
-    return f"{cpu}, {os.cpu_count()} threads, Python {platform.python_version()}, {words}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -323,7 +311,8 @@ def main() -> None:
 
 def report(table: str, rows: list[str], found: dict[str, list[dict[str, Any]]]) -> None:
     """Print the table: seconds, memory, and how many times longer than featx."""
-    print(f"\n{machine()}\n\n| {table} | seconds | times featx | peak MiB | best mean score |")
+    made_on = machine("numpy", "scipy", "scikit-learn", "numba")
+    print(f"\n{made_on}\n\n| {table} | seconds | times featx | peak MiB | best mean score |")
     print("|---|---|---|---|---|")
     for row in rows:
         results = found[row]

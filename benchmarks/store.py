@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shutil
 import tempfile
 import time
@@ -30,6 +29,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from machine import machine
 
 from featx.recipe import Recipe
 from featx.store import FeatureStore, StoreWriter, block_rows
@@ -179,16 +179,6 @@ def report(sides: Sides, seconds: dict[str, list[float]]) -> None:
     print(f"\nSize, of the array's: none {sizes[0]:.2f}, zstd {sizes[1]:.2f}", flush=True)
 
 
-def machine() -> str:
-    names = [
-        line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    cpu = names[0].split(":")[1].strip()
-    versions = {name: __import__(name).__version__ for name in ("numpy", "numcodecs", "zarr")}
-    words = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return f"{cpu}, {os.cpu_count()} threads, Python {platform.python_version()}, {words}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -199,7 +189,7 @@ def main() -> None:
     given = parser.parse_args()
     X = made_up() if given.features is None else np.load(given.features).astype(np.float16)
     X = X[: len(X) // SIDE_BY_SIDE * SIDE_BY_SIDE]
-    print(f"{machine()}; {np.mean(X == 0):.0%} zeros")
+    print(f"{machine('numpy', 'numcodecs', 'zarr')}; {np.mean(X == 0):.0%} zeros")
     for values in (X, X.reshape(len(X) // SIDE_BY_SIDE, -1)):
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
             sides = Sides(values, Path(folder))

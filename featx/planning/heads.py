@@ -27,7 +27,7 @@ ROWS_A_CLASS = 10
 
 
 @dataclass(frozen=True)
-class Asked:
+class Target:
     """What heads would be fitted to.
 
     Attributes
@@ -45,7 +45,9 @@ class Asked:
     words: str
 
 
-def read_asked(source: Source, heads: Sequence[str], column: str | None) -> tuple[Asked, list[str]]:
+def read_asked(
+    source: Source, heads: Sequence[str], column: str | None
+) -> tuple[Target, list[str]]:
     """Find the target column, and the heads that suit it.
 
     Parameters
@@ -73,7 +75,7 @@ def read_asked(source: Source, heads: Sequence[str], column: str | None) -> tupl
     return asked, list(dict.fromkeys(heads)) or suit
 
 
-def _asked(source: Source, column: str) -> Asked:
+def _asked(source: Source, column: str) -> Target:
     from featx.heads import read_target
     from featx.targets import has_value
 
@@ -87,15 +89,15 @@ def _asked(source: Source, column: str) -> Asked:
             k = 0 if target.classes is None else len(target.classes)
             what = {0: "numbers", 1: "1 class"}.get(k, f"{k} classes")
             words = f"{what} of column {column!r}"
-            return Asked(values, task, words)
+            return Target(values, task, words)
     n = int(there.sum())
     k = max(2, min(ASSUMED_CLASSES, n // ROWS_A_CLASS))
     words = f"{k} classes are assumed, for there is no target in a column {column!r}"
-    return Asked(np.arange(n) % k, None, words)
+    return Target(np.arange(n) % k, None, words)
 
 
 def plan_heads(
-    heads: Sequence[str], asked: Asked, items: float, dim: int, dtype: str, free: int
+    heads: Sequence[str], asked: Target, items: float, dim: int, dtype: str, free: int
 ) -> tuple[PlannedHead, ...]:
     """Ask for each head whether a fit with 5 folds finds the memory that it takes.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from featx._types import PathLike, Progress
-    from featx.planning.heads import Asked
+    from featx.planning.heads import Target
 
 _OPTIONS = [
     name
@@ -109,7 +109,9 @@ def plan(
     )
 
 
-def _heads(prepared: Prepared, heads: Sequence[str], column: str | None) -> tuple[Asked, list[str]]:
+def _heads(
+    prepared: Prepared, heads: Sequence[str], column: str | None
+) -> tuple[Target, list[str]]:
     from featx.planning.heads import read_asked
 
     return read_asked(prepared.source, heads, column)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from featx._types import Progress
     from featx.backbones import BackboneRequest, Resolved
     from featx.embedding.sinks import MemorySink
-    from featx.planning.heads import Asked
+    from featx.planning.heads import Target
     from featx.preparing import Prepared
     from featx.store.layout import Compression
 
@@ -122,7 +122,7 @@ class Tried:
             return None
         return max(self.seen.image_s, self.items * sum(w.row_s for w in self.written if w))
 
-    def planned(self, heads: Sequence[str], asked: Asked, free: int) -> PlannedBackbone:
+    def planned(self, heads: Sequence[str], asked: Target, free: int) -> PlannedBackbone:
         """Add up what all images will take, and ask for the heads."""
         known, busy = self.known, self._busy()
         return PlannedBackbone(
@@ -161,7 +161,7 @@ class Tried:
         busy = {stage: value * slower for stage, value in self.seen.busy.items()}
         return busy | {"write": min(1.0, share / self.image_s)}
 
-    def _store(self, i: int, heads: Sequence[str], asked: Asked, free: int) -> PlannedStore:
+    def _store(self, i: int, heads: Sequence[str], asked: Target, free: int) -> PlannedStore:
         recipe, _, dim = self.asked.resolved.filled[i]
         rows, n_blocks, written = self._rows(i), self._blocks(i), self.written[i]
         share = None if written is None else written.share
