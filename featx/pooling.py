@@ -110,9 +110,9 @@ def pooled_dim(name: str, map_shape: tuple[int, ...]) -> int:
 
 
 def pool(x: Array, name: str) -> Array:
-    """Pool (n, *map_shape) into (n, d) float32, C-contiguous.
+    """Pool (n, *map_shape) float32 or float16 maps into (n, d) vectors, C-contiguous.
 
-    Maps are float32, or float16, which flatten leaves as it is.
+    They are float32; flattened, float16 maps stay float16.
     """
     check_pooling(name, x.shape[1:])
     if name == "flatten":

@@ -287,6 +287,22 @@ def test_several_devices_are_one_engine(backbone):
     assert group.batch_size == 2
 
 
+def test_devices_of_two_kinds_are_no_group(backbone):
+    engines = [TorchEngine(backbone, "cpu") for _ in range(2)]
+    engines[1].provenance = engines[1].provenance | {"device": "another"}
+    with pytest.raises(DeviceError, match=r"needs devices of one kind, got cpu.* and another"):
+        EngineGroup(engines)
+
+
+def test_an_error_in_the_settings_of_cudnn_is_no_lasting_one(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.backends.cudnn, "flags", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError), repeatable():
+            pass
+    with repeatable():
+        assert torch.backends.cudnn.deterministic
+
+
 def test_settings_of_cudnn_are_taken_back_by_the_last_thread():
     flags = torch.backends.cudnn
     before = (flags.allow_tf32, flags.deterministic)
@@ -324,7 +340,7 @@ def test_compiled_it_gives_what_torch_gives():
 
 
 def test_what_cannot_be_compiled_says_why(backbone, monkeypatch):
-    def compiling(_module, dynamic):
+    def compiling(_module, **_options):
         def run(_x):
             raise RuntimeError("below") from OSError("no C compiler found")
 

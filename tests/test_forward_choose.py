@@ -254,9 +254,13 @@ def test_the_measurement_runs_two_batches_a_lane(backbone):
 
 def test_many_images_on_cuda_are_worth_compiling(backbone, monkeypatch):
     monkeypatch.setattr(devices_module, "choose_device", lambda _: torch.device("cuda:0"))
+    monkeypatch.setattr(devices_module, "available", lambda: ["cpu", "cuda:0", "cuda:1"])
     few, many = ways(backbone, Asked(), COMPILE_FROM - 1), ways(backbone, Asked(), COMPILE_FROM)
     assert few == [("torch", "fp16"), ("torch", "fp32")]
-    assert many == [("inductor", "fp16"), ("inductor", "fp32"), *few]
+    assert many == [("inductor", "fp16"), *few]
+    on_both = Asked(device="cuda:all")
+    assert ways(backbone, on_both, 4 * COMPILE_FROM - 1) == few
+    assert ways(backbone, on_both, 4 * COMPILE_FROM) == many
 
 
 def test_where_it_cannot_be_compiled_torch_runs_it_as_it_is(backbone, monkeypatch):

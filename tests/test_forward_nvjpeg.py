@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from helpers_images import encode, pixels
 import featx.forward.nvjpeg as module
 from featx._types import Silent
 from featx.backbones import load_backbone
-from featx.errors import DeviceError, ImageError
+from featx.errors import DeviceError, ImageError, UsageError
 from featx.extraction import extract
 from featx.features import load
 from featx.forward import ROWS, Asked, PillowDecoder, Sample, TorchEngine, choose_engine
@@ -87,24 +87,33 @@ def test_what_it_does_not_take_is_pillows_in_its_place():
     assert decoder([]) == []
 
 
-def test_threads_are_spread_over_the_devices(monkeypatch):
-    monkeypatch.setattr(module.torch, "device", str)
-    decoder = NvJpegDecoder(PRE, ["a", "b"])
-    with ThreadPoolExecutor(4) as pool:
-        barrier = threading.Barrier(4)
-        got = list(pool.map(lambda _: (barrier.wait(), decoder._device)[1], range(4)))
-    assert sorted(got) == ["a", "a", "b", "b"]
+def test_parts_are_spread_over_the_devices(monkeypatch):
+    seen = []
+    real = NvJpegDecoder._decoded
+
+    def noted(self, payloads, device):
+        seen.append(device.index)
+        return real(self, payloads, torch.device("cpu"))
+
+    monkeypatch.setattr(NvJpegDecoder, "_decoded", noted)
+    decoder = NvJpegDecoder(PRE, ["cpu:0", "cpu:1"])
+    for _ in range(4):
+        decoder(PHOTOS)
+    assert seen == [0, 1, 0, 1]
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    alone = NvJpegDecoder(PRE, ["cpu:0", "cpu:1"])
+    assert {alone._slots.get().device.index for _ in range(alone._slots.qsize())} == {0}
 
 
 def test_one_that_the_device_refuses_does_not_harm_the_others(monkeypatch):
     real = NvJpegDecoder._decoded
     calls = []
 
-    def refuse(self, payloads):
+    def refuse(self, payloads, device):
         calls.append(len(payloads))
         if PHOTOS[5] in payloads:
             raise RuntimeError("nvjpegDecode failed: 8")
-        return real(self, payloads)
+        return real(self, payloads, device)
 
     monkeypatch.setattr(NvJpegDecoder, "_decoded", refuse)
     decoder = NvJpegDecoder(PRE, ["cpu"])
@@ -119,9 +128,9 @@ def test_pixels_at_once_are_bounded(monkeypatch):
     sizes = []
     real = NvJpegDecoder._decoded
 
-    def noted(self, payloads):
+    def noted(self, payloads, device):
         sizes.append(len(payloads))
-        return real(self, payloads)
+        return real(self, payloads, device)
 
     monkeypatch.setattr(NvJpegDecoder, "_decoded", noted)
     monkeypatch.setattr(module, "MOST_PIXELS", 30_000)
@@ -216,6 +225,8 @@ def test_on_cuda_it_is_taken_where_it_is_certified(backbone, pretended_cuda):
     assert chosen.decoder.name == chosen.provenance["decoder"] == "nvjpeg"
     assert "JPEGs decoded on the device" in chosen.notes[0]
     assert all(key.endswith(" nvjpeg") for key in chosen.certificates)
+    assert chosen.provenance["torchcodec"] == version("torchcodec")
+    assert all(version("torchcodec") in key.split() for key in chosen.certificates)
     again = choose_engine(backbone, known=chosen.certificates)
     assert again.decoder.name == "nvjpeg"
     assert (
@@ -226,6 +237,22 @@ def test_on_cuda_it_is_taken_where_it_is_certified(backbone, pretended_cuda):
 def test_where_it_changes_nothing_pillow_decodes(backbone, pretended_cuda):
     sample = Sample(noise(8), lambda _: noise(8))
     assert choose_engine(backbone, sample=lambda: sample).decoder.name == "pil"
+
+
+def test_asked_for_it_is_refused_where_it_would_read_images_otherwise(backbone, pretended_cuda):
+    for options in ({"channels": "each"}, {"page": "2"}, {"interpolation": "box"}):
+        other = replace(backbone, preprocess=replace(backbone.preprocess, **options))
+        with pytest.raises(UsageError, match="nvjpeg takes images of 8 bits as they are"):
+            choose_engine(other, Asked(decoder="nvjpeg"))
+
+
+def test_asked_for_in_vain_it_is_said(backbone, pretended_cuda):
+    sample = Sample(noise(8), lambda _: noise(8))
+    chosen = choose_engine(backbone, Asked(decoder="nvjpeg"), sample=lambda: sample)
+    assert chosen.decoder.name == "pil"
+    assert (
+        "nvjpeg changes less than a quarter of 8 images, so Pillow decodes all" in chosen.notes[0]
+    )
 
 
 def test_it_needs_cuda(backbone):

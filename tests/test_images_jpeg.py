@@ -67,6 +67,12 @@ def test_what_every_decoder_takes_for_the_same(data):
         segment(0xEE, b"Adobe\0\x64\0\0\0\0\0"),
         segment(0xC3, b"\x08\0\x10\0\x10\x01\x01\x11\0"),
         segment(0xC9, b"\x08\0\x10\0\x10\x01\x01\x11\0"),
+        *(
+            jpeg().replace(b"\xff\xda", between + turned(6)[20:200] + b"\xff\xda", 1)
+            for between in (b"\xff", b"\0", b"\xff\0", b"\xff\xd0", b"\xff\x01")
+        ),
+        jpeg().replace(b"\xff\xda", b"\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0\xff\xda", 1),
+        segment(0xFE, b"")[:4] + b"\0\1" + jpeg()[2:],
         jpeg().replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c"),
     ],
 )

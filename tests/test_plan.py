@@ -21,6 +21,7 @@ from featx.errors import HeadTaskError, SourceNotFoundError, UnknownNameError, U
 from featx.evaluate import Spec, foresee
 from featx.planning import Plan, PlannedBackbone, disk, memory, probe
 from featx.planning import plan as planned
+from featx.recipe import Recipe
 from featx.store import FeatureStore
 
 BACKBONE = "helpers_photos:tiny"
@@ -365,6 +366,8 @@ def test_every_option_of_a_plan_is_one_of_an_extraction() -> None:
 
 def test_the_rate_is_that_of_the_later_images(photos: Path) -> None:
     class Done:
+        recipes = (Recipe("tiny", "00", "output", "avg"),)
+
         class located:  # noqa: N801
             computed = 128
 

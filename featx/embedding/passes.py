@@ -14,6 +14,7 @@ from featx.embedding.sinks import MemorySink, StoreSink
 from featx.embedding.work import Network
 from featx.errors import RecipeMismatchError
 from featx.forward import Asked, choose_engine
+from featx.forward.ways import pays_compiling
 from featx.images import check_preprocess
 from featx.store import FeatureStore, StoreWriter
 from featx.tokens import TokenIndex
@@ -128,8 +129,7 @@ def run_pass(
         tokens = stack.enter_context(TokenIndex(cache, _counting(pre), progress.say))
         if how.write and _must_write(source, pre, sinks, tokens, how):
             sinks = _writing(stack, cache, request, resolved, sinks, how, progress)
-        n_images = len(source.entries)
-        network = _network(request, resolved, sinks, how, n_images, notes, progress)
+        network = _network(request, resolved, sinks, how, notes, progress)
         located = pipeline.embed(
             source.entries,
             pre,
@@ -222,7 +222,6 @@ def _network(
     resolved: Resolved,
     sinks: Sequence[Sink],
     how: How,
-    n_images: int,
     notes: list[str],
     progress: Progress,
 ) -> Network:
@@ -231,7 +230,7 @@ def _network(
     runs = [run["provenance"] for store in stores for run in store.runs]
     known = {k: v for run in runs for k, v in run.get("certificates", {}).items()}
 
-    def make(sample: Callable[[], Sample]) -> ChosenEngine:
+    def make(sample: Callable[[], Sample], n_images: int) -> ChosenEngine:
         chosen = _engine(request, resolved, how, sample, known, n_images)
         for note in chosen.notes:
             progress.say(note)
@@ -257,7 +256,7 @@ def _engine(
     known: JsonObject,
     n_images: int,
 ) -> ChosenEngine:
-    key = (request, resolved.filled, how.asked)
+    key = (request, resolved.filled, how.asked, pays_compiling(how.asked, n_images))
     chosen = _LAST.get(key)
     if chosen is None:
         while len(_LAST) >= how.kept:

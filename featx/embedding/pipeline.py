@@ -6,7 +6,7 @@ is computed once, whatever the number of stores that want it. Memory is bounded 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from featx.tokens import TokenIndex
 
 AHEAD = 64
-"""Images that are read ahead at least."""
+"""Images that are read ahead, or as many as keep each thread at work."""
 TOKENS_A_BATCH = 1024
 
 
@@ -85,9 +85,14 @@ def embed(
     done = {i: one for i, one in enumerate(settled) if one is not None}
     progress.start("embedding", len(todo))
     unsaved: list[Taken] = []
+    saved: list[Future[None]] = []
     whole = PillowDecoder(pre)
+
+    def sample() -> Sample:
+        return _sample(entries, todo, pre, seed)
+
     with (
-        Work(sinks, network, lambda: _sample(entries, todo, pre, seed), stages, whole) as work,
+        Work(sinks, network, sample, stages, whole, len(todo)) as work,
         ThreadPoolExecutor(1, "featx-tokens") as saving,
     ):
         jobs = _jobs(todo, work)
@@ -100,9 +105,11 @@ def embed(
                 unsaved.append(one)
                 progress.advance()
             if len(unsaved) >= TOKENS_A_BATCH:
-                saving.submit(_save_tokens, tokens, entries, unsaved)
+                saved.append(saving.submit(_save_tokens, tokens, entries, unsaved))
                 unsaved = []
         work.flush()
+        for one_part in saved:
+            one_part.result()
     progress.finish()
     if work.left_over:
         progress.say(
@@ -128,7 +135,13 @@ def _jobs(todo: Sequence[int], work: Work) -> Iterator[tuple[Sequence[int], Deco
 
 def _ahead(decoder: Decoder) -> int:
     """Give how many jobs are read ahead."""
-    return max(2 * workers(), AHEAD // decoder.at_once)
+    return max(workers() + 2, AHEAD // decoder.at_once)
+
+
+def images_ahead(pre: Preprocess) -> int:
+    """Give how many images are decoded by Pillow before anything is known of them."""
+    decoder = PillowDecoder(pre)
+    return _ahead(decoder) * decoder.at_once
 
 
 def _timing(stages: Stages, work: Work, sinks: Sequence[Sink]) -> Timing:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from featx.sources import Entry, Payload
     from featx.tokens import Token
 
+MOST_BYTES = 2**25
+"""Of files that a thread reads before it decodes them."""
+
 J = TypeVar("J")
 R = TypeVar("R")
 
@@ -72,7 +75,6 @@ class Reader:
         stages: Stages,
     ) -> None:
         self._entries = entries
-        self._pre = pre
         self._sinks = sinks
         self._known = known
         self._stages = stages
@@ -102,23 +104,33 @@ class Reader:
             If the disk or a permission stands in the way.
         """
         taken: list[Read] = []
-        payloads: dict[int, Payload] = {}
-        with self._stages.timed("read"):
-            for index in indices:
+        waiting: dict[int, Payload] = {}
+        n_bytes = 0
+        for index in indices:
+            with self._stages.timed("read"):
                 one, payload = self._identified(index)
-                if payload is not None:
-                    payloads[len(taken)] = payload
-                taken.append((one, ()))
-        if payloads:
-            with self._stages.timed("decode", waits=decoder.waits):
-                found = decoder(list(payloads.values()))
-            for place, decoded in zip(payloads, found, strict=True):
-                one = taken[place][0]
-                if isinstance(decoded, ImageError):
-                    taken[place] = replace(one, reason=str(decoded)), ()
-                else:
-                    taken[place] = replace(one, items=len(decoded)), decoded
+            if payload is not None:
+                waiting[len(taken)] = payload
+                n_bytes += len(payload) if isinstance(payload, bytes) else MOST_BYTES
+            taken.append((one, ()))
+            if n_bytes >= MOST_BYTES:
+                self._decode(taken, waiting, decoder)
+                waiting, n_bytes = {}, 0
+        self._decode(taken, waiting, decoder)
         return taken
+
+    def _decode(self, taken: list[Read], waiting: Mapping[int, Payload], decoder: Decoder) -> None:
+        """Decode the payloads of entries, and put into their places what became of them."""
+        if not waiting:
+            return
+        with self._stages.timed("decode", waits=decoder.waits):
+            found = decoder(list(waiting.values()))
+        for place, decoded in zip(waiting, found, strict=True):
+            one = taken[place][0]
+            if isinstance(decoded, ImageError):
+                taken[place] = replace(one, reason=str(decoded)), ()
+            else:
+                taken[place] = replace(one, items=len(decoded)), decoded
 
     def _identified(self, index: int) -> tuple[Taken, Payload | None]:
         """Read an entry; its payload where it is to be decoded."""

@@ -38,12 +38,13 @@ class Network:
     Attributes
     ----------
     make
-        Called at most once, with a function that gives seeded images of those to come.
+        Called at most once, with a function that gives seeded images of those to come, and how
+        many are to come.
     layer_of
         For each sink, which of the maps it pools.
     """
 
-    make: Callable[[Callable[[], Sample]], ChosenEngine]
+    make: Callable[[Callable[[], Sample], int], ChosenEngine]
     layer_of: Sequence[int]
 
 
@@ -65,6 +66,7 @@ class Work:
         sample: Callable[[], Sample],
         stages: Stages,
         decoder: Decoder,
+        n_images: int,
     ) -> None:
         self.computed = 0
         self.derived = 0
@@ -73,6 +75,7 @@ class Work:
         self._sinks = sinks
         self._network = network
         self._sample = sample
+        self._n_images = n_images
         self._stages = stages
         self._chosen: ChosenEngine | None = None
         self._lanes: ThreadPoolExecutor | None = None
@@ -143,7 +146,7 @@ class Work:
 
     def _ready(self) -> ChosenEngine:
         if self._chosen is None:
-            self._chosen = self._network.make(self._sample)
+            self._chosen = self._network.make(self._sample, self._n_images)
             self.decoder = self._chosen.decoder
             self._left_over = self.decoder.left_over
             self._lanes = ThreadPoolExecutor(self.lanes, "featx-forward")

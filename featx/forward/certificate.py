@@ -118,7 +118,7 @@ def certify(
     backbone
         What both engines ran.
     maps, reference
-        One (n, *map_shape) array for each of its outputs, of the same images.
+        One (n, *map_shape) array for each of its outputs, of the same images; float16 or float32.
     batch_size
         Of the engine.
 

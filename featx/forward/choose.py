@@ -51,6 +51,7 @@ class ChosenEngine:
     def provenance(self) -> JsonObject:
         """What vectors are computed with: the engine's, the decoder and the certificates."""
         how = {"decoder": self.decoder.name, "batch_size": self.engine.batch_size}
+        how |= self.decoder.versions
         return self.engine.provenance | how | {"certificates": self.certificates}
 
 
@@ -146,11 +147,22 @@ class _Trial:
             return ()
         others = self._others() if self._asked.decoder == "auto" else (self._asked.decoder,)
         order = (*others, "pil") if self._asked.decoder == "auto" else others
-        seen = tuple(d for d in order if self._recalled(_keys(self._backbone, made, d)))
+        seen = tuple(
+            d for d in order if self._recalled(_keys(self._backbone, made, self._decoder(d)))
+        )
         if seen or self._backbone.request.numerics == "reference":
             return seen or ("pil",)
         telling = tuple(decoder for decoder in others if self._tells(decoder))
+        if self._asked.decoder != "auto" and not telling:
+            self._note_once(
+                f"decoder {self._asked.decoder} changes less than a quarter of "
+                f"{len(self._sample.images)} images, so Pillow decodes all"
+            )
         return order if telling == others else (*telling, "pil")
+
+    def _note_once(self, words: str) -> None:
+        if words not in map(str, self._failed):
+            self._failed.append(UsageError(words))
 
     def _others(self) -> tuple[str, ...]:
         """Name the decoders that may be faster than Pillow, the fastest first."""
@@ -183,7 +195,7 @@ class _Trial:
             return None
         if way.is_reference:
             return self._chosen(engine, way, "")
-        keys = _keys(self._backbone, engine, way.decoder)
+        keys = _keys(self._backbone, engine, self._decoder(way.decoder))
         certificates = self._recalled(keys) or self._certified(engine, way.decoder)
         self._certificates |= {k: c.to_json() for k, c in zip(keys, certificates, strict=False)}
         if not certificates or not all(c.passed for c in certificates):
@@ -258,7 +270,9 @@ class _Trial:
         from featx.forward.torch_engine import TorchEngine
 
         device = self._devices[0]
-        reference = TorchEngine(self._backbone, device, "fp32", channels_last=device == "cpu")
+        cpu = device == "cpu"
+        size = self._asked.batch_size or (None if cpu else ROWS)
+        reference = TorchEngine(self._backbone, device, "fp32", size, channels_last=cpu)
         return reference(self._sample.images[:ROWS])
 
     def _certified(self, engine: Engine, decoder: str) -> list[Certificate]:
@@ -278,11 +292,11 @@ class _Trial:
         return found if all(c.rows >= ROWS for c in found) else []
 
 
-def _keys(backbone: Backbone, engine: Engine, decoder: str) -> list[str]:
+def _keys(backbone: Backbone, engine: Engine, decoder: Decoder) -> list[str]:
     """Name what certificates hold for: recipe, engine, versions, device, precision, decoder."""
     made = engine.provenance
-    versions = (made.get("openvino", ""), made["torch"])
-    parts = (made["engine"], *versions, made["device"], engine.precision, decoder)
+    versions = (made.get("openvino", ""), made["torch"], *decoder.versions.values())
+    parts = (made["engine"], *versions, made["device"], engine.precision, decoder.name)
     rest = " ".join(str(part) for part in parts if part)
     return [f"{recipe.hash} {rest}" for recipe, *_ in backbone.recipes()]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, contextmanager
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,21 +39,25 @@ class Copies:
 class PinnedCopies(Copies):
     """Copies that CUDA makes beside its work, from and to memory that stays in its place.
 
-    Each thread has a queue (a stream) of its own, so that one batch is copied while another is
+    Each batch has one of few queues (streams) to itself, so that one is copied while another is
     computed. torch keeps such memory for the next batch when the arrays are gone.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, n_queues: int) -> None:
         super().__init__(device)
-        self._thread = threading.local()
+        self._queues: SimpleQueue[torch.cuda.Stream] = SimpleQueue()
+        for _ in range(n_queues):
+            self._queues.put(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
 
     @contextmanager
     def queue(self) -> Iterator[None]:
-        """Let what is inside be queued for this thread's stream."""
-        if not hasattr(self._thread, "stream"):
-            self._thread.stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-        with torch.cuda.stream(self._thread.stream):
-            yield
+        """Let what is inside be queued, once one of the streams is free."""
+        stream = self._queues.get()
+        try:
+            with torch.cuda.stream(stream):
+                yield
+        finally:
+            self._queues.put(stream)
 
     def there(self, images: Array) -> torch.Tensor:
         """Give images on the device; what follows in the queue finds them there."""
@@ -65,7 +70,7 @@ class PinnedCopies(Copies):
         for value in values:
             host = torch.empty(value.shape, dtype=value.dtype, pin_memory=True)
             found.append(host.copy_(value, non_blocking=True))
-        self._thread.stream.synchronize()
+        torch.cuda.current_stream(self._device).synchronize()
         return [host.numpy() for host in found]
 
 
@@ -84,9 +89,9 @@ def repeatable() -> Iterator[None]:
     """
     global _inside
     with _lock:
-        _inside += 1
-        if _inside == 1:
+        if not _inside:
             _settings.enter_context(torch.backends.cudnn.flags(**_REPEATABLE))
+        _inside += 1
     try:
         yield
     finally:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from featx import images
 from featx.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from featx._types import Array
     from featx.recipe import Preprocess
@@ -29,6 +30,8 @@ class Decoder(ABC):
         How many payloads are best given at once.
     waits
         Whether it waits for another device, so that its threads are busy without computing.
+    versions
+        Of the libraries that it decodes with, where these are not the reference's.
     left_over
         How many images so far went to Pillow, as they were not for it.
     """
@@ -36,6 +39,7 @@ class Decoder(ABC):
     name: str
     at_once: int
     waits: bool = False
+    versions: Mapping[str, str] = MappingProxyType({})
     left_over: int = 0
 
     @abstractmethod
@@ -59,6 +63,8 @@ class PillowDecoder(Decoder):
     def __init__(self, pre: Preprocess, scaled: bool = False) -> None:
         self.name = "scaled" if scaled else "pil"
         self._pre = pre
+        if pre.page == "all" or pre.channels == "each":
+            self.at_once = 1  # each may hold any number of images
 
     def __call__(self, payloads: Sequence[Any]) -> list[Decoded]:
         """Give what each payload decodes to."""

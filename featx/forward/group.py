@@ -6,6 +6,7 @@ import copy
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from featx.errors import DeviceError
 from featx.forward.base import Engine
 
 if TYPE_CHECKING:
@@ -20,15 +21,25 @@ class EngineGroup(Engine):
     Parameters
     ----------
     engines
-        Alike in all but their device; at least one.
+        Alike, on devices of one kind; at least one.
+
+    Raises
+    ------
+    DeviceError
+        If the devices are not of one kind.
     """
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         first = engines[0]
         self.precision = first.precision
         self.batch_size = first.batch_size
-        devices = dict.fromkeys(str(engine.provenance["device"]) for engine in engines)
-        self.provenance = first.provenance | {"device": " and ".join(devices)}
+        kinds = dict.fromkeys(str(engine.provenance["device"]) for engine in engines)
+        if len(kinds) > 1:
+            raise DeviceError(
+                f"cuda:all needs devices of one kind, got {' and '.join(kinds)}: what proves the "
+                "vectors of one holds for no other; give --device cuda:0"
+            )
+        self.provenance = first.provenance
         self._take(engines)
 
     def _take(self, engines: Sequence[Engine]) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import threading
 from contextlib import nullcontext
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
-from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch.nn.functional import interpolate
@@ -29,12 +30,28 @@ if TYPE_CHECKING:
     from featx._types import Array
     from featx.recipe import Preprocess
 
-MOST_PIXELS = 2**26
-"""Decoded at once: 200 MB of bytes, and four times as much while they are resized."""
+MOST_PIXELS = 2**24
+"""Of a part: 50 MB decoded, as much stacked, 200 MB while they are resized. What is larger is a part
+of its own."""
+AT_ONCE = 4
+"""Parts on a device at once."""
+
+
+class _Slot:
+    """Room for one part on a device, with a queue (a stream) of its own."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        cuda = device.type == "cuda"
+        self._stream = torch.cuda.Stream(device) if cuda else None  # type: ignore[no-untyped-call]
+
+    def queue(self) -> AbstractContextManager[Any]:
+        """Let what is inside be queued beside the network's work, which is not waited for."""
+        return torch.cuda.stream(self._stream) if self._stream is not None else nullcontext()
 
 
 class NvJpegDecoder(Decoder):
-    """Decodes JPEGs on devices of torch, each thread on one of them, all else on the processor.
+    """Decodes JPEGs on devices of torch, so many pixels at a time, all else on the processor.
 
     Parameters
     ----------
@@ -50,59 +67,48 @@ class NvJpegDecoder(Decoder):
 
     def __init__(self, pre: Preprocess, devices: Sequence[str]) -> None:
         self._pre = pre
-        self._devices = cycle([torch.device(device) for device in devices])
         self._otherwise = PillowDecoder(pre)
-        self._thread = threading.local()
         self._lock = threading.Lock()
-        self._decode = _library()
+        self._decode, name = _library()
+        self.versions = {name: version(name)}
+        if name == "torchvision":  # it keeps one device's decoder, and loses what another one holds
+            devices = devices[:1]
+        self._slots: SimpleQueue[_Slot] = SimpleQueue()
+        for device in [torch.device(name) for name in devices] * AT_ONCE:
+            self._slots.put(_Slot(device))
 
     def __call__(self, payloads: Sequence[Any]) -> list[Decoded]:
         """Give what each payload decodes to."""
         found: dict[int, Decoded] = {}
-        with self._stream():
-            for part in _parts(payloads):
-                images_of_part = self._part([payloads[i] for i in part])
-                found |= {
-                    i: [x] for i, x in zip(part, images_of_part, strict=True) if x is not None
-                }
+        for part in _parts(payloads):
+            slot = self._slots.get()
+            try:
+                with slot.queue():
+                    done = self._part([payloads[i] for i in part], slot.device)
+            finally:
+                self._slots.put(slot)
+            found |= {i: [x] for i, x in zip(part, done, strict=True) if x is not None}
         left = [i for i in range(len(payloads)) if i not in found]
         with self._lock:
             self.left_over += len(left)
         found |= zip(left, self._otherwise([payloads[i] for i in left]), strict=True)
         return [found[i] for i in range(len(payloads))]
 
-    @property
-    def _device(self) -> torch.device:
-        """The device of the thread that asks."""
-        if not hasattr(self._thread, "device"):
-            with self._lock:
-                self._thread.device = next(self._devices)
-        device: torch.device = self._thread.device
-        return device
-
-    def _stream(self) -> AbstractContextManager[Any]:
-        """Give each thread a queue of the device of its own: the network's is not waited for."""
-        if self._device.type != "cuda":
-            return nullcontext()
-        if not hasattr(self._thread, "stream"):
-            self._thread.stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-        return torch.cuda.stream(self._thread.stream)
-
-    def _part(self, payloads: Sequence[bytes]) -> list[Array | None]:
-        """Give each image, None for those that the device does not take."""
+    def _part(self, payloads: Sequence[bytes], device: torch.device) -> list[Array | None]:
+        """Give each image, None for those that the device does not take, or has no room for."""
         try:
-            pixels = self._decoded(payloads)
-            return self._sized(pixels)
+            return self._sized(self._decoded(payloads, device))
         except (RuntimeError, ImageError):  # of one among them: the others need not suffer
             if len(payloads) == 1:
                 return [None]
             middle = len(payloads) // 2
-            return [*self._part(payloads[:middle]), *self._part(payloads[middle:])]
+            halves = payloads[:middle], payloads[middle:]
+            return [image for half in halves for image in self._part(half, device)]
 
-    def _decoded(self, payloads: Sequence[bytes]) -> list[torch.Tensor]:
+    def _decoded(self, payloads: Sequence[bytes], device: torch.device) -> list[torch.Tensor]:
         """Give (3, h, w) uint8 of each."""
         data = [torch.frombuffer(bytearray(payload), dtype=torch.uint8) for payload in payloads]
-        return self._decode(data, self._device)
+        return self._decode(data, device)
 
     def _sized(self, pixels: Sequence[torch.Tensor]) -> list[Array | None]:
         by_size: dict[tuple[int, ...], list[int]] = {}
@@ -125,15 +131,18 @@ class NvJpegDecoder(Decoder):
         return (images.centred_image(image, self._pre) for image in whole)
 
 
-def _library() -> Callable[[list[torch.Tensor], torch.device], list[torch.Tensor]]:
+_Decode: TypeAlias = "Callable[[list[torch.Tensor], torch.device], list[torch.Tensor]]"
+
+
+def _library() -> tuple[_Decode, str]:
     """Give torchcodec's decoder, or torchvision's where it is missing or for another torch."""
     if not find_spec("torchcodec"):
-        return _from_torchvision
+        return _from_torchvision, "torchvision"
     try:
         decode_jpeg = import_module("torchcodec.decoders").decode_jpeg
     except (ImportError, OSError, RuntimeError, AttributeError):
-        return _from_torchvision
-    return lambda data, device: list(decode_jpeg(data, mode="RGB", device=device))
+        return _from_torchvision, "torchvision"
+    return lambda data, device: list(decode_jpeg(data, mode="RGB", device=device)), "torchcodec"
 
 
 def _from_torchvision(data: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx.errors import DeviceError
+
 if TYPE_CHECKING:
     from featx._types import Array
     from featx.forward.base import Engine
@@ -38,8 +40,11 @@ def sized(engine: Engine, images: Array, n_images: int) -> Engine:
         return engine
     best, best_s = engine, _seconds_a_row(engine, images)
     for size in sizes[1:]:
-        other = engine.resized(size)
-        seconds = _seconds_a_row(other, images)
+        try:
+            other = engine.resized(size)
+            seconds = _seconds_a_row(other, images)
+        except DeviceError:  # too large for the device
+            continue
         if seconds < GAIN * best_s:
             best, best_s = other, seconds
     return best

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,12 +73,14 @@ class TorchEngine(Engine):
         self.batch_size = checked_batch_size(batch_size, DEFAULT_BATCH[self.device.type])
         cuda = self.device.type == "cuda"
         self.lanes = LANES if cuda else 1
-        self._copies = (PinnedCopies if cuda else Copies)(self.device)
+        self._copies = PinnedCopies(self.device, LANES) if cuda else Copies(self.device)
         fast = precision != "fp32" if channels_last is None else channels_last
         self._placed_module = self._placed(backbone, fast)
         self._module: Callable[[torch.Tensor], Sequence[torch.Tensor]] = self._placed_module
+        self._compiled = compiled
+        self._size = backbone.preprocess.image_size
         if compiled:
-            self._compile(backbone.preprocess.image_size)
+            self._compile()
         self.provenance: JsonObject = {
             "engine": "inductor" if compiled else "torch",
             "torch": torch.__version__,
@@ -88,6 +92,8 @@ class TorchEngine(Engine):
         """Give the same engine with another batch size; both share the weights."""
         other = copy.copy(self)
         other.batch_size = batch_size
+        if self._compiled:
+            other._compile()
         return other
 
     def run(self, images: Array) -> list[Array]:
@@ -96,15 +102,19 @@ class TorchEngine(Engine):
             values = self._module(self._copies.there(images))
             return self._copies.back([value.contiguous() for value in values])
 
-    def _compile(self, size: tuple[int, int]) -> None:
-        """Compile for one shape: another batch size, or float images, are compiled when they come.
+    def _compile(self) -> None:
+        """Compile for images of bytes; for float images when they come.
 
-        The first call compiles; it is made here, where what goes wrong can be told.
+        The first call compiles; it is made here, where what goes wrong can be told. torch counts
+        what it compiles by the code, which all networks share here, and gives up silently after
+        eight of them unless they are kept apart.
         """
+        apart = "isolate_recompiles" in inspect.signature(torch.compile).parameters
+        options: dict[str, Any] = {"isolate_recompiles": True} if apart else {}
         try:
             with quiet(""):  # of modules within torch, about what it does not use here
-                self._module = torch.compile(self._placed_module, dynamic=False)
-                self.run(np.zeros((self.batch_size, *size, 3), np.uint8))
+                self._module = torch.compile(self._placed_module, dynamic=False, **options)
+                self.run(np.zeros((self.batch_size, *self._size, 3), np.uint8))
         except DeviceError:
             raise
         except Exception as error:  # of the compilers that torch calls, each raises its own

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featx.errors import DeviceError, UsageError, unknown_name
+from featx.forward.decoders import can_nvjpeg
 
 if TYPE_CHECKING:
     from featx.backbones import Backbone
 
 ENGINES = ("auto", "torch", "openvino", "inductor")
-COMPILE_FROM = 500_000
+COMPILE_FROM = 1_000_000
 """Images from which compiling pays on CUDA: it takes half a minute, and saves 25 to 50 us each."""
 DECODERS = ("auto", "pil", "scaled", "nvjpeg")
 
@@ -80,17 +81,32 @@ def ways(backbone: Backbone, asked: Asked, n_images: int = 0) -> list[tuple[str,
         raise DeviceError(f"OpenVINO runs on the processor, not on {device}; give --device cpu")
     if asked.decoder == "nvjpeg" and device.type != "cuda":
         raise DeviceError(f"nvjpeg decodes on CUDA, not on {device}; give --decoder auto")
+    if asked.decoder == "nvjpeg" and not can_nvjpeg(backbone.preprocess):
+        raise UsageError(
+            "nvjpeg takes images of 8 bits as they are, resized bilinear or bicubic: no --reader, "
+            "--channels, --intensity or later --page; give --decoder auto"
+        )
     if backbone.request.numerics == "reference":
         _check_reference(asked)
         return [("torch", "fp32")]
-    first = {"cpu": ["openvino"], "cuda": ["inductor"] if n_images >= COMPILE_FROM else []}
-    engines = [*first.get(device.type, []), "torch"]
-    if asked.engine != "auto":
-        engines = [asked.engine]
     precisions = [fast_precision(device), "fp32"]
     if asked.precision != "auto":
         precisions = [asked.precision]
-    return [(engine, precision) for engine in engines for precision in dict.fromkeys(precisions)]
+    engines = ["openvino", "torch"] if device.type == "cpu" else ["torch"]
+    if asked.engine != "auto":
+        engines = [asked.engine]
+    found = [(engine, precision) for engine in engines for precision in dict.fromkeys(precisions)]
+    if asked.engine == "auto" and pays_compiling(asked, n_images):
+        found.insert(0, ("inductor", precisions[0]))  # in fp32 it would not be ahead of fp16
+    return found
+
+
+def pays_compiling(asked: Asked, n_images: int) -> bool:
+    """Whether so many images are worth that torch compiles the network, once for each device."""
+    from featx.forward.devices import each_device
+
+    devices = each_device(asked.device)
+    return devices[0].startswith("cuda") and n_images >= COMPILE_FROM * len(devices) ** 2
 
 
 def _check_names(asked: Asked) -> None:

@@ -1,23 +1,26 @@
-"""Which JPEGs any decoder takes for the same picture: what their headers say, without decoding."""
+"""Which JPEGs any decoder takes for the same picture, by what their headers say."""
 
 from __future__ import annotations
 
 from PIL import Image
 
+from featx._quiet import quiet
 from featx.images.picture import check_pixels
 
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 """Baseline, extended and progressive, with Huffman codes (ITU-T T.81, table B.1)."""
-_OTHER_FRAMES = frozenset(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SEGMENTS = frozenset({0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE})
+"""Tables, the restart interval, applications' own and comments."""
 _SCAN, _APP1, _APP14 = 0xDA, 0xE1, 0xEE
 _END = b"\xff\xd9"
 
 
 def plain_jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Give the (height, width) of a JPEG about whose picture decoders cannot differ.
+    """Give the (height, width) of a JPEG whose header leaves no choice to a decoder.
 
-    It has 8 bits, is grey or YCbCr, stands upright, and ends as it should. None for all others, and
-    for what is no JPEG: they are left to the decoder that knows more.
+    It has 8 bits, is grey or YCbCr, stands upright, and has an end. None for all others, and for
+    what is no JPEG: they are left to the decoder that knows more. Whether the pixels between are
+    damaged is not looked at.
 
     Raises
     ------
@@ -26,19 +29,23 @@ def plain_jpeg_size(data: bytes) -> tuple[int, int] | None:
     """
     if not data.startswith(b"\xff\xd8") or not data.endswith(_END):
         return None
-    size = None
-    at = 2
+    size, at = None, 2
     while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
         if marker == _SCAN:
             break
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        end = at + 2 + length
         segment = data[at + 4 : end]
-        if marker in _FRAMES:
+        if marker in _FRAMES and size is None:
             size = _size(segment)
-        elif marker in _OTHER_FRAMES or not _is_usual(marker, segment):
+            usual = size is not None
+        else:
+            usual = marker in _SEGMENTS and _is_usual(marker, segment)
+        if not usual or length < 2:
             return None
         at = end
+    else:  # it ends before its scan, or goes on with something else than a segment
+        return None
     if size is not None:
         check_pixels(size[1], size[0])
     return size
@@ -64,8 +71,9 @@ def _is_usual(marker: int, segment: bytes) -> bool:
         return b"Orientation" not in segment  # XMP
     exif = Image.Exif()
     try:
-        exif.load(segment)
-        return bool(exif.get(0x0112, 1) == 1)
+        with quiet(r"PIL\."):  # of what is damaged, whoever decodes it says more
+            exif.load(segment)
+            return bool(exif.get(0x0112, 1) == 1)
     except MemoryError:
         raise
     except Exception:  # damaged metadata: whoever decodes the image says what it means

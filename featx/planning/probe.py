@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx.embedding import How, run_pass
-from featx.embedding.pipeline import AHEAD
+from featx.embedding.pipeline import images_ahead
 from featx.embedding.sinks import MemorySink, derive
 from featx.embedding.stages import STAGES
 from featx.forward import ROWS
@@ -169,7 +169,7 @@ def _image_s(done: Pass, times: Sequence[float]) -> float | None:
     timing, n = done.located.timing, done.located.computed
     if not n or not timing.run_s:
         return None
-    skipped = min(AHEAD, len(times) // 2)
+    skipped = min(images_ahead(done.recipes[0].preprocess), len(times) // 2)
     passing = (times[-1] - times[skipped - 1]) / (len(times) - skipped)
     return max(passing, timing.run_s * timing.busy["forward"] / n)
 

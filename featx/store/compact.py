@@ -113,8 +113,9 @@ def _copy(writer: StoreWriter, block: int) -> None:
     done = store.states(rows) == DONE
     keys = [(store.index.digest[row].tobytes(), int(store.index.item[row])) for row in rows]
     writer.extend([keys[i] for i in np.flatnonzero(done)], store.read(rows[done]))
-    for i in np.flatnonzero(~done):
-        writer.append_failure(*keys[i], store.reasons(rows[[i]])[0] or "")
+    failed = np.flatnonzero(~done)
+    for i, reason in zip(failed, store.reasons(rows[failed]), strict=True):
+        writer.append_failure(*keys[i], reason or "")
 
 
 def _delete_dead(store: FeatureStore) -> int:
