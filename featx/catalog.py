@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx import datasets
-from featx.errors import AmbiguousNameError, CorruptStoreError, NotFoundError
+from featx.errors import AmbiguousNameError, CorruptStoreError, NotFoundError, UsageError
 from featx.store import FeatureStore, list_stores
 
 if TYPE_CHECKING:
@@ -21,8 +21,17 @@ if TYPE_CHECKING:
 
 
 def cache_dir(cache: PathLike | None = None) -> Path:
-    """Give the cache folder: the argument, else ``FEATX_CACHE``, else ``cache``."""
-    return Path(cache or os.environ.get("FEATX_CACHE") or "cache").expanduser()
+    """Give the cache folder: the argument, else ``FEATX_CACHE``, else ``cache``.
+
+    Raises
+    ------
+    UsageError
+        If it is a file.
+    """
+    folder = Path(cache or os.environ.get("FEATX_CACHE") or "cache").expanduser()
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file; --cache takes a folder")
+    return folder
 
 
 def unique_labels(stores: Sequence[FeatureStore]) -> list[str]:

@@ -10,6 +10,7 @@ from featx.backbones import BackboneRequest
 from featx.embedding import How
 from featx.errors import UsageError
 from featx.forward import DECODERS, ENGINES
+from featx.forward.ways import check_asked
 from featx.sources import open_source
 from featx.store.making import compression_of
 
@@ -105,6 +106,7 @@ def prepare(
         compression=compression,
         seed=seed,
     )
+    check_asked(how.asked)
     asked = BackboneRequest(
         name="",
         layers=tuple(layers),
@@ -139,6 +141,8 @@ def prepare(
     )
     datasets.check_columns(source.frame)
     names = backbone if isinstance(backbone, list | tuple) else [backbone]
+    if not names or "" in names:
+        raise UsageError("a backbone without a name; give --backbone NAME (see featx backbones)")
     return Prepared(source, tuple(replace(asked, name=one) for one in names), how)
 
 

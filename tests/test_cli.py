@@ -121,13 +121,13 @@ def test_several_stores_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_failed_images_are_named_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = [{"path": f"{i}\n.jpg", "reason": "zero bytes" if i else "cut"} for i in range(9)]
+    failed = [{"path": f"{i}\n.jpg", "reason": "zero bytes" if i else "cut"} for i in range(19)]
     fake_extract(monkeypatch, [{**EXTRACTION, "failed": failed, "images_per_second": 0}])
     text = featx("extract", "x", "--backbone", "vgg16").stdout
-    assert "9 images failed:" in text
+    assert "19 images failed:" in text
     assert "  0\\n.jpg: cut" in text
-    assert "and 4 more" in text
-    assert "     8 zero bytes" in text
+    assert "and 14 more" in text
+    assert "    18 zero bytes" in text
     assert "images/s" not in text
 
 

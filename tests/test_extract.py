@@ -12,9 +12,12 @@ import pytest
 from helpers_photos import CLASSES, folder, photo, tiny
 
 from featx import extraction
+from featx._types import Silent
 from featx.errors import (
     CorruptStoreError,
+    DeviceError,
     ImageError,
+    LayerError,
     NotFoundError,
     TooManyFailedError,
     UsageError,
@@ -333,3 +336,48 @@ def test_a_slip_in_the_second_name_shows_before_the_first_is_computed(
 def test_an_empty_name_is_not_this_folder(cache: Path) -> None:
     with pytest.raises(UsageError, match="empty"):
         run("", cache)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        ({"device": "gpu"}, UsageError, "device 'gpu'; give auto, cpu"),
+        ({"device": "cuda:99"}, DeviceError, "no device 'cuda:99'"),
+        ({"device": "cpu", "precision": "fp16"}, DeviceError, "fp16 needs a GPU"),
+        ({"device": "cpu", "decoder": "nvjpeg"}, DeviceError, "nvjpeg decodes on CUDA"),
+        ({"backbone": ""}, UsageError, "a backbone without a name"),
+        ({"backbone": []}, UsageError, "a backbone without a name"),
+    ],
+)
+def test_what_needs_no_network_is_checked_before_one_is_looked_for(
+    photos: Path, cache: Path, wrong: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        extract(photos, cache=cache, **{"backbone": "vgg16", "weights": "nowhere.pth", **wrong})
+    assert not cache.exists()
+
+
+def test_a_cache_that_is_a_file_is_refused(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"file is a file; --cache takes a folder"):
+        extract(photos, cache=tmp_path / "file", **OPTIONS)
+
+
+def test_images_that_no_network_has_room_for_are_refused_first(photos: Path, cache: Path) -> None:
+    with pytest.raises(LayerError, match=r"takes at least \d+ GiB in a network, and .* are free"):
+        extract(photos, cache=cache, **{**OPTIONS, "image_size": 10**6})
+
+
+def test_vectors_that_may_not_fit_on_the_disk_are_announced(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    progress = Silent()
+    monkeypatch.setattr(progress, "say", said.append)
+    real = shutil.disk_usage
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: real(path)._replace(free=100))
+    extract(photos, cache=cache, progress=progress, **OPTIONS)
+    assert any("0 MiB are free in" in line and line.endswith("may not fit") for line in said)
+    said.clear()
+    extract(photos, cache=cache, progress=progress, **OPTIONS)
+    assert not any("may not fit" in line for line in said)

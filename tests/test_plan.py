@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,16 @@ def test_what_is_planned_is_what_is_then_computed_and_stored(photos: Path, cache
     assert one.memory_bytes is not None
     assert 2**26 < one.memory_bytes < made.memory_free_bytes
     assert any(note.startswith("running ") for note in one.notes)
+
+
+def test_on_a_full_disk_it_says_that_nothing_fits(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.disk_usage
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: real(path)._replace(free=1000))
+    made = planned(photos, cache=cache, **OPTIONS)
+    assert not made.fits_on_disk
+    assert made.size_bytes > 1000
 
 
 @pytest.mark.parametrize("compression", ["zstd", "none"])

@@ -17,6 +17,7 @@ import torch
 from torch import fx, nn
 from torchvision.models.feature_extraction import NodePathTracer
 
+from featx._memory import GIB, available
 from featx.errors import LayerError
 
 _BUFFER_OF_TRAINING = "num_batches_tracked"
@@ -258,6 +259,10 @@ class Cutter:
         return bool(self.channels_last) and re.match(self.channels_last, layer) is not None
 
 
+_FLOATS = 32
+"""For each pixel, that a network holds at the least: MobileNetV2's maps have 35, VGG16's 131."""
+
+
 def map_shapes(
     module: nn.Module, layers: Sequence[str], size: tuple[int, int]
 ) -> list[tuple[int, ...]]:
@@ -266,9 +271,15 @@ def map_shapes(
     Raises
     ------
     LayerError
-        If the network does not take that size, or a layer gives no map, tokens or vector of
-        one image.
+        If the network does not take that size, or has no room for it, or a layer gives no map,
+        tokens or vector of one image.
     """
+    needed, free = _FLOATS * 4 * size[0] * size[1], available()
+    if needed > free:
+        raise LayerError(
+            f"an image of {size[0]}x{size[1]} pixels takes at least {needed / GIB:.0f} GiB in a "
+            f"network, and {free / GIB:.1f} GiB are free; give a smaller --image-size"
+        )
     try:
         with torch.inference_mode():
             outputs = module(torch.zeros(1, 3, *size))

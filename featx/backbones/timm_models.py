@@ -94,9 +94,7 @@ def timm_module() -> ModuleType:
     try:
         return importlib.import_module("timm")
     except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            'timm/NAME backbones need timm: pip install "featx[timm]"'
-        ) from error
+        raise MissingDependencyError("timm/NAME backbones need timm: pip install timm") from error
 
 
 def _config(timm: ModuleType, name: str) -> JsonObject:

@@ -168,10 +168,11 @@ def failure_lines(failed: list[JsonObject]) -> Iterator[str]:
     if not failed:
         return
     yield f"{count(len(failed), 'image')} failed:"
-    for one in failed[:_SHOWN]:
+    shown = failed if len(failed) <= 2 * _SHOWN else failed[:_SHOWN]
+    for one in shown:
         yield f"  {one['path']}: {one['reason']}"
-    if len(failed) > _SHOWN:
-        yield f"  and {len(failed) - _SHOWN} more; the most frequent reasons of all:"
+    if len(failed) > len(shown):
+        yield f"  and {len(failed) - len(shown)} more (--json has all); the most frequent reasons:"
         for reason, n in Counter(one["reason"] for one in failed).most_common(_SHOWN):
             yield f"  {n:6d} {reason}"
 

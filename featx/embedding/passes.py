@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from featx.backbones import load_backbone, resolve
 from featx.embedding import pipeline
 from featx.embedding.sinks import MemorySink, StoreSink
 from featx.embedding.work import Network
 from featx.errors import RecipeMismatchError
-from featx.forward import Asked, choose_engine
+from featx.forward import ROWS, Asked, choose_engine
 from featx.forward.ways import pays_compiling
 from featx.images import check_preprocess
 from featx.store import FeatureStore, StoreWriter
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     from featx.recipe import Preprocess, Recipe
     from featx.sources import Source
     from featx.store.making import AskedCompression
+
+
+MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,8 @@ def run_pass(
         tokens = stack.enter_context(TokenIndex(cache, _counting(pre), progress.say))
         if how.write and _must_write(source, pre, sinks, tokens, how):
             sinks = _writing(stack, cache, request, resolved, sinks, how, progress)
+            n_pending = pipeline.pending(source.entries, pre, sinks, tokens)
+            _warn_of_room(cache, resolved, sinks, n_pending, progress)
         network = _network(request, resolved, sinks, how, notes, progress)
         located = pipeline.embed(
             source.entries,
@@ -212,6 +220,20 @@ def _writing(
     ]
 
 
+def _warn_of_room(
+    cache: Path, resolved: Resolved, sinks: Sequence[Sink], n_images: int, progress: Progress
+) -> None:
+    """Say so where the vectors to come may not fit on the disk."""
+    dims = {recipe: dim for recipe, _, dim in resolved.filled}
+    row = sum(dims[s.recipe] * np.dtype(s.recipe.dtype).itemsize for s in sinks)
+    free = shutil.disk_usage(cache).free
+    if n_images * row > free:
+        progress.say(
+            f"{n_images} images come to {n_images * row / MIB:,.0f} MiB of vectors before they are "
+            f"compressed, and {free / MIB:,.0f} MiB are free in {cache}: they may not fit"
+        )
+
+
 def _source(request: BackboneRequest, resolved: Resolved) -> JsonObject:
     """What makes the backbone again, for the provenance of what it computes."""
     return {"request": request.to_json(), "weights": resolved.provenance}
@@ -231,7 +253,7 @@ def _network(
     known = {k: v for run in runs for k, v in run.get("certificates", {}).items()}
 
     def make(sample: Callable[[], Sample], n_images: int) -> ChosenEngine:
-        chosen = _engine(request, resolved, how, sample, known, n_images)
+        chosen = _engine(request, resolved, how, sample, known, n_images, progress)
         for note in chosen.notes:
             progress.say(note)
         notes.extend(chosen.notes)
@@ -255,12 +277,14 @@ def _engine(
     sample: Callable[[], Sample],
     known: JsonObject,
     n_images: int,
+    progress: Progress,
 ) -> ChosenEngine:
     key = (request, resolved.filled, how.asked, pays_compiling(how.asked, n_images))
     chosen = _LAST.get(key)
     if chosen is None:
         while len(_LAST) >= how.kept:
             del _LAST[next(iter(_LAST))]
+        progress.say(f"making the network ready, with up to {ROWS} of the images")
         backbone = resolved.backbone or load_backbone(request)
         _refuse_other_weights(resolved, backbone)
         chosen = choose_engine(backbone, how.asked, sample=sample, known=known, n_images=n_images)

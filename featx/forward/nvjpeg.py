@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from featx.recipe import Preprocess
 
 MOST_PIXELS = 2**24
-"""Of a part: 50 MB decoded, as much stacked, 200 MB while they are resized. What is larger is a part
-of its own."""
+"""Of a part: 50 MB decoded, as much stacked, 200 MB while they are resized. One image that has
+more is a part of its own."""
 AT_ONCE = 4
 """Parts on a device at once."""
 

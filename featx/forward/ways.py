@@ -71,16 +71,10 @@ def ways(backbone: Backbone, asked: Asked, n_images: int = 0) -> list[tuple[str,
     UsageError, DeviceError
         If what was asked for does not go together.
     """
-    from featx.forward.devices import check_precision, choose_device, fast_precision
+    from featx.forward.devices import choose_device, fast_precision
 
-    _check_names(asked)
+    check_asked(asked)
     device = choose_device(asked.device)
-    if asked.precision != "auto":
-        check_precision(asked.precision, device)
-    if asked.engine == "openvino" and device.type != "cpu":
-        raise DeviceError(f"OpenVINO runs on the processor, not on {device}; give --device cpu")
-    if asked.decoder == "nvjpeg" and device.type != "cuda":
-        raise DeviceError(f"nvjpeg decodes on CUDA, not on {device}; give --decoder auto")
     if asked.decoder == "nvjpeg" and not can_nvjpeg(backbone.preprocess):
         raise UsageError(
             "nvjpeg takes images of 8 bits as they are, resized bilinear or bicubic: no --reader, "
@@ -109,11 +103,30 @@ def pays_compiling(asked: Asked, n_images: int) -> bool:
     return devices[0].startswith("cuda") and n_images >= COMPILE_FROM * len(devices) ** 2
 
 
-def _check_names(asked: Asked) -> None:
+def check_asked(asked: Asked) -> None:
+    """Check what can be checked without a network; torch is imported only if there is need to.
+
+    Raises
+    ------
+    UsageError, DeviceError
+        If this machine lacks it, or it does not go together.
+    """
     if asked.engine not in ENGINES:
         raise unknown_name("engine", asked.engine, ENGINES)
     if asked.decoder not in DECODERS:
         raise unknown_name("decoder", asked.decoder, DECODERS)
+    anywhere = asked.device == "auto" and asked.precision in ("auto", "fp32")
+    if anywhere and asked.engine != "openvino" and asked.decoder != "nvjpeg":
+        return
+    from featx.forward.devices import check_precision, choose_device
+
+    device = choose_device(asked.device)
+    if asked.precision != "auto":
+        check_precision(asked.precision, device)
+    if asked.engine == "openvino" and device.type != "cpu":
+        raise DeviceError(f"OpenVINO runs on the processor, not on {device}; give --device cpu")
+    if asked.decoder == "nvjpeg" and device.type != "cuda":
+        raise DeviceError(f"nvjpeg decodes on CUDA, not on {device}; give --decoder auto")
 
 
 def _check_reference(asked: Asked) -> None:

@@ -8,7 +8,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,6 +74,8 @@ def try_writing(cache: Path, recipe: Recipe, compression: Compression, rows: Arr
     """
     parent, dim = existing(cache), rows.shape[1]
     size = block_rows(dim, recipe.dtype)
+    if free_bytes(parent) < rows.nbytes + size * dim * rows.itemsize:
+        parent = Path(gettempdir())  # there, what is planned does not fit anyway
     with writing(parent), TemporaryDirectory(prefix=".featx-plan-", dir=parent) as folder:
         layout = Layout(Path(folder), recipe, (), dim, "", size, compression)
         write_chunk(layout, "features", 0, rows)
