@@ -30,7 +30,7 @@ def import_torchvision() -> None:
         with _postponed():
             import torchvision
     except (ImportError, AttributeError):  # another torchvision wants more of it
-        import torchvision  # noqa: F401
+        import torchvision  # noqa: F401  # for whoever imports it next
 
 
 @contextmanager
