@@ -234,3 +234,5 @@ def test_the_next_command_fits_the_columns(
 ) -> None:
     fake_extract(monkeypatch, [{**EXTRACTION, "columns": columns}])
     assert featx("extract", "x", "--backbone", "vgg16").stdout.endswith(expected)
+    fake_extract(monkeypatch, [{**EXTRACTION, "rows": 0, "columns": columns}])
+    assert "next:" not in featx("extract", "x", "--backbone", "vgg16").stdout

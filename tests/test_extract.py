@@ -381,3 +381,18 @@ def test_vectors_that_may_not_fit_on_the_disk_are_announced(
     said.clear()
     extract(photos, cache=cache, progress=progress, **OPTIONS)
     assert not any("may not fit" in line for line in said)
+
+
+def test_the_rate_does_not_count_the_time_before_the_network_is_ready(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    progress = Silent()
+    monkeypatch.setattr(progress, "say", events.append)
+    monkeypatch.setattr(progress, "start", lambda task, total: events.append(f"{task} {total}"))
+    extract(photos, cache=cache, progress=progress, **OPTIONS)
+    told = [event.split()[0] for event in events if event.startswith(("running ", "embedding "))]
+    assert told == ["running", "embedding"]
+    del events[:]
+    extract(photos, cache=cache, progress=progress, **OPTIONS)
+    assert not [event for event in events if event.startswith("embedding")]

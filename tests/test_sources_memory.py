@@ -245,6 +245,18 @@ def test_several_are_put_together(files, tmp_path):
     assert str(tmp_path / "set") in source.description
 
 
+def test_what_would_count_twice_is_refused(files, tmp_path):
+    root, cats = tmp_path / "set", tmp_path / "set" / "cat"
+    for data in ([root, root], [str(root), files[0], f"{root}/cat/.."]):
+        with pytest.raises(UsageError, match=r"set.* is given twice"):
+            open_source(data)
+    for data in ([root, cats], [str(cats), root]):
+        with pytest.raises(UsageError, match=r"cat lies in .*set, which is given too"):
+            open_source(data)
+    assert len(open_source([cats, root / "dog"]).entries) == 3
+    assert len(open_source([files[0], files[0]]).entries) == 2  # as a bootstrap sample would be
+
+
 @pytest.mark.parametrize("data", [{}, {"a": IMAGES}, 7, None, [1, 2], [{"path": "a.jpg"}], [None]])
 def test_what_is_no_data(data):
     with pytest.raises(UsageError, match=r"expected a folder of images"):

@@ -149,7 +149,7 @@ def lines(values: list[JsonObject], cache: str | None = None) -> Iterator[str]:
     if values:
         yield from dict.fromkeys(filter(None, (value["where_time_goes"] for value in values)))
         yield from failure_lines(values[0]["failed"])
-        yield from _next(values, cache)
+        yield from _next(values, cache) if values[0]["rows"] else ()
 
 
 def store_lines(value: JsonObject) -> Iterator[str]:

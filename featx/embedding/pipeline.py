@@ -83,7 +83,7 @@ def embed(
     settled = reader.settle()
     todo = [i for i, one in enumerate(settled) if one is None]
     done = {i: one for i, one in enumerate(settled) if one is not None}
-    progress.start("embedding", len(todo))
+    begun = False
     unsaved: list[Taken] = []
     saved: list[Future[None]] = []
     whole = PillowDecoder(pre)
@@ -100,7 +100,10 @@ def embed(
             for one, decoded in part:
                 if one.reason is not None and raise_on_error:
                     raise ImageError(f"{entries[one.index].path}: {one.reason}")
-                work.add(one, decoded)
+                work.add(one, decoded)  # the first makes the network ready
+                if not begun:
+                    progress.start("embedding", len(todo))
+                    begun = True
                 done[one.index] = one
                 unsaved.append(one)
                 progress.advance()
@@ -110,7 +113,8 @@ def embed(
         work.flush()
         for one_part in saved:
             one_part.result()
-    progress.finish()
+    if begun:
+        progress.finish()
     if work.left_over:
         progress.say(
             f"{work.left_over} images were not for {work.decoder.name}: Pillow decoded them"

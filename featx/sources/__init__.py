@@ -16,7 +16,14 @@ from featx.errors import SourceError, SourceNotFoundError, UsageError
 from featx.sources.arrays import ARRAY_SUFFIXES, array_source, open_array_file, payload_source
 from featx.sources.entry import Entry, Payload, Source, Token
 from featx.sources.folder import open_folder
-from featx.sources.memory import ACCEPTED, is_image_path, path_source, sequence_source, sort_items
+from featx.sources.memory import (
+    ACCEPTED,
+    is_image_path,
+    path_source,
+    refuse_overlap,
+    sequence_source,
+    sort_items,
+)
 from featx.sources.names import display
 from featx.sources.select import select
 from featx.sources.table import TABLE_SUFFIXES, frame_source, open_table
@@ -74,7 +81,7 @@ def open_source(
     SourceError
         If the data cannot be understood as images.
     UsageError
-        If an argument has no meaning.
+        If an argument has no meaning, or folders would bring the same images twice.
     """
     folder = Path(root) if root is not None else None
     if folder is not None and not folder.is_dir():
@@ -125,7 +132,9 @@ def _open_path(data: str | os.PathLike[str], how: _Reading) -> Source:
 def _open_many(data: Iterable[Any], how: _Reading) -> Source:
     """Open each of several, and put their rows and columns together in order."""
     sources: list[Source] = []
-    for kind, items in sort_items(data, how.every_file):
+    runs = sort_items(data, how.every_file)
+    refuse_overlap([item for kind, items in runs if kind == "path" for item in items])
+    for kind, items in runs:
         if kind == "path":
             sources += [_open_path(item, how) for item in items]
         else:

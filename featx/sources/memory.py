@@ -39,6 +39,26 @@ def sort_items(data: Iterable[Any], every_file: bool) -> list[tuple[str, list[An
     return [(kind, list(run)) for kind, run in groupby(items, key=partial(_kind, every_file))]
 
 
+def refuse_overlap(paths: list[Any]) -> None:
+    """Refuse folders and tables that would bring the same images twice.
+
+    Raises
+    ------
+    UsageError
+        If one is given twice, or a folder lies in another one that is given.
+    """
+    real = [Path(os.path.realpath(path)) for path in paths]
+    for n, (path, place) in enumerate(zip(paths, real, strict=True)):
+        shown = display(os.fsdecode(path))
+        if place in real[:n]:
+            raise UsageError(f"{shown} is given twice; its images would count twice")
+        if place.is_dir() and (outer := next((o for o in real if o in place.parents), None)):
+            raise UsageError(
+                f"{shown} lies in {display(str(outer))}, which is given too; its images would "
+                "count twice: give one of both"
+            )
+
+
 def path_source(paths: list[Any]) -> Source:
     """Make a source of the paths of images, shown as they were written.
 
