@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from featx.fitting import cross_validate as cross_validate
     from featx.fitting import fit as fit
     from featx.fitting import fit_targets as fit_targets
+    from featx.inspection import Inspection as Inspection
+    from featx.inspection import inspect as inspect
     from featx.model import Model as Model
     from featx.model import load_model as load_model
     from featx.planning import Plan as Plan
@@ -39,6 +41,7 @@ _WHERE = {
     "Extraction": "extraction",
     "Features": "features",
     "FitResult": "result",
+    "Inspection": "inspection",
     "LearningCurve": "curves",
     "Model": "model",
     "Plan": "planning",
@@ -49,6 +52,7 @@ _WHERE = {
     "extract": "extraction",
     "fit": "fitting",
     "fit_targets": "fitting",
+    "inspect": "inspection",
     "load": "features",
     "load_model": "model",
     "plan": "planning",

@@ -12,20 +12,45 @@ PAPER = 255
 """Grey level between tiles."""
 
 
-def signed(values: Array) -> Array:
-    """Give grey levels of which the middle one is zero: ``128 + 127 v / m``, m the largest |v|.
+def symmetric(values: Array, quantile: float = 1.0) -> tuple[float, float]:
+    """Give the bounds ``(-m, m)`` that put zero in the middle; m is a quantile of |values|.
 
     Parameters
     ----------
     values
-        Of any shape; all are scaled by the one ``m``, so that tiles of a grid can be compared.
+        Of any shape.
+    quantile
+        0 to 1; 1 for the largest. Where that quantile is 0, the largest is taken.
+    """
+    m = _quantile(np.abs(values), quantile)
+    return -m, m
+
+
+def from_least(values: Array, quantile: float = 1.0) -> tuple[float, float]:
+    """Give the bounds ``(least value, quantile)``; what `symmetric` says holds here, too."""
+    low = float(values.min(initial=0.0))
+    return low, low + _quantile(values - low, quantile)
+
+
+def _quantile(values: Array, quantile: float) -> float:
+    largest = float(values.max(initial=0.0))
+    return (float(np.quantile(values, quantile)) if largest else 0.0) or largest or 1.0
+
+
+def to_grey(values: Array, low: float, high: float) -> Array:
+    """Give ``255 (v - low) / (high - low)`` in whole numbers, clipped to 0 (black) and 255 (white).
+
+    Parameters
+    ----------
+    values
+        Of any shape. One scale for all tiles of a grid lets a person compare them.
 
     Returns
     -------
     uint8 of that shape
     """
-    largest = float(np.abs(values).max(initial=0.0)) or 1.0
-    return np.rint(128 + 127 * (values / largest)).astype(np.uint8)
+    unit = (values.astype(np.float64) - low) / (high - low)
+    return np.asarray(np.rint(255 * np.clip(unit, 0, 1)), dtype=np.uint8)
 
 
 def columns_of(n: int) -> int:
@@ -33,7 +58,7 @@ def columns_of(n: int) -> int:
     return max(1, ceil(sqrt(n)))
 
 
-def grid(tiles: Array, columns: int | None = None, scale: int = 1, gap: int = 1) -> Array:
+def grid(tiles: Array, columns: int, scale: int = 1, gap: int = 1) -> Array:
     """Lay tiles out row by row, from the top left, on white.
 
     Parameters
@@ -41,7 +66,7 @@ def grid(tiles: Array, columns: int | None = None, scale: int = 1, gap: int = 1)
     tiles
         (n, height, width) or (n, height, width, 3) uint8.
     columns
-        Of the grid; None for about as many as rows.
+        Of the grid.
     scale
         Pixels a side that each value becomes.
     gap
@@ -51,7 +76,6 @@ def grid(tiles: Array, columns: int | None = None, scale: int = 1, gap: int = 1)
     -------
     (H, W) or (H, W, 3) uint8
     """
-    columns = columns_of(len(tiles)) if columns is None else columns
     rows = ceil(len(tiles) / columns)
     large = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
     height, width = large.shape[1] + gap, large.shape[2] + gap

@@ -21,7 +21,7 @@ LAYERS = {
         "manifest recipe pooling mapping folds targets products solvers paired twins suspects",
         "scoreboard cautions metrics modelinfo provenance confounding",
         "card",
-        "scores leaks",
+        "scores leaks tiles",
     ],
     "2 adapters": [
         "sources images tokens datasets backbones store heads artifact demo tables runs",
@@ -30,7 +30,7 @@ LAYERS = {
     "4 workflows": [
         "preparing",
         "export problem embedder extraction drift rebuild",
-        "manage doubts planning",
+        "manage doubts planning inspection",
         "result",
         "fitting model",
         "prediction comparison curves deploy",

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from featx._types import Float32s
     from featx.backbones.cut import Cutter, Trace
 
-_NONLINEAR = frozenset(
-    "relu relu_ relu6 leakyrelu leaky_relu prelu elu selu celu gelu silu silu_ swish mish hardswish "
-    "hardsigmoid hardtanh sigmoid sigmoid_ tanh tanh_ softplus".split()
+_NONLINEAR = (
+    "relu relu_ relu6 leakyrelu leaky_relu prelu elu selu celu gelu silu silu_ swish mish "
+    "hardswish hardsigmoid hardtanh sigmoid sigmoid_ tanh tanh_ softplus"
 )
 """Operations, in lower case, that act on each value alone and are no straight line."""
-_PASSED = frozenset(
+_PASSED = (
     "batchnorm2d batch_norm groupnorm group_norm layernorm layer_norm instancenorm2d instance_norm "
-    "localresponsenorm local_response_norm identity dropout dropout2d".split()
+    "localresponsenorm local_response_norm identity dropout dropout2d"
 )
 """Operations that may stand between a convolution and its non-linearity."""
-_CHECKS = frozenset({"getattr", "dim", "size", "_assert"})
+_CHECKS = "getattr dim size _assert"
 """Operations that look at a map's shape and pass nothing on."""
 _NEAR = 4
 
@@ -91,7 +91,7 @@ def find_convolution(cutter: Cutter, layer: str | None = None) -> Convolution:
             "hold the whole network"
         )
     through, node = _follow(trace, trace.nodes[known[path]])
-    follows = node is not None and _operation(trace, node).lower() in _NONLINEAR
+    follows = node is not None and _operation(trace, node).lower() in _NONLINEAR.split()
     return Convolution(
         layer=trace.short(known[path]),
         weight=module.weight.detach().cpu().float().numpy(),
@@ -150,11 +150,13 @@ def _follow(trace: Trace, node: fx.Node) -> tuple[list[fx.Node], fx.Node | None]
     """
     passed: list[fx.Node] = []
     while True:
-        users = [user for user in node.users if _operation(trace, user).lower() not in _CHECKS]
+        users = [
+            user for user in node.users if _operation(trace, user).lower() not in _CHECKS.split()
+        ]
         if len(users) != 1 or users[0].op == "output":
             return passed, None
         node = users[0]
-        if _operation(trace, node).lower() not in _PASSED:
+        if _operation(trace, node).lower() not in _PASSED.split():
             return passed, node
         passed.append(node)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from types import TracebackType
 
+    from featx._types import Array
     from featx.cli.bars import Bars
 
 
@@ -75,11 +76,19 @@ class Console:
     @property
     def plus_minus(self) -> str:
         """The sign that this terminal can show."""
+        return self._showable("±", "+-")
+
+    @property
+    def block(self) -> str:
+        """What bars are drawn with: a block where this terminal can show it."""
+        return self._showable("█", "#")
+
+    def _showable(self, text: str, instead: str) -> str:
         try:
-            "±".encode(self._out.encoding or "ascii")
+            text.encode(self._out.encoding or "ascii")
         except UnicodeEncodeError:
-            return "+-"
-        return "±"
+            return instead
+        return text
 
     def show(self, value: Any, lines: Iterable[str]) -> None:
         """Print the result: ``value`` as JSON where asked for, else ``lines``."""
@@ -91,6 +100,23 @@ class Console:
         """Print ``lines`` for people now; ``--json`` leaves them out."""
         if not self.as_json:
             self._write(f"{one_line(line)}\n" for line in lines)
+
+    def draw(self, pictures: Sequence[Array], title: str) -> None:
+        """Show small pictures under a title, on a terminal with colours; elsewhere nothing.
+
+        Parameters
+        ----------
+        pictures
+            (H, W) or (H, W, 3) uint8, side by side.
+        title
+            One line above them.
+        """
+        if self.as_json or not _is_terminal(self._out):
+            return
+        from featx.cli.preview import half_blocks
+
+        if text := half_blocks(self._out, pictures):
+            self._write([f"\n{one_line(title)}\n", text])
 
     def note(self, message: str) -> None:
         """Say one line about a decision or a surprise, on stderr."""

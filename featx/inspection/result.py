@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featx.inspection.drawing import Drawn, Grid, filter_grid, map_grids, write_all
 from featx.inspection.words import lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from featx._types import Array, Float32s, JsonObject, PathLike
 
 
@@ -66,6 +69,10 @@ class Inspected:
         """Give it as a JSON object, maps left out."""
         return {"path": self.path, "item": self.item, "top": [g.to_json() for g in self.top]}
 
+    def map_grids(self) -> list[Grid]:
+        """Give the maps as tiles; see `featx.inspection.drawing.map_grids`."""
+        return map_grids(self.before, self.after)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
@@ -97,7 +104,7 @@ class Inspection:
     notes
         How images were prepared, and what was assumed.
     files
-        That were written.
+        The grids that were written, and which values their black and white stand for.
     """
 
     backbone: str
@@ -113,7 +120,7 @@ class Inspection:
     failed: tuple[tuple[str, str], ...] = ()
     why_no_top: str = ""
     notes: tuple[str, ...] = ()
-    files: tuple[Path, ...] = ()
+    files: tuple[Drawn, ...] = ()
 
     def __repr__(self) -> str:
         return "\n".join(lines(self.to_json()))
@@ -138,7 +145,7 @@ class Inspection:
             "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
             "why_no_top": self.why_no_top or None,
             "notes": list(self.notes),
-            "files": [str(file) for file in self.files],
+            "files": [file.to_json() for file in self.files],
         }
 
     def save(self, folder: PathLike) -> Inspection:
@@ -154,6 +161,16 @@ class Inspection:
         CacheWriteError
             If the folder cannot be written to.
         """
-        from featx.inspection.drawing import write_all
+        return replace(self, files=write_all(self._named(), Path(folder)))
 
-        return replace(self, files=write_all(self, Path(folder)))
+    def filter_grid(self) -> Grid:
+        """Give the filters as tiles; see `featx.inspection.drawing.filter_grid`."""
+        return filter_grid(self.filters, self.maps)
+
+    def _named(self) -> Iterator[tuple[str, Grid]]:
+        where = f"{self.backbone}-{self.layer}"
+        yield f"{where}-filters", self.filter_grid()
+        for image in self.images:
+            item = f"-{image.item}" if image.item else ""
+            for one in image.map_grids():
+                yield f"{Path(image.path).stem}{item}-{where}-{one.shows}", one
