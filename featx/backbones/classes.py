@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from torch import fx
 
 from featx.backbones import enums
 from featx.backbones.base import Backbone
 from featx.backbones.load import load_backbone
+from featx.backbones.weights import read_tensors, shape_text
 from featx.errors import FeatxError
 
 
@@ -57,7 +59,7 @@ def find_classes(backbone: Backbone) -> Classes:
     if not layer:
         return Classes(why_not=f"{backbone.name} does not end in one vector of scores")
     if lacking := _lacking(backbone, layer):
-        return Classes(why_not=f"no classifier in the weights: {lacking}")
+        return Classes(why_not=lacking)
     return Classes(layer, categories, note=note)
 
 
@@ -66,25 +68,42 @@ def _output(backbone: Backbone) -> str:
     trace = backbone.cutter.trace
     last = next(node for node in reversed(trace.graph.nodes) if node.op == "output").args[0]
     names = {node: name for name, node in trace.nodes.items()}
-    return trace.short(names[last]) if isinstance(last, fx.Node) and last in names else ""
+    return names[last] if isinstance(last, fx.Node) and last in names else ""
 
 
 def _lacking(backbone: Backbone, layer: str) -> str:
-    """Say what a weights file lacks up to ``layer``, by asking for that layer; else nothing.
+    """Say what a weights file lacks up to ``layer``; nothing where it lacks nothing.
 
-    torchvision's networks hold no values that were not in the file, so most need not be asked.
+    torchvision's networks hold no values that were not in the file. timm's were drawn by chance
+    before the file was read, so that layer has to be asked for.
     """
-    request, state = backbone.request, backbone.cutter.model.state_dict()
+    request = backbone.request
     if request.weights_file is None:
         return ""
-    empty = any(state[name].is_meta for name in backbone.cutter.tensors(layer))
-    if request.kind == "torchvision" and not empty:
-        return ""
+    if request.kind == "torchvision":
+        return _empty(backbone, request.weights_file, layer)
     try:
         load_backbone(replace(request, layers=(layer,), poolings=()))
     except FeatxError as error:
         return str(error)
     return ""
+
+
+def _empty(backbone: Backbone, path: Path, layer: str) -> str:
+    """Say which tensors hold no values, and of the first whether it has another shape."""
+    state, request = backbone.cutter.model.state_dict(), backbone.request
+    names = sorted(name for name in backbone.cutter.tensors(layer) if state[name].is_meta)
+    if not names:
+        return ""
+    held = read_tensors(path, request.weights_key, request.strip_prefix).tensors
+    first = next((name for name in names if name in held), None)
+    if first is not None:
+        return (
+            f"{first} is {shape_text(held[first])} in {path.name}, and {shape_text(state[first])} "
+            "in the network: another number of classes, whose names it does not hold"
+        )
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{path.name} ends before the classifier: it lacks {names[0]}{more}"
 
 
 def _of_torchvision(backbone: Backbone) -> tuple[tuple[str, ...], str]:

@@ -16,17 +16,22 @@ if TYPE_CHECKING:
     from featx._types import Float32s
     from featx.backbones.cut import Cutter, Trace
 
-_NONLINEAR = (
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NONLINEAR = _words(
     "relu relu_ relu6 leakyrelu leaky_relu prelu elu selu celu gelu silu silu_ swish mish "
     "hardswish hardsigmoid hardtanh sigmoid sigmoid_ tanh tanh_ softplus"
 )
 """Operations, in lower case, that act on each value alone and are no straight line."""
-_PASSED = (
+_PASSED = _words(
     "batchnorm2d batch_norm groupnorm group_norm layernorm layer_norm instancenorm2d instance_norm "
     "localresponsenorm local_response_norm identity dropout dropout2d"
 )
 """Operations that may stand between a convolution and its non-linearity."""
-_CHECKS = "getattr dim size _assert"
+_CHECKS = _words("getattr dim size _assert")
 """Operations that look at a map's shape and pass nothing on."""
 _NEAR = 4
 
@@ -48,7 +53,9 @@ class Convolution:
     nonlinearity
         Node of the non-linearity that follows; empty where none does.
     operation
-        What that node does, for example ``ReLU``; where none follows, what comes in its place.
+        What that node does, for example ``ReLU``; empty where none follows.
+    instead
+        What comes where none follows, in words.
     """
 
     layer: str
@@ -57,6 +64,7 @@ class Convolution:
     through: tuple[str, ...]
     nonlinearity: str
     operation: str
+    instead: str
 
 
 def find_convolution(cutter: Cutter, layer: str | None = None) -> Convolution:
@@ -76,7 +84,7 @@ def find_convolution(cutter: Cutter, layer: str | None = None) -> Convolution:
     WeightsError
         If the weights end before it.
     """
-    trace = cutter.trace
+    trace = _traced(cutter)
     known = convolutions(trace)
     if not known:
         raise LayerError(
@@ -90,16 +98,26 @@ def find_convolution(cutter: Cutter, layer: str | None = None) -> Convolution:
             f"the weights end before layer {path!r}; choose an earlier --layer, or weights that "
             "hold the whole network"
         )
-    through, node = _follow(trace, trace.nodes[known[path]])
-    follows = node is not None and _operation(trace, node).lower() in _NONLINEAR.split()
+    through, node, instead = _follow(trace, trace.nodes[known[path]])
     return Convolution(
-        layer=trace.short(known[path]),
+        layer=known[path],
         weight=module.weight.detach().cpu().float().numpy(),
         groups=module.groups,
-        through=tuple(_named(trace, one) for one in through),
-        nonlinearity=_name(trace, node) if follows and node is not None else "",
-        operation=_operation(trace, node) if node is not None else "several layers, or none",
+        through=tuple(_said(trace, one) for one in through),
+        nonlinearity=_name(trace, node) if node is not None else "",
+        operation=_operation(trace, node) if node is not None else "",
+        instead=instead,
     )
+
+
+def _traced(cutter: Cutter) -> Trace:
+    try:
+        return cutter.trace
+    except LayerError as error:
+        raise LayerError(
+            f"{type(cutter.model).__name__} cannot be looked into, because torch.fx cannot trace "
+            f"it ({error.__cause__}); choose another backbone"
+        ) from error
 
 
 def convolutions(trace: Trace) -> dict[str, str]:
@@ -143,21 +161,21 @@ def _listed(near: list[str], known: dict[str, str]) -> str:
     return ", ".join(map(repr, near[:_NEAR])) + more
 
 
-def _follow(trace: Trace, node: fx.Node) -> tuple[list[fx.Node], fx.Node | None]:
-    """Give the nodes passed on the way from a convolution, and the first one of another kind.
-
-    That is None where several nodes, or only the caller, take the value.
-    """
+def _follow(trace: Trace, node: fx.Node) -> tuple[list[fx.Node], fx.Node | None, str]:
+    """Give what a convolution's value passes, the non-linearity after it, or what comes instead."""
     passed: list[fx.Node] = []
     while True:
-        users = [
-            user for user in node.users if _operation(trace, user).lower() not in _CHECKS.split()
-        ]
-        if len(users) != 1 or users[0].op == "output":
-            return passed, None
+        users = [user for user in node.users if _operation(trace, user).lower() not in _CHECKS]
+        if len(users) > 1:
+            return passed, None, "several operations take its value"
+        if not users or users[0].op == "output":
+            return passed, None, "the network ends there"
         node = users[0]
-        if _operation(trace, node).lower() not in _PASSED.split():
-            return passed, node
+        operation = _operation(trace, node).lower()
+        if operation in _NONLINEAR:
+            return passed, node, ""
+        if operation not in _PASSED:
+            return passed, None, f"next is {_said(trace, node)}"
         passed.append(node)
 
 
@@ -169,9 +187,10 @@ def _operation(trace: Trace, node: fx.Node) -> str:
 
 
 def _name(trace: Trace, node: fx.Node) -> str:
-    name = next(name for name, other in trace.nodes.items() if other is node)
-    return trace.short(name)
+    return next(name for name, other in trace.nodes.items() if other is node)
 
 
-def _named(trace: Trace, node: fx.Node) -> str:
-    return f"{_name(trace, node)} ({_operation(trace, node)})"
+def _said(trace: Trace, node: fx.Node) -> str:
+    """Name a node with what it does, where its name does not say that."""
+    name, operation = _name(trace, node), _operation(trace, node)
+    return name if name.endswith(operation) else f"{name} ({operation})"

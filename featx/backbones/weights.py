@@ -163,7 +163,7 @@ def fill(model: nn.Module, file: WeightsFile, needed: Collection[str]) -> tuple[
     state, tensors = model.state_dict(), file.tensors
     wrong = {n for n, t in tensors.items() if n in state and t.shape != state[n].shape}
     if bad := sorted(wrong.intersection(needed)):
-        pairs = [f"{n} {_shape(tensors[n])}, expected {_shape(state[n])}" for n in bad]
+        pairs = [f"{n} {shape_text(tensors[n])}, expected {shape_text(state[n])}" for n in bad]
         raise WeightsError(
             f"{file.path} has {len(bad)} tensors of another shape up to the cut: {_few(pairs)}"
         )
@@ -221,7 +221,8 @@ def _few(names: Iterable[str]) -> str:
     return ", ".join(shown[:_SHOWN]) + more
 
 
-def _shape(tensor: torch.Tensor) -> str:
+def shape_text(tensor: torch.Tensor) -> str:
+    """Say a tensor's shape: ``64x3x7x7``."""
     return "x".join(map(str, tensor.shape)) or "scalar"
 
 
@@ -252,7 +253,7 @@ def weights_digests(model: nn.Module, outputs: Iterable[Collection[str]]) -> lis
 
 def tensor_digest(name: str, tensor: torch.Tensor) -> bytes:
     """Give the BLAKE2b-128 digest of (name, dtype, shape, bytes)."""
-    digest = blake2b(f"{name}\0{tensor.dtype}\0{_shape(tensor)}\0".encode(), digest_size=16)
+    digest = blake2b(f"{name}\0{tensor.dtype}\0{shape_text(tensor)}\0".encode(), digest_size=16)
     values = tensor.detach().cpu().contiguous().reshape(-1)
     if values.numel():
         digest.update(values.view(torch.uint8).numpy().data)

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from featx._types import JsonObject
     from featx.inspection import Inspection
 
+_FILTERS = 40
+"""Columns that a preview of filters is enlarged to at most."""
+_MAPS = 3
+"""Maps side by side in a preview."""
+
 
 @command
 def inspect(
@@ -113,12 +118,14 @@ def inspect(
 
 
 def _draw(console: Console, found: Inspection) -> None:
-    """Preview the filters, and the maps of the first image."""
-    filters, first = found.filter_grid(), found.images[0]
-    console.draw([filters.draw(40, gap=1)], f"filters of {found.layer}")
-    sides = "before and after" if found.nonlinearity else "of the convolution, without"
-    title = f"{first.path}: {found.maps} maps {sides} the non-linearity"
-    console.draw([one.draw(0, gap=1) for one in first.map_grids()], title)
+    """Preview the filters, and a few maps of the first image: more would be too small to see."""
+    console.draw([found.filter_grid().draw(_FILTERS, gap=1)], f"filters of {found.layer}")
+    first = found.images[0]
+    for one in first.map_grids():
+        title = f"{first.path}: the first maps {one.shows} the non-linearity"
+        console.draw(
+            list(one.tiles[:_MAPS]), title if found.nonlinearity else f"{first.path}: maps"
+        )
 
 
 def files(value: JsonObject) -> Iterator[str]:

@@ -159,6 +159,7 @@ class _Inside:
             through=conv.through,
             nonlinearity=conv.nonlinearity,
             operation=conv.operation,
+            instead=conv.instead,
             maps=min(maps, len(conv.weight)),
             images=seen,
             failed=failed,

@@ -91,8 +91,9 @@ class Inspection:
     through
         What stands between it and the non-linearity, as ``LAYER (OPERATION)``.
     nonlinearity, operation
-        Node of the non-linearity that follows, and what it is. Where none does, the node is empty
-        and ``operation`` is what comes in its place.
+        Node of the non-linearity that follows, and what it is; empty where none does.
+    instead
+        What comes where none follows, in words.
     maps
         How many activation maps are kept, the first ones.
     images
@@ -115,6 +116,7 @@ class Inspection:
     through: tuple[str, ...]
     nonlinearity: str
     operation: str
+    instead: str
     maps: int
     images: tuple[Inspected, ...]
     failed: tuple[tuple[str, str], ...] = ()
@@ -138,7 +140,8 @@ class Inspection:
             "groups": self.groups,
             "through": list(self.through),
             "nonlinearity": self.nonlinearity or None,
-            "operation": self.operation,
+            "operation": self.operation or None,
+            "instead": self.instead or None,
             "maps": self.maps,
             "map_size": list(self.images[0].before.shape[1:]),
             "images": [image.to_json() for image in self.images],

@@ -49,8 +49,8 @@ def convolution(value: JsonObject) -> str:
 def follows(value: JsonObject) -> str:
     """Say which non-linearity was taken, or that there is none."""
     if value["nonlinearity"] is None:
-        after = f" after {', '.join(value['through'])}" if value["through"] else ""
-        return f"no non-linearity follows: next{after} is {value['operation']}"
+        passed = "".join(f"then {one}; " for one in value["through"])
+        return f"{passed}no non-linearity follows: {value['instead']}"
     way = [*value["through"], f"{value['nonlinearity']} ({value['operation']})"]
     return f"then {', then '.join(way)}"
 
