@@ -25,7 +25,7 @@ def test_no_command_shows_the_help() -> None:
 
 
 def test_help_fits_80_columns_and_ascii() -> None:
-    for args in ([], ["extract"], ["plan"]):
+    for args in ([], ["extract"], ["plan"], ["inspect"]):
         text = featx(*args, "-h").stdout
         assert text.isascii()
         assert max(map(len, text.splitlines())) <= 80
