@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +11,20 @@ import sklearn
 import torch
 import torchvision
 from helpers_backbones import seeded_model
-from helpers_cli import featx as command
 from helpers_photos import photo
 from PIL import Image
 from torch import nn
 from torchvision.models import MobileNet_V2_Weights, SqueezeNet1_1_Weights
 
 import featx
-from featx.errors import ImageError, LayerError, SourceNotFoundError, UsageError, WeightsError
-from featx.inspection.words import lines
+from featx.errors import (
+    ImageError,
+    LayerError,
+    NumericsError,
+    SourceNotFoundError,
+    UsageError,
+    WeightsError,
+)
 
 SAMPLES = Path(sklearn.__file__).parent / "datasets" / "images"
 
@@ -293,6 +294,18 @@ def test_counts_are_checked(noise: Path, option: str) -> None:
         random(noise, **{option: 0})
 
 
+def test_too_many_images_are_refused_before_a_network_is_loaded() -> None:
+    with pytest.raises(UsageError, match="101 images; name up to 100"):
+        featx.inspect(np.zeros((101, 8, 8, 3), np.uint8), "no_such_network")
+
+
+def test_values_that_are_not_finite_are_refused(noise: Path) -> None:
+    broken = Ends()
+    nn.init.constant_(broken.conv.weight, 3e38)
+    with pytest.raises(NumericsError, match=r"layer 'conv' gives values that are not finite"):
+        featx.inspect(noise, broken, image_size=32)
+
+
 def test_files_are_whole_named_and_show_the_maps(noise: Path, tmp_path: Path) -> None:
     other = tmp_path / "again" / "noise.jpg"
     other.parent.mkdir()
@@ -318,71 +331,3 @@ def test_files_are_whole_named_and_show_the_maps(noise: Path, tmp_path: Path) ->
     assert grid[0, 0] == 255
     value = found.images[0].after[0, 0, 0]  # type: ignore[index]
     assert abs(int(grid[4, 4]) - min(255, 255 * value / after.white)) <= 0.5
-
-
-def test_the_command(noise: Path, tmp_path: Path) -> None:
-    words = ["--backbone", "squeezenet1_1", "--weights", "random", "--image-size", "64"]
-    out = ["-o", str(tmp_path / "out"), "--maps", "2", "--layer", "features.3.squeeze"]
-    result = command("inspect", str(noise), *words, *out)
-    assert result.exit_code == 0, result.stderr
-    assert "no classes: random weights" in result.stdout
-    assert "noise-squeezenet1_1-features.3.squeeze-before.png: before, black" in result.stdout
-    assert "\x1b" not in result.stdout
-    assert "preprocessing: " in result.stderr
-    value = json.loads(command("inspect", str(noise), *words, *out, "--json").stdout)
-    assert value["layer"] == "features.3.squeeze"
-    assert value["operation"] == "ReLU"
-    assert [file["shows"] for file in value["files"]] == ["filters", "before", "after"]
-    assert all(Path(file["path"]).is_file() for file in value["files"])
-    wrong = command("inspect", str(noise), *words, "--layer", "features.2")
-    assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
-
-
-def test_lines_fit_a_terminal() -> None:
-    top = [{"category": "c" * 50, "probability": 1.0, "index": 0}]
-    value = {
-        "backbone": "vgg16", "weights": "w", "layer": "features.0", "filters": 64,
-        "input_channels": 3, "kernel": [3, 3], "groups": 1, "through": [], "instead": None,
-        "nonlinearity": "features.1", "operation": "ReLU", "map_size": [224, 224],
-        "why_no_top": None, "images": [{"path": "a.jpg", "item": 1, "top": top}], "failed": [],
-    }  # fmt: skip
-    text = list(lines(value))
-    assert max(map(len, text)) < 80
-    assert text[-2:] == ["a.jpg, item 1", f"  100.0 %  {'c' * 27}...  {'#' * 24}"]
-
-
-COLOURS = """
-import io, sys
-import numpy as np
-from featx.cli.preview import half_blocks
-
-class Terminal(io.StringIO):
-    encoding = sys.argv[1]
-    def isatty(self):
-        return True
-
-picture = np.zeros((3, 200, 3), np.uint8)
-picture[:, :100] = 255, 0, 0
-sys.stdout.buffer.write(half_blocks(Terminal(), [picture, picture]).encode())
-"""
-
-
-def preview(encoding: str = "utf-8", **more: str) -> str:
-    kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLORTERM", "TERM")}
-    root = str(Path(featx.__file__).parents[1])
-    done = subprocess.run(
-        [sys.executable, "-c", COLOURS, encoding],
-        env={**kept, "PYTHONPATH": root, **more},
-        capture_output=True,
-        check=True,
-    )
-    return done.stdout.decode()
-
-
-def test_previews_need_a_terminal_with_colours() -> None:
-    text = preview(TERM="xterm-256color", COLORTERM="truecolor")
-    assert "38;2;255;0;0" in text
-    assert text.count("▀") == 2 * 38
-    assert preview(TERM="xterm-256color", NO_COLOR="1") == ""
-    assert preview(TERM="dumb") == ""
-    assert preview("ascii", TERM="xterm-256color", COLORTERM="truecolor") == ""

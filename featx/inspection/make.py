@@ -10,7 +10,7 @@ import numpy as np
 from featx import images as pictures
 from featx._types import Silent
 from featx.backbones import BackboneRequest, load_backbone
-from featx.errors import ImageError, UsageError
+from featx.errors import ImageError, NumericsError, UsageError
 from featx.forward import TorchEngine
 from featx.inspection.result import Guess, Inspected, Inspection
 from featx.sources import open_source
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from featx.backbones.convolutions import Convolution
     from featx.recipe import Resize
     from featx.sources import Entry
+
+MOST = 100
+"""Images at once: the maps of all of them are held, a few MB each."""
 
 
 def inspect(
@@ -60,7 +63,8 @@ def inspect(
     Parameters
     ----------
     images
-        One image or several: paths, Pillow images, arrays; or a folder, as `featx.extract` takes.
+        One image or several, 100 at most: paths, Pillow images, arrays; or a folder, as
+        `featx.extract` takes.
     backbone
         As `featx.extract` takes one.
     layer
@@ -89,11 +93,14 @@ def inspect(
     Raises
     ------
     UsageError
-        If ``top`` or ``maps`` is no number above 0, or an option does not fit.
+        If ``top`` or ``maps`` is no number above 0, an option does not fit, or there are too many
+        images.
     ImageError
         If none of the images can be read.
     LayerError
         If ``layer`` is no convolution, or the network has none or cannot be traced.
+    NumericsError
+        If the convolution gives values that are not finite.
     FeatxError
         As `featx.extract`.
     """
@@ -117,6 +124,8 @@ def inspect(
         numerics="reference",
     )
     source = open_source(images, every_file=bool(reader))
+    if len(source.entries) > MOST:
+        raise UsageError(f"{len(source.entries):,} images; name up to {MOST} to look at")
     inside = _look(load_backbone(request, progress or Silent()), layer, device)
     failed: list[tuple[str, str]] = []
     seen = [
@@ -141,6 +150,11 @@ class _Inside:
     def see(self, path: str, item: int, pixels: Array, top: int, maps: int) -> Inspected:
         """Run one image, (H, W, 3)."""
         before, *rest = (value[0] for value in self.engine.run(pixels[None]))
+        if not np.isfinite(before).all():
+            raise NumericsError(
+                f"layer {self.conv.layer!r} gives values that are not finite for {path}; choose an "
+                "earlier --layer, or other weights"
+            )
         after = rest.pop(0)[:maps].copy() if self.conv.nonlinearity else None
         guesses = _guesses(rest[0], self.classes.categories, top) if rest else ()
         return Inspected(path, item, pixels, guesses, before[:maps].copy(), after)
