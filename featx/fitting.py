@@ -71,7 +71,7 @@ def fit(
         names: the head is fitted on all kinds side by side, each divided by the root of its
         variance, so that none counts more for its size.
     head
-        ``svm``, ``svr``, ``ridge``, ``logreg``, ``rbf``, ``mlp`` or ``knn``.
+        ``svm``, ``svr``, ``ridge``, ``logreg``, ``rbf``, ``mlp``, ``nn`` or ``knn``.
     data
         Name of the data set, where ``features`` is a name or None; None for the last
         extraction's.
@@ -130,7 +130,7 @@ def fit(
     out
         Folder of all runs; None writes nothing.
     device
-        Where inner products are made: ``cpu``, or ``cuda``, which takes torch.
+        Where inner products are made, and ``nn`` is trained: ``cpu``, or ``cuda``.
     n_jobs
         Processes; -1 for one a core.
 
@@ -146,7 +146,7 @@ def fit(
         If the features are not there, or several fit.
     """
     progress = progress or Silent()
-    check_head(head)
+    params = check_head(head).params
     read_twins(twins)
     if name is not None and out is not None:
         check_name(Path(out), name)
@@ -154,7 +154,8 @@ def fit(
         head=head,
         task=task,
         grid=parse_grid(grid),
-        fixed=parse_params(set),
+        fixed=({"device": device} if "device" in params and device != "cpu" else {})
+        | parse_params(set),
         search=search,
         mix=tuple(tokens_of(mix)) or ("equal",),
         cv=str(cv),

@@ -19,7 +19,7 @@ LAYERS = {
     "0 foundations": ["errors _types _quiet", "_files _imports _memory"],
     "1 pure values": [
         "manifest recipe pooling mapping folds targets products solvers paired twins suspects",
-        "scoreboard cautions metrics modelinfo provenance confounding",
+        "scoreboard cautions metrics modelinfo provenance confounding training",
         "card",
         "scores leaks",
     ],
@@ -44,7 +44,7 @@ PURE = [module for row in LAYERS["1 pure values"] for module in row.split()]
 OUTSIDE = {"torch", "torchvision", "timm", "zarr", "PIL", "tifffile", "typer", "rich"}
 """What touches the outside: not for a pure value."""
 
-TORCH = {"backbones", "forward", "demo", "embedding", "gram"}
+TORCH = {"backbones", "forward", "demo", "embedding", "gram", "heads"}
 """The modules that may import torch, at their top or inside a function."""
 
 

@@ -198,7 +198,7 @@ def _space(sources: Sequence[Source], setup: Setup) -> Space:
         space = make_space(
             sources,
             setup.spec.scale,
-            few_features=name == "mlp",
+            few_features=setup.head.axes > 0,
             sums=name == "rbf",
             streams=_streams(setup),
         )
