@@ -43,7 +43,7 @@ def stats(
 ) -> Stats:
     """Say what a set of images is like, in one pass over its files.
 
-    Each file is read and decoded once, in threads; what is kept of it is some 100 bytes, so that
+    Each file is read and decoded once, in threads; what is kept of it are two digests, so that
     memory does not grow with the pixels. Nothing is written.
 
     Parameters

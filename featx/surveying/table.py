@@ -39,19 +39,11 @@ def target_names(frame: pd.DataFrame, asked: Sequence[str]) -> list[str]:
 def describe_targets(
     frame: pd.DataFrame, names: Sequence[str], missing: Sequence[str]
 ) -> list[tuple[Classes | Amounts, list[str | None]]]:
-    """Describe columns, and give the values of each as text that is the same for equal ones.
-
-    Raises
-    ------
-    TargetError
-        If a column has no value at all.
-    """
+    """Describe columns, and give the values of each as text that is the same for equal ones."""
     found = []
     for name in names:
         values = frame[name].to_numpy(dtype=object)
         there = has_value(values, missing)
-        if not there.any():
-            raise TargetError(f"no row has a value in column {name!r}; choose another --target")
         numbers = _amounts(values, there)
         texts = _texts(values, there, numbers)
         found.append((describe_target(name, values, there, numbers), texts))
@@ -124,17 +116,27 @@ def _is_split(frame: pd.DataFrame, name: str) -> bool:
 def _amounts(values: Array, there: Array) -> Float64s | None:
     """Give (n,) float64, NaN for what is no number, where a head would take them for amounts."""
     rows = np.flatnonzero(there)
-    each = [as_numbers(values[row : row + 1]) for row in rows.tolist()]
-    known = np.array([number is not None for number in each])
-    if 2 * known.sum() < len(rows):
+    known, numbers = _numbers(values[rows])
+    if not len(numbers) or 2 * len(numbers) < len(rows):
         return None
     from featx.heads import task_of  # which loads scikit-learn
 
-    numbers = np.full(len(values), np.nan)
-    numbers[rows[known]] = np.concatenate([number for number in each if number is not None])
-    if task_of(values[rows[known]])[0] != "regression":
+    if task_of(numbers)[0] != "regression":
         return None
-    return numbers
+    amounts = np.full(len(values), np.nan)
+    amounts[rows[known]] = numbers
+    return amounts
+
+
+def _numbers(values: Array) -> tuple[Array, Array]:
+    """Give (n,) bool, which values are numbers, and these numbers."""
+    every = as_numbers(values)
+    if every is not None:
+        return np.ones(len(values), dtype=bool), every
+    each = [as_numbers(values[i : i + 1]) for i in range(len(values))]
+    found = [number for number in each if number is not None]
+    known = np.array([number is not None for number in each], dtype=bool)
+    return known, np.concatenate([*found, np.zeros(0, dtype=np.int64)])
 
 
 def _texts(values: Array, there: Array, numbers: Float64s | None) -> list[str | None]:

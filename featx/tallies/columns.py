@@ -52,7 +52,7 @@ class Classes:
     n, missing
         Rows that have a class, and that have none.
     counts
-        Rows of each class, the most frequent first.
+        Rows of each class, the most frequent first; none where no row has one.
     """
 
     column: str

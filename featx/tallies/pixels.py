@@ -1,7 +1,7 @@
 """Mean and standard deviation of the pixels of many images, image by image and yet exact.
 
-Of 8-bit images it is counted how often each channel has each of its 256 values, in integers: nothing
-is lost whatever their number, and their order does not matter:
+Of 8-bit images it is counted how often each channel has each of its 256 values, in integers:
+nothing is lost whatever their number, and their order does not matter:
 
     mean = sum(v c_v) / (255 n),    var = (n sum(v^2 c_v) - sum(v c_v)^2) / (255 n)^2
 
