@@ -115,11 +115,9 @@ def _classes(target: JsonObject) -> Iterator[str]:
     )
     yield from _wrapped(f"  {'; '.join(ends)}", "    ")
     half = _CLASSES // 2
-    several = (
-        counts if len(counts) <= _CLASSES else [*counts[:half], ("...", None), *counts[-half:]]
-    )
-    each = (name if n is None else f"{name} {n:,}" for name, n in several)
-    yield from _wrapped(f"  {', '.join(each)}", "    ")
+    each = [f"{name} {n:,}" for name, n in counts]
+    shown = each if len(each) <= _CLASSES else [*each[:half], "...", *each[-half:]]
+    yield from _wrapped(f"  {', '.join(shown)}", "    ")
 
 
 def _amounts(target: JsonObject) -> Iterator[str]:
