@@ -31,7 +31,9 @@ def test_importing_featx_loads_nothing_heavy() -> None:
     assert not modules & HEAVY
 
 
-@pytest.mark.parametrize("command", ["", "stats", "plan", "extract", "fit", "compare", "predict", "export"])
+@pytest.mark.parametrize(
+    "command", ["", "stats", "plan", "extract", "fit", "compare", "predict", "export"]
+)
 def test_help_loads_nothing_heavy(command: str) -> None:
     assert not loaded("-m", "featx", *command.split(), "--help") & HEAVY
 

@@ -38,8 +38,8 @@ def flat(paths: list[Path]) -> np.ndarray:
 
 def agree(found: Any, x: np.ndarray) -> None:
     assert found.n == len(x)
-    assert found.mean == pytest.approx(x.mean(axis=0), rel=1e-13)
-    assert found.std == pytest.approx(x.std(axis=0), rel=1e-12)
+    assert found.mean == pytest.approx(x.mean(axis=0), rel=1e-10)  # which numpy rounds, not featx
+    assert found.std == pytest.approx(x.std(axis=0), rel=1e-10)
 
 
 def test_a_folder_of_classes(tmp_path: Path) -> None:
