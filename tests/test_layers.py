@@ -20,7 +20,7 @@ LAYERS = {
     "1 pure values": [
         "manifest recipe pooling mapping folds targets products solvers paired twins suspects",
         "scoreboard cautions metrics modelinfo provenance confounding training",
-        "card",
+        "card tallies",
         "scores leaks",
     ],
     "2 adapters": [
@@ -28,7 +28,7 @@ LAYERS = {
     ],
     "3 engines": ["forward gram catalog", "evaluate features embedding"],
     "4 workflows": [
-        "preparing",
+        "preparing surveying",
         "export problem embedder extraction drift rebuild",
         "manage doubts planning",
         "result",
