@@ -183,7 +183,7 @@ class Augmentation:
     @property
     def is_nothing(self) -> bool:
         """Whether it leaves every image as it is."""
-        return self == Augmentation()
+        return self == NO_AUGMENTATION
 
     def check_size(self, height: int, width: int) -> None:
         """Raise `UsageError` if images of this size in pixels are too small for the crop."""
@@ -216,6 +216,7 @@ class Augmentation:
         return cls(**_fields(cls, value, ""))
 
 
+NO_AUGMENTATION = Augmentation()
 PRESETS: dict[str, Augmentation] = {
     "light": Augmentation(hflip=0.5),
     "faces": Augmentation(hflip=0.5, jitter=Jitter(0.1, 0.1, 0.1, 0.1), rotation=30),

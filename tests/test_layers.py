@@ -18,7 +18,7 @@ PACKAGE = Path(featx.__file__).parent
 LAYERS = {
     "0 foundations": ["errors _types _quiet", "_files _imports _memory"],
     "1 pure values": [
-        "augmentation",
+        "augmentation views",
         "manifest recipe pooling mapping folds targets products solvers paired twins suspects",
         "scoreboard cautions metrics modelinfo provenance confounding",
         "card",
