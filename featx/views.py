@@ -55,5 +55,6 @@ class Views:
 
     def words(self) -> str:
         """Say how many there are of an image: ``8``, or ``4 to 8``."""
-        least, most = int(self.counts.min(initial=0)), int(self.counts.max(initial=0))
+        counts = self.counts.tolist() or [0]
+        least, most = min(counts), max(counts)
         return f"{most}" if least == most else f"{least} to {most}"
