@@ -158,7 +158,7 @@ def lines(values: list[JsonObject], cache: str | None = None) -> Iterator[str]:
 
 def store_lines(value: JsonObject) -> Iterator[str]:
     """Say what one store got."""
-    views = f" ({value['views']} views of each image)" if value["views"] > 1 else ""
+    views = f" ({value['views']} views of each image)" if value.get("views", 1) > 1 else ""
     yield f"{value['features']}: {value['rows']} x {value['dim']}{views}"
     done = [f"{word} {value[word]}" for word in ("computed", "reused", "derived")]
     what = [*done, f"failed {len(value['failed'])}", duration(value["seconds"])]
