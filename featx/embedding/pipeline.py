@@ -96,8 +96,8 @@ def embed(
         Work(sinks, network, sample, stages, whole, len(todo) * views) as work,
         ThreadPoolExecutor(1, "featx-tokens") as saving,
     ):
-        jobs = _jobs(todo, work)
-        for part in in_order(lambda job: reader.take(*job), jobs, workers(), _ahead(whole, views)):
+        jobs = _jobs(todo, work, views)
+        for part in in_order(lambda job: reader.take(*job), jobs, workers(), _ahead(whole)):
             for one, decoded in part:
                 if one.reason is not None and raise_on_error:
                     raise ImageError(f"{entries[one.index].path}: {one.reason}")
@@ -129,18 +129,21 @@ def embed(
     return Located(taken, work.computed, work.derived, timing)
 
 
-def _jobs(todo: Sequence[int], work: Work) -> Iterator[tuple[Sequence[int], Decoder]]:
-    """Give what to read, and the decoder that is right when it is asked for."""
+def _jobs(todo: Sequence[int], work: Work, views: int) -> Iterator[tuple[Sequence[int], Decoder]]:
+    """Give what to read, and the decoder that is right when it is asked for.
+
+    A job holds as many images with their views as without: memory is bounded by their number.
+    """
     start = 0
     while start < len(todo):
-        stop = start + work.decoder.at_once
+        stop = start + max(1, work.decoder.at_once // views)
         yield todo[start:stop], work.decoder
         start = stop
 
 
-def _ahead(decoder: Decoder, views: int = 1) -> int:
+def _ahead(decoder: Decoder) -> int:
     """Give how many jobs are read ahead."""
-    return max(workers() + 2, AHEAD // (decoder.at_once * views))
+    return max(workers() + 2, AHEAD // decoder.at_once)
 
 
 def images_ahead(pre: Preprocess) -> int:
