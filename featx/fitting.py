@@ -6,6 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from featx._types import Silent
 from featx.cautions import confound_words
 from featx.doubts import cosines_of, find_doubts, mean_cosines, read_twins
@@ -176,7 +178,7 @@ def fit(
     problem = pose(view, target, group, split, task, tokens)
     for words in confound_words(problem.confounds):
         progress.say(f"warning: {words}")
-    products = products_of(view, problem.rows, device, progress)
+    products = products_of(view, problem.fitted, device, progress)
     try:
         evaluation = _evaluation(products, problem, spec, n_jobs, progress)
     except TargetError as error:
@@ -187,7 +189,8 @@ def fit(
             f"{error}; target {problem.target!r} is taken as {guessed}, for {why}: "
             "--task regression takes it as numbers"
         ) from error
-    cosines = mean_cosines([cosines_of(kind.vectors, kind.made) for kind in products])
+    at = None if problem.images is None else np.searchsorted(problem.fitted, problem.rows)
+    cosines = mean_cosines([cosines_of(kind.vectors, kind.made, at) for kind in products])
     doubts = find_doubts(evaluation, view, problem, cosines, twins)
     arguments = _arguments(view, problem, spec, tokens) | {"twins": str(twins)}
     folder = None if out is None else Path(out)
@@ -279,6 +282,7 @@ def _evaluation(
         split=problem.sides,
         group_name=problem.group or "image",
         split_name=problem.split or "split",
+        images=problem.images,
         n_jobs=n_jobs,
         progress=progress,
     )

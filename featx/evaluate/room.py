@@ -124,7 +124,7 @@ def _of_products(sources: Sequence[Source], setup: Setup) -> Room:
     n = sources[0].vectors.shape[0]
     d = max(source.vectors.shape[1] for source in sources)
     size = sources[0].vectors.dtype.itemsize
-    m = max(len(fold.train) for fold in setup.plan.folds)
+    m = max(len(fold.train) for fold in setup.plan.folds) * n // setup.rows.n
     one = 8 * n * n
     kernel = (8 if is_exact(n, n, d) else 4) * m * m
     built = 5 * one // 2 + 2 * min(n * d * size, PANEL_BYTES)
