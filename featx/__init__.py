@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from featx.probing import Probe as Probe
     from featx.probing import probe_layers as probe_layers
     from featx.result import FitResult as FitResult
+    from featx.surveying import Stats as Stats
+    from featx.surveying import stats as stats
 
 _WHERE = {
     "Comparison": "comparison",
@@ -46,6 +48,7 @@ _WHERE = {
     "Model": "model",
     "Plan": "planning",
     "Probe": "probing",
+    "Stats": "surveying",
     "compare": "comparison",
     "cross_validate": "fitting",
     "curve": "curves",
@@ -58,6 +61,7 @@ _WHERE = {
     "plan": "planning",
     "predict": "prediction",
     "probe_layers": "probing",
+    "stats": "surveying",
 }
 __all__ = sorted(_WHERE)
 

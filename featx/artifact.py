@@ -32,6 +32,8 @@ HEAD_FILE = "head.skops"
 IMAGES_FILE = "images.npy"
 TRUSTED = frozenset(
     {
+        "featx.heads.neural.NeuralClassifier",
+        "featx.heads.neural.NeuralRegressor",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.calibration._TemperatureScaling",
@@ -41,7 +43,7 @@ TRUSTED = frozenset(
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     }
 )
-"""Types of scikit-learn's own heads that skops does not know: they hold numbers and run nothing."""
+"""Types of heads that skops does not know: they hold numbers and run nothing."""
 
 
 def write_artifact(folder: Path, head: Any, info: ModelInfo) -> None:

@@ -46,9 +46,9 @@ def unique_labels(stores: Sequence[FeatureStore]) -> list[str]:
 def find_store(cache: Path, name: str) -> FeatureStore:
     """Find the one store that a name fits.
 
-    A name is a label (``vgg16:features:flatten@224``), the start of one up to a ``:`` or ``@``
-    (``vgg16``, ``vgg16:features``), a label with ``#`` and the start of a hash, or the store's
-    folder name.
+    A name is a label (``vgg16:features:flatten@224``), the start of one up to a ``:``, ``@`` or
+    ``+`` (``vgg16``, ``vgg16:features``), a label with ``#`` and the start of a hash, or the
+    store's folder name.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def fits_recipe(name: str, recipe: Recipe) -> bool:
     """Say whether a name, as `find_store` takes it, fits a recipe."""
     label, _, digest = name.partition("#")
     full = recipe.label
-    starts = full == label or any(full.startswith(label + mark) for mark in ":@(")
+    starts = full == label or any(full.startswith(label + mark) for mark in ":@(+")
     return starts and recipe.hash.startswith(digest)
 
 
@@ -140,6 +140,8 @@ def _unreadable(cache: Path) -> str:
 
 def _holds(store: FeatureStore, manifest: Manifest, *, strict: bool) -> bool:
     """Whether a store knows all images of a manifest; damage elsewhere is nobody's concern here."""
+    if not store.recipe.preprocess.has_items:
+        manifest = manifest.plain()
     readable = np.array([failure is None for failure in manifest.failure], dtype=bool)
     try:
         rows = store.rows(manifest.digest[readable], manifest.item[readable])

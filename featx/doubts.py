@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from featx._types import Array, Float32s, Float64s, Ints, JsonObject
 from featx.errors import UsageError
 from featx.evaluate import Evaluation
 from featx.features import Features
-from featx.gram import Gram, Vectors
+from featx.gram import Gram, StoreVectors, Vectors
 from featx.leaks import Leak, copies_across, find_leak, means_without
 from featx.metrics import METRICS
 from featx.problem import Problem
@@ -70,11 +70,22 @@ class Doubts:
     record: JsonObject
 
 
-def cosines_of(vectors: Vectors, gram: Gram | None) -> Cosines:
-    """Take cosines from inner products that were made for the fit, else from the features."""
-    n, d = vectors.shape
+def cosines_of(vectors: StoreVectors, gram: Gram | None, rows: Ints | None = None) -> Cosines:
+    """Take cosines from inner products that were made for the fit, else from the features.
+
+    Parameters
+    ----------
+    rows
+        (m,) those of the rows that are to be compared; None: all.
+    """
     if gram is not None:
-        return Cosines(lambda: gram_strips(gram.values), 0.0)
+        values = gram.values
+        if rows is None:
+            return Cosines(lambda: gram_strips(values), 0.0)
+        return Cosines(lambda: gram_strips(values[np.ix_(rows, rows)]), 0.0)
+    if rows is not None:
+        vectors = replace(vectors, rows=vectors.rows[rows])
+    n, d = vectors.shape
     if n * d * vectors.dtype.itemsize > HELD_BYTES:
         return Cosines(None, search_seconds(n, d))
     return Cosines(lambda: row_strips(_blocks(vectors), n), search_seconds(n, d))
@@ -249,7 +260,7 @@ def _pair_table(
 
 def _named(rows: Ints, features: Features, problem: Problem) -> dict[str, Array]:
     manifest, at = features.manifest, problem.rows[rows]
-    item = {"item": manifest.item[at]} if manifest.item.any() else {}
+    item = {"item": manifest.item[at]} if manifest.item[problem.rows].any() else {}
     return {"path": manifest.path[at], **item, "target": problem.y[rows]}
 
 

@@ -68,6 +68,10 @@ class ImageError(FeatxError, ValueError):
     """One image that cannot be decoded, or that would be mangled without a say how to read it."""
 
 
+class ImageOptionError(ImageError):
+    """One image that could be read in several ways, until an option says in which."""
+
+
 class TooManyFailedError(FeatxError, RuntimeError):
     """More images failed than ``max_failed`` allows.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from featx._types import JsonObject, PathLike, Progress
+    from featx.augmentation import Augmentation
     from featx.embedding import Pass, Timing
     from featx.manifest import Manifest
     from featx.recipe import Resize, StoredDtype
@@ -38,7 +39,7 @@ class Extraction:
         The data set's name, the store's short name (with a ``#`` where others have it too) and
         its folder.
     rows, dim
-        n and d of the view: images that have a vector, and its length.
+        n and d of the view: images that have a vector, times their views, and its length.
     computed, derived, reused
         Images whose vector was computed now, pooled from a flattened store, or there before.
     failed
@@ -51,6 +52,8 @@ class Extraction:
         How busy reading, decoding, the network and writing were in it.
     notes
         What was chosen for the user.
+    views
+        Of each image, as asked for.
     """
 
     data: str
@@ -66,6 +69,7 @@ class Extraction:
     seconds: float
     timing: Timing
     notes: tuple[str, ...] = field(default=(), repr=False)
+    views: int = 1
 
     @property
     def images_per_second(self) -> float:
@@ -79,6 +83,7 @@ class Extraction:
             "features": self.label,
             "store": str(self.store),
             "rows": self.rows,
+            "views": self.views,
             "dim": self.dim,
             "computed": self.computed,
             "derived": self.derived,
@@ -128,6 +133,8 @@ def extract(
     channels: str = "",
     page: str = "",
     reader: str = "",
+    views: int = 1,
+    augment: Augmentation | PathLike | None = None,
     on_error: str = "record",
     retry_failed: bool = False,
     rehash: bool = False,
@@ -150,7 +157,7 @@ def extract(
         Of the data set; with ``append`` the rows are put after those that it has.
     limit, limit_per_class, seed
         Take the first N images, or N of each class chosen with a seed. The seed is also that of
-        ``weights="random"``.
+        ``weights="random"`` and of ``augment``.
     path_column, root, label_column
         Of a table.
     image_size, resize, preprocess, mean, std, interpolation
@@ -168,6 +175,10 @@ def extract(
         A file, an enum member's name, or ``random``; None for the pretrained ones.
     intensity, channels, page, reader
         How to read images of more than 8 bits, other than 1, 3 or 4 channels, or several pages.
+    views, augment
+        Embed each image so often: as it is, and varied at random as an augmentation says, a name
+        in `featx.augmentation.PRESETS`, a TOML file or an `Augmentation`. More views later compute
+        those that are new.
     on_error
         ``record`` a bad image and go on, or ``raise``.
     retry_failed, rehash
@@ -235,6 +246,8 @@ def extract(
         channels=channels,
         page=page,
         reader=reader,
+        views=views,
+        augment=augment,
     )
     source, requests = prepared.source, prepared.requests
     how = replace(
@@ -252,7 +265,7 @@ def extract(
     for request in requests:
         done = run_pass(source, request, folder, how, report)
         manifest = manifest_of(source, done.located.taken)
-        out += _commit(folder, manifest, done, append, report)
+        out += _commit(folder, manifest, done, append, how.views, report)
     last = datasets.Last(out[0].data, tuple(e.store.name for e in out))
     datasets.remember(folder, last)
     _refuse_many_failures(out, len(source.entries), max_failed)
@@ -267,7 +280,7 @@ def _check_appendable(cache: Path, name: str) -> None:
 
 
 def _commit(
-    cache: Path, manifest: Manifest, done: Pass, append: bool, progress: Progress
+    cache: Path, manifest: Manifest, done: Pass, append: bool, views: int, progress: Progress
 ) -> list[Extraction]:
     """Save the manifest, and say what each store holds of it."""
     before = {head.name: head for head in datasets.list_heads(cache)}.get(manifest.name)
@@ -283,6 +296,7 @@ def _commit(
     for recipe in done.recipes:
         found = view(manifest, FeatureStore.open(cache / recipe.store_name))
         computed, derived = done.located.computed, done.located.derived
+        images = len(found) if views == 1 else int((found.manifest.item == 0).sum())
         out.append(
             Extraction(
                 data=manifest.name,
@@ -292,12 +306,13 @@ def _commit(
                 dim=found.store.dim,
                 computed=computed,
                 derived=derived,
-                reused=max(0, len(found) - computed - derived),
+                reused=max(0, images - computed - derived),
                 failed=tuple(zip(found.failed["path"], found.failed["reason"], strict=True)),
                 columns=_columns(manifest),
                 seconds=done.seconds,
                 timing=done.located.timing,
                 notes=done.notes,
+                views=views,
             )
         )
     return out

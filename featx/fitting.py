@@ -6,6 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from featx._types import Silent
 from featx.cautions import confound_words
 from featx.doubts import cosines_of, find_doubts, mean_cosines, read_twins
@@ -71,7 +73,7 @@ def fit(
         names: the head is fitted on all kinds side by side, each divided by the root of its
         variance, so that none counts more for its size.
     head
-        ``svm``, ``svr``, ``ridge``, ``logreg``, ``rbf``, ``mlp`` or ``knn``.
+        ``svm``, ``svr``, ``ridge``, ``logreg``, ``rbf``, ``mlp``, ``nn`` or ``knn``.
     data
         Name of the data set, where ``features`` is a name or None; None for the last
         extraction's.
@@ -130,7 +132,7 @@ def fit(
     out
         Folder of all runs; None writes nothing.
     device
-        Where inner products are made: ``cpu``, or ``cuda``, which takes torch.
+        Where inner products are made, and ``nn`` is trained: ``cpu``, or ``cuda``.
     n_jobs
         Processes; -1 for one a core.
 
@@ -146,7 +148,7 @@ def fit(
         If the features are not there, or several fit.
     """
     progress = progress or Silent()
-    check_head(head)
+    params = check_head(head).params
     read_twins(twins)
     if name is not None and out is not None:
         check_name(Path(out), name)
@@ -154,7 +156,8 @@ def fit(
         head=head,
         task=task,
         grid=parse_grid(grid),
-        fixed=parse_params(set),
+        fixed=({"device": device} if "device" in params and device != "cpu" else {})
+        | parse_params(set),
         search=search,
         mix=tuple(tokens_of(mix)) or ("equal",),
         cv=str(cv),
@@ -175,7 +178,7 @@ def fit(
     problem = pose(view, target, group, split, task, tokens)
     for words in confound_words(problem.confounds):
         progress.say(f"warning: {words}")
-    products = products_of(view, problem.rows, device, progress)
+    products = products_of(view, problem.fitted, device, progress)
     try:
         evaluation = _evaluation(products, problem, spec, n_jobs, progress)
     except TargetError as error:
@@ -186,7 +189,8 @@ def fit(
             f"{error}; target {problem.target!r} is taken as {guessed}, for {why}: "
             "--task regression takes it as numbers"
         ) from error
-    cosines = mean_cosines([cosines_of(kind.vectors, kind.made) for kind in products])
+    at = None if problem.images is None else np.searchsorted(problem.fitted, problem.rows)
+    cosines = mean_cosines([cosines_of(kind.vectors, kind.made, at) for kind in products])
     doubts = find_doubts(evaluation, view, problem, cosines, twins)
     arguments = _arguments(view, problem, spec, tokens) | {"twins": str(twins)}
     folder = None if out is None else Path(out)
@@ -278,6 +282,7 @@ def _evaluation(
         split=problem.sides,
         group_name=problem.group or "image",
         split_name=problem.split or "split",
+        images=problem.images,
         n_jobs=n_jobs,
         progress=progress,
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featx._types import Array, Bytes16s
+from featx._types import Array, Bytes16s, Ints
 
 NO_DIGEST = bytes(16)
 """Stands for the digest of a row whose image could not be read."""
@@ -70,6 +70,17 @@ class Manifest:
                 h.update(text.encode("utf-8", "backslashreplace"))
         return h.hexdigest()
 
+    @property
+    def entry(self) -> Ints:
+        """(n,) which image of the user's list each row is an item of, numbered as they come.
+
+        Rows with the same path, bytes and item are copies of each other: the second of each item
+        belong together, as do the first.
+        """
+        number: dict[tuple[str, bytes, int], int] = {}
+        keys = [(path, digest, copy) for path, digest, _, copy in self._keys()]
+        return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)
+
     def take(self, rows: Array) -> Manifest:
         """Give the manifest of ``rows`` ((m,) int or bool), in that order."""
         return Manifest(
@@ -81,6 +92,10 @@ class Manifest:
             failure=self.failure[rows],
             frame=self.frame.iloc[np.arange(len(self))[rows]].reset_index(drop=True),
         )
+
+    def plain(self) -> Manifest:
+        """Give each image once: the rows of item 0."""
+        return self.take(self.item == 0) if self.item.any() else self
 
     def append(self, other: Manifest) -> Manifest:
         """Give the manifest with the rows of ``other`` after its own.

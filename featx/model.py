@@ -21,11 +21,12 @@ from featx.runs import find_run
 from featx.sources import open_source
 from featx.tables import free_name
 from featx.targets import check_column
+from featx.views import Views
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from featx._types import Array, Float32s, Float64s, PathLike, Progress
+    from featx._types import Array, Float32s, Float64s, Ints, PathLike, Progress
     from featx.modelinfo import ModelInfo
     from featx.recipe import Recipe
 
@@ -94,9 +95,9 @@ class Model:
         RecipeMismatchError
             If the backbone here is not the one that the head was fitted on.
         """
-        found = self.embed(images, how=replace(self.how, raise_on_error=True))
+        found, said = self.say(self.embed(images, how=replace(self.how, raise_on_error=True)))
         raise_failed(found)
-        return self.outputs(found.X[found.row_of]).prediction
+        return said.prediction[found.row_of]
 
     def predict_table(self, images: Any) -> pd.DataFrame:
         """Predict a table: see `featx.prediction.Predictions.frame`.
@@ -106,8 +107,7 @@ class Model:
         RecipeMismatchError
             If the backbone here is not the one that the head was fitted on.
         """
-        found = self.embed(images)
-        return self.table(found, self.outputs(found.X))
+        return self.table(*self.say(self.embed(images)))
 
     def embed(
         self,
@@ -138,7 +138,42 @@ class Model:
         source = open_source(images, path_column=path_column, root=root, every_file=every_file)
         if needs is not None:
             _check_labels([str(column) for column in source.frame.columns], needs)
-        return embed_wanted(source, self.wanted, order, self.cache, how or self.how, report)
+        how = replace(how or self.how, views=self.info.views)
+        return embed_wanted(source, self.wanted, order, self.cache, how, report)
+
+    def say(self, found: Embedded) -> tuple[Embedded, Outputs]:
+        """Apply the head to what `embed` gave; of an image with several views, give the mean.
+
+        Returns
+        -------
+        found, outputs
+            One row an image: then the vectors are those of the first views.
+        """
+        said = self.outputs(found.X)
+        if self.info.views == 1:
+            return found, said
+        views = Views(found.manifest.entry)
+        row_of = found.row_of[views.first]
+        good = np.flatnonzero(row_of >= 0)
+        shown = views.of(good)
+        mean = self._mean(said, found.row_of[views.rows(good)], shown)
+        return (
+            Embedded(
+                X=found.X[row_of[good]],
+                row_of=np.where(row_of >= 0, np.cumsum(row_of >= 0) - 1, -1),
+                manifest=found.manifest.take(views.first),
+                reasons=[found.reasons[row] for row in views.first],
+                recipes=found.recipes,
+            ),
+            mean,
+        )
+
+    def _mean(self, said: Outputs, rows: Ints, shown: Views) -> Outputs:
+        """Average what is said of ``rows``, the views of images."""
+        if said.scores is None or self.classes_ is None:
+            return replace(said, prediction=shown.mean(said.prediction[rows]))
+        scores = shown.mean(said.scores[rows])
+        return replace(said, prediction=self.classes_[scores.argmax(axis=1)], scores=scores)
 
     def outputs(self, X: Float32s) -> Outputs:
         """Apply the head to (m, d) vectors."""

@@ -80,6 +80,8 @@ class ModelInfo:
         Of featx, Python, NumPy and scikit-learn when it was fitted.
     others
         Further kinds, whose vectors come after those of the first, in this order.
+    views
+        How many views of an image it was fitted on: what it says of as many is averaged.
     """
 
     head: str
@@ -96,6 +98,7 @@ class ModelInfo:
     group: str | None = None
     lower_is_better: bool = False
     others: tuple[Part, ...] = ()
+    views: int = 1
 
     @property
     def parts(self) -> tuple[Part, ...]:

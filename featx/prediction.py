@@ -150,7 +150,7 @@ def predict(
     )
     if on_error == "raise":
         raise_failed(found)
-    said = model.outputs(found.X)
+    found, said = model.say(found)
     frame = model.table(found, said)
     if output is not None:
         write_table(Path(output), frame)

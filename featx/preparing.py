@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from featx import datasets
+from featx.augmentation import NO_AUGMENTATION, PRESETS, Augmentation, read_augmentation
 from featx.backbones import BackboneRequest
 from featx.embedding import How
 from featx.errors import UsageError
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from featx.recipe import Resize, StoredDtype
     from featx.sources import Source
     from featx.store.making import AskedCompression
+
+
+MOST_VIEWS = 1000
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ def prepare(
     channels: str = "",
     page: str = "",
     reader: str = "",
+    views: int = 1,
+    augment: Augmentation | PathLike | None = None,
 ) -> Prepared:
     """Read the arguments of `featx.extract`; open the data.
 
@@ -97,6 +103,7 @@ def prepare(
     check_choice("decoder", decoder, DECODERS)
     check_choice("engine", engine, ENGINES)
     compression_of(compression)
+    varied = read_views(views, augment, parts=page == "all" or channels == "each")
     how = How(
         device=device,
         precision=precision,
@@ -105,6 +112,7 @@ def prepare(
         decoder=decoder,
         compression=compression,
         seed=seed,
+        views=views,
     )
     check_asked(how.asked)
     asked = BackboneRequest(
@@ -127,6 +135,7 @@ def prepare(
         reader=reader,
         dtype=dtype,
         numerics="reference" if precision == "fp32" and decoder == "pil" else "certified",
+        augment=varied,
     )
     source = open_source(
         _or_demo(data, demo, progress),
@@ -150,6 +159,46 @@ def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
     """Raise `UsageError` if ``value`` is none of the allowed."""
     if value not in allowed:
         raise UsageError(f"{name} is {value!r}; expected {' or '.join(map(repr, allowed))}")
+
+
+def read_views(views: int, augment: Augmentation | PathLike | None, *, parts: bool) -> Augmentation:
+    """Give how views are varied; that of nothing where an image has one.
+
+    Parameters
+    ----------
+    parts
+        Whether an image's items are its pages or channels.
+
+    Raises
+    ------
+    UsageError
+        If one of the two is given without the other, or views of pages or channels are asked for.
+    UnknownNameError
+        If there is no such augmentation.
+    """
+    if type(views) is not int or not 1 <= views <= MOST_VIEWS:
+        raise UsageError(f"views is {views!r}; expected a whole number from 1 to {MOST_VIEWS}")
+    if augment is None:
+        if views > 1:
+            raise UsageError(
+                f"{views} views of each image, and nothing that varies them: say how with "
+                f"--augment NAME or FILE.toml; names: {', '.join(PRESETS)}"
+            )
+        return NO_AUGMENTATION
+    how = read_augmentation(augment)
+    if views == 1:
+        raise UsageError(
+            "an augmentation and one view of each image, which is the image as it is: say how many "
+            "views with --views N, 2 or more, or leave --augment out"
+        )
+    if how.is_nothing:
+        raise UsageError(f"augmentation {augment} changes nothing, so all views would be equal")
+    if parts:
+        raise UsageError(
+            "views of pages or channels: an image's items are its pages (--page all) or channels "
+            "(--channels each), or else its views; leave out one of the two"
+        )
+    return how
 
 
 def counted(source: Source) -> str:

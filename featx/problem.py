@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from featx.evaluate import Task
     from featx.features import Features, Kind
     from featx.manifest import Manifest
+    from featx.views import Views
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Problem:
     target, group, split
         Names of columns; None where none was named.
     rows
-        (m,) int64: the rows of the view that have a target.
+        (m,) int64: the rows of the view that have a target; of an image with several views the row
+        that shows it as it is.
     y
         (m,) labels (int64 or text) or numbers.
     groups
@@ -60,6 +62,8 @@ class Problem:
     confounds
         Where the target, or the sides of the split, go together with what computed the vectors; as
         ``result.json`` holds it, and `featx.cautions.confound_words` says it.
+    views
+        Where images have several views: which rows of the view they are.
     """
 
     target: str
@@ -72,6 +76,33 @@ class Problem:
     left_out: list[JsonObject]
     notes: list[str]
     confounds: list[JsonObject]
+    views: Fitted | None = None
+
+    @property
+    def fitted(self) -> Ints:
+        """(r,) the rows of the view that a head is fitted on: every view of every image."""
+        return self.rows if self.views is None else self.views.rows
+
+    @property
+    def images(self) -> Ints | None:
+        """(r,) which of the m images each of these shows; None where they are the m images."""
+        return None if self.views is None else self.views.image
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Rows of a view that are views of images.
+
+    Attributes
+    ----------
+    rows
+        (r,) int64, rising.
+    image
+        (r,) int64: which of the images of a `Problem` each shows.
+    """
+
+    rows: Ints
+    image: Ints
 
 
 def pose(
@@ -91,6 +122,49 @@ def pose(
     TargetError
         If no row has a target, or a number is asked for and some values are none.
     """
+    views = features.views
+    if views is None:
+        problem = _pose(features, target, group, split, task, missing)
+        return replace(problem, notes=[*problem.notes, *_about_unused_views(features)])
+    problem = _pose(features.take(views.first), target, group, split, task, missing)
+    rows, of = views.rows(problem.rows), views.of(problem.rows)
+    return replace(
+        problem,
+        rows=views.first[problem.rows],
+        notes=[*problem.notes, _about_views(features, of)],
+        views=Fitted(rows, of.image),
+    )
+
+
+def _about_views(features: Features, views: Views) -> str:
+    how = features.recipe.preprocess.augment.describe()
+    return (
+        f"{views.words()} views of each of {views.n_images} images, the first as it is, the others "
+        f"with {how}: heads are trained on all views of the training images; what they say of an "
+        "image's views is averaged before it is scored; all counts are of images"
+    )
+
+
+def _about_unused_views(features: Features) -> list[str]:
+    if not features.recipe.preprocess.is_varied:
+        return []
+    note = (
+        f"{features.recipe.label} is made for varied views, and {features.name} was extracted last "
+        "without any, so that each image counts once, as it is; `featx extract` with --views and "
+        "--augment takes them up again, and computes none that is there"
+    )
+    return [note]
+
+
+def _pose(
+    features: Features,
+    target: str | None,
+    group: str | None,
+    split: str | None,
+    task: Task | None,
+    missing: Sequence[str],
+) -> Problem:
+    """Take one target out of a view whose rows are images."""
     frame = features.frame
     columns = [str(column) for column in frame.columns]
     name = target_name(columns, target)

@@ -14,7 +14,8 @@ from hashlib import blake2b
 from typing import Any, Literal, TypeAlias, get_args
 
 from featx._types import JsonObject
-from featx.errors import RecipeMismatchError
+from featx.augmentation import NO_AUGMENTATION, Augmentation
+from featx.errors import FeatxError, RecipeMismatchError
 
 Resize: TypeAlias = Literal["crop", "squash", "pad", "none"]
 RESIZES: tuple[Resize, ...] = get_args(Resize)
@@ -50,6 +51,11 @@ class Preprocess:
     reader
         ``module:function@mark`` that turns bytes into an array, the mark that of its code; or
         ``""``.
+    augment
+        How views of an image after the first, which is the image itself, are varied. How many
+        there are is no part of it.
+    augment_seed
+        Of these variations; 0 where there are none.
     """
 
     image_size: tuple[int, int] = (224, 224)
@@ -62,6 +68,23 @@ class Preprocess:
     channels: str = ""
     page: str = ""
     reader: str = ""
+    augment: Augmentation = NO_AUGMENTATION
+    augment_seed: int = 0
+
+    @property
+    def is_varied(self) -> bool:
+        """Whether an image has varied views."""
+        return not self.augment.is_nothing
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether an image is as many items as it has pages or channels."""
+        return self.page == "all" or self.channels == "each"
+
+    @property
+    def has_items(self) -> bool:
+        """Whether an image may have several vectors."""
+        return self.has_parts or self.is_varied
 
     def describe(self) -> str:
         """Say in one line which values are used."""
@@ -79,6 +102,8 @@ class Preprocess:
         ]
         mean, std = (" ".join(f"{v:g}" for v in values) for values in (self.mean, self.std))
         parts = [how, self.interpolation, f"mean {mean}", f"std {std}", *extra]
+        if self.is_varied:
+            parts.append(f"views with {self.augment.describe()} (seed {self.augment_seed})")
         return ", ".join(parts)
 
 
@@ -129,7 +154,8 @@ class Recipe:
         height, width = self.preprocess.image_size
         size = f"{height}" if height == width else f"{height}x{width}"
         mark = "" if self.random_seed is None else f"(random seed {self.random_seed})"
-        return f"{self.backbone}{mark}:{self.layer}:{self.pooling}@{size}"
+        views = "+views" if self.preprocess.is_varied else ""
+        return f"{self.backbone}{mark}:{self.layer}:{self.pooling}@{size}{views}"
 
     @property
     def store_name(self) -> str:
@@ -159,6 +185,8 @@ class Recipe:
         for name in ("image_size", "mean", "std"):
             if name in pre:
                 pre[name] = tuple(pre[name])
+        if "augment" in pre:
+            pre["augment"] = _augmentation(pre["augment"])
         return cls(
             **fields,
             preprocess=Preprocess(**pre),
@@ -182,7 +210,17 @@ class Recipe:
 def _flat(recipe: Recipe) -> dict[str, Any]:
     values = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
     pre = values.pop("preprocess")
-    return values | {f.name: getattr(pre, f.name) for f in dataclasses.fields(pre)}
+    flat = values | {f.name: getattr(pre, f.name) for f in dataclasses.fields(pre)}
+    return flat | {"augment": pre.augment.describe()}
+
+
+def _augmentation(value: JsonObject) -> Augmentation:
+    try:
+        return Augmentation.from_json(value)
+    except FeatxError as error:
+        raise RecipeMismatchError(
+            f"a recipe with views: {error}; upgrade featx to read it"
+        ) from error
 
 
 def _without_defaults(value: Recipe | Preprocess) -> JsonObject:
@@ -191,7 +229,9 @@ def _without_defaults(value: Recipe | Preprocess) -> JsonObject:
         item = getattr(value, f.name)
         if f.default is not dataclasses.MISSING and item == f.default:
             continue
-        if isinstance(item, Preprocess):
+        if isinstance(item, Augmentation):
+            out[f.name] = item.to_json()
+        elif isinstance(item, Preprocess):
             out[f.name] = _without_defaults(item)
         elif f.name == "options":
             out[f.name] = dict(item)

@@ -177,6 +177,7 @@ def _describe(
             "split": problem.split,
             "n": len(problem.rows),
             "d": features.dim,
+            "views": _n_views(features, problem),
             "classes": _class_counts(evaluation, problem.y),
             "best_params": params,
             "baseline_kind": "mean" if evaluation.classes is None else "most frequent class",
@@ -191,6 +192,13 @@ def _describe(
         }
     )
     return record
+
+
+def _n_views(features: Features, problem: Problem) -> int:
+    """How many views the image with the most of them has."""
+    if problem.images is None:
+        return 1
+    return int(features.manifest.item[problem.fitted].max()) + 1
 
 
 def _about_the_head(evaluation: Evaluation, problem: Problem) -> list[str]:
@@ -218,7 +226,7 @@ def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -
     rows = problem.rows[tested[order]]
     manifest = features.manifest
     columns = {"path": manifest.path[rows]}
-    if manifest.item.any():
+    if manifest.item[problem.rows].any():
         columns["item"] = manifest.item[rows]
     if problem.groups is not None:
         columns["group"] = problem.groups[tested[order]]
@@ -266,6 +274,7 @@ def _model_info(
         group=problem.group,
         lower_is_better=bool(record["arguments"]["lower_is_better"]),
         others=tuple(others),
+        views=_n_views(features, problem),
     )
 
 

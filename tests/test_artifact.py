@@ -18,6 +18,7 @@ from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 
 from featx.artifact import read_artifact, read_info, write_artifact
 from featx.errors import ModelFileError, NotFoundError, RecipeMismatchError, SchemaVersionError
+from featx.heads.neural import NeuralClassifier, NeuralRegressor
 from featx.modelinfo import ModelInfo
 from featx.recipe import Preprocess, Recipe
 
@@ -56,6 +57,8 @@ def heard(_: str) -> None:
         LogisticRegression(),
         KNeighborsClassifier(),
         KNeighborsClassifier(metric="cosine"),
+        NeuralClassifier((4, 3), "gelu", epochs=2),
+        NeuralRegressor(None, epochs=2),
         MLPClassifier((4,), max_iter=400, solver="lbfgs"),
         MLPClassifier((4,), max_iter=3, early_stopping=True),
         make_pipeline(StandardScaler(), LinearSVC()),

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from helpers_cli import Workflow, featx, replace_module
 
+from featx.errors import UsageError
+
 
 def score(mean: float, std: float | None = 0.0121, low: float | None = None) -> dict[str, Any]:
     high = None if low is None else 0.9
@@ -187,3 +189,35 @@ def test_runs_are_listed(tmp_path: Path) -> None:
     assert "cannot be read" in result.stdout
     value = json.loads(featx("runs", "--out", str(tmp_path), "--json").stdout)
     assert {row["name"] for row in value["runs"]} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (["--hidden", "512, 32", "--lr", "1e-3"], {"set": ("hidden=512x32", "lr=1e-3")}),
+        (["--hidden", "none", "--dropout", "0.2"], {"set": ("hidden=none", "dropout=0.2")}),
+        (["--lr", "1e-2,1e-3", "--set", "momentum=0"],
+         {"set": ("momentum=0",), "grid": ("lr=1e-2,1e-3",)}),
+        (["--hidden", "512,32", "--hidden", "64"], {"set": (), "grid": ("hidden=512x32,64",)}),
+        (["--early-stopping", "5", "--epochs", "9", "--batch-size", "8"],
+         {"set": ("epochs=9", "batch_size=8", "early_stopping=5")}),
+    ],
+)  # fmt: skip
+def test_options_of_networks_are_parameters(
+    monkeypatch: pytest.MonkeyPatch, written: list[str], expected: dict[str, Any]
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def fake(*_: Any, **options: Any) -> Any:
+        asked.update(options)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("featx.fitting.fit", fake)
+    featx("fit", "--head", "nn", *written)
+    assert {name: asked[name] for name in expected} == expected
+
+
+def test_options_of_networks_are_refused_for_other_heads() -> None:
+    result = featx("fit", "--head", "svm", "--lr", "0.1")
+    assert result.exit_code == 2
+    assert "--lr is for networks: --head nn" in result.stderr

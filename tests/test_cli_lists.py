@@ -18,7 +18,7 @@ def test_heads() -> None:
     assert max(map(len, text.splitlines())) <= 80
     values = json.loads(featx("heads", "--json").stdout)["heads"]
     heads = {value["head"] for value in values}
-    assert heads == {"svm", "svr", "ridge", "logreg", "rbf", "mlp", "knn"}
+    assert heads == {"svm", "svr", "ridge", "logreg", "rbf", "mlp", "nn", "knn"}
 
 
 def fake_backbones(monkeypatch: pytest.MonkeyPatch) -> Workflow:

@@ -124,6 +124,8 @@ HEADS: dict[str, dict[str, Any]] = {
     "ridge light": {"data": "light", "target": "light"},
     "svr light": {"data": "light", "target": "light", "scale": "standard"},
     "mlp light": {"data": "light", "target": "light"},
+    "nn": {"set": {"hidden": (8, 4), "activation": "gelu", "epochs": 5}},
+    "nn light": {"data": "light", "target": "light", "set": {"epochs": 5}},
 }
 
 
@@ -259,7 +261,7 @@ def test_other_heads_are_refused(
     home: Path, tmp_path: Path, head: str, options: dict[str, Any]
 ) -> None:
     run = fitted(home, tmp_path, head, **options)
-    with pytest.raises(UsageError, match="heads that can: svm, svr, ridge, logreg and mlp"):
+    with pytest.raises(UsageError, match="heads that can: svm, svr, ridge, logreg, mlp and nn"):
         exported(home, run)
     assert not [file for file in tmp_path.iterdir() if file.name.startswith("graph")]
 

@@ -40,7 +40,8 @@ def test_every_head_tells_a_whole_story(X, y, amounts):
     for head in HEADS.values():
         for task in head.tasks:
             target = y if task == "classification" else amounts
-            params = {"max_iter": 20} if head.name == "mlp" else {}
+            few = {"mlp": {"max_iter": 20}, "nn": {"hidden": None, "lr": 1e-2, "epochs": 40}}
+            params = few.get(head.name, {})
             found = evaluate(X, target, Spec(head=head.name, cv="3", fixed=params))
             assert (found.head, found.task, found.n_train) == (head.name, task, N)
             assert found.nested == bool(head.grid)

@@ -24,6 +24,7 @@ from featx.errors import UsageError
 from featx.forward.headgraph import HeadGraph
 from featx.heads import output_scores
 from featx.heads.chain import chain_of
+from featx.heads.neural import NeuralClassifier, NeuralRegressor
 
 SVM = LinearSVC(C=0.01)
 NET: dict[str, Any] = {"solver": "lbfgs", "max_iter": 60, "tol": 1e-1, "alpha": 1.0}
@@ -48,6 +49,8 @@ CLASSIFIERS: dict[str, Any] = {
         f"mlp {name}": MLPClassifier(hidden_layer_sizes=(7, 5), activation=name, **NET)
         for name in ("relu", "tanh", "logistic", "identity")
     },
+    "nn": NeuralClassifier((7, 5), "gelu", epochs=5, random_state=0),
+    "nn linear": NeuralClassifier(None, epochs=5, random_state=0),
     "standardised": make_pipeline(StandardScaler(), SVM),
     "only centred": make_pipeline(StandardScaler(with_std=False), SVM),
     "only divided": make_pipeline(StandardScaler(with_mean=False), SVM),
@@ -61,6 +64,7 @@ REGRESSORS: dict[str, Any] = {
     "svr": LinearSVR(C=0.01),
     "ridge": Ridge(),
     "mlp": MLPRegressor(hidden_layer_sizes=(7,), **NET),
+    "nn": NeuralRegressor(7, "gelu", epochs=5, random_state=0),
     "kernel machine, linear": SVR(kernel="linear"),
     "standardised": make_pipeline(StandardScaler(), Ridge()),
 }
@@ -150,5 +154,7 @@ REFUSED: dict[str, Any] = {
 def test_other_heads_are_refused(why: str) -> None:
     X, y = blobs(60)
     head = fitted(REFUSED[why], X, y)
-    with pytest.raises(UsageError, match=f"{why}.*heads that can: svm, svr, ridge, logreg and mlp"):
+    with pytest.raises(
+        UsageError, match=f"{why}.*heads that can: svm, svr, ridge, logreg, mlp and nn"
+    ):
         chain_of(head)

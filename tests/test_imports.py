@@ -32,10 +32,15 @@ def test_importing_featx_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "plan", "extract", "inspect", "fit", "compare", "predict", "export"]
+    "command", ["", "stats", "plan", "extract", "inspect", "fit", "compare", "predict", "export"]
 )
 def test_help_loads_nothing_heavy(command: str) -> None:
     assert not loaded("-m", "featx", *command.split(), "--help") & HEAVY
+
+
+def test_images_are_looked_at_without_torch() -> None:
+    code = "import featx, numpy; featx.stats(numpy.zeros((2, 9, 9, 3), dtype='uint8'))"
+    assert not loaded("-c", code) & (TORCH | {"sklearn", "scipy", "zarr"})
 
 
 @pytest.mark.parametrize("command", ["ls", "gc", "verify"])
@@ -51,7 +56,7 @@ def test_a_linear_head_is_fitted_without_torch() -> None:
 
 def test_extracting_loads_no_solvers() -> None:
     """They and their libraries would take most of a second of every extraction's start."""
-    modules = loaded("-c", "import featx.extraction, featx.planning")
+    modules = loaded("-c", "import featx.extraction, featx.planning, featx.surveying")
     assert not modules & {"sklearn", "scipy", "numba", "joblib"}
 
 

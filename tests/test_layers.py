@@ -18,17 +18,18 @@ PACKAGE = Path(featx.__file__).parent
 LAYERS = {
     "0 foundations": ["errors _types _quiet", "_files _imports _memory"],
     "1 pure values": [
+        "augmentation views",
         "manifest recipe pooling mapping folds targets products solvers paired twins suspects",
-        "scoreboard cautions metrics modelinfo provenance confounding",
-        "card",
+        "scoreboard cautions metrics modelinfo provenance confounding training",
+        "card tallies",
         "scores leaks tiles",
     ],
     "2 adapters": [
-        "sources images tokens datasets backbones store heads artifact demo tables runs",
+        "sources images augment tokens datasets backbones store heads artifact demo tables runs",
     ],
     "3 engines": ["forward gram catalog", "evaluate features embedding"],
     "4 workflows": [
-        "preparing",
+        "preparing surveying",
         "export problem embedder extraction drift rebuild",
         "manage doubts planning inspection",
         "result",
@@ -44,7 +45,7 @@ PURE = [module for row in LAYERS["1 pure values"] for module in row.split()]
 OUTSIDE = {"torch", "torchvision", "timm", "zarr", "PIL", "tifffile", "typer", "rich"}
 """What touches the outside: not for a pure value."""
 
-TORCH = {"backbones", "forward", "demo", "embedding", "gram"}
+TORCH = {"augment", "backbones", "forward", "demo", "embedding", "gram", "heads"}
 """The modules that may import torch, at their top or inside a function."""
 
 

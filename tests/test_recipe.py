@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 
 import pytest
 
+from featx.augmentation import PRESETS
 from featx.errors import RecipeMismatchError
 from featx.recipe import Preprocess, Recipe
 
@@ -32,6 +33,8 @@ PRE_CHANGES = {
     "channels": "0,2,1",
     "page": "0",
     "reader": "my:reader",
+    "augment": PRESETS["cartoons"],
+    "augment_seed": 1,
 }
 
 

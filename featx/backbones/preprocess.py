@@ -96,8 +96,11 @@ def prepare(
         channels=request.channels,
         page=request.page,
         reader=marked_reader(request.reader),
+        augment=request.augment,
+        augment_seed=0 if request.augment.is_nothing else request.seed,
         **fields,
     )
+    request.augment.check_size(*size)
     return pre, _notes(pre, preset)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from featx._types import JsonObject
+from featx.augmentation import NO_AUGMENTATION, Augmentation
 from featx.errors import UsageError
 from featx.recipe import Numerics, Resize, StoredDtype
 
@@ -47,11 +48,13 @@ class BackboneRequest:
     mean, std, interpolation
         In place of the preset's.
     seed
-        Of random weights.
+        Of random weights, and of varied views.
     intensity, channels, page, reader
         How to read deep images; see `featx.recipe.Preprocess`.
     dtype, numerics
         See `featx.recipe.Recipe`.
+    augment
+        How views of an image are varied; see `featx.recipe.Preprocess`.
     """
 
     name: Name
@@ -73,6 +76,7 @@ class BackboneRequest:
     reader: str = ""
     dtype: StoredDtype = "float16"
     numerics: Numerics = "certified"
+    augment: Augmentation = NO_AUGMENTATION
 
     @property
     def kind(self) -> Kind:
@@ -98,6 +102,8 @@ class BackboneRequest:
             value = getattr(self, f.name)
             if f.name != "name" and value != f.default:
                 out[f.name] = list(value) if isinstance(value, tuple) else value
+        if "augment" in out:
+            out["augment"] = self.augment.to_json()
         if (file := self.weights_file) is not None:
             out["weights"] = str(file)
         return out
@@ -121,6 +127,8 @@ class BackboneRequest:
         fields: dict[str, Any] = {
             key: tuple(item) if isinstance(item, list) else item for key, item in value.items()
         }
+        if "augment" in fields:
+            fields["augment"] = Augmentation.from_json(fields["augment"])
         chosen = fields.pop("name", None) if name is None else name
         fields.pop("name", None)
         if chosen is None:

@@ -20,6 +20,7 @@ from featx.cli import (
     plan_cmd,
     predict_cmd,
     run_cmd,
+    stats_cmd,
 )
 from featx.cli import command as shared
 
@@ -59,6 +60,7 @@ def root(
 
 
 for one in (
+    stats_cmd.stats,
     plan_cmd.plan,
     extract_cmd.extract,
     fit_cmd.fit,

@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HEADS = ("svm", "svr", "ridge", "logreg", "rbf", "mlp", "knn")
+HEADS = ("svm", "svr", "ridge", "logreg", "rbf", "mlp", "nn", "knn")
 POOLINGS = ("flatten", "avg", "max", "std", "gem", "cls", "tokens-avg")
 BACKBONES = (
     *("vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"),

@@ -67,6 +67,8 @@ def extract(
     channels: e.Channels = "",
     page: e.Page = "",
     reader: e.Reader = "",
+    views: e.Views = 1,
+    augment: e.Augment = None,
     on_error: o.OnError = "record",
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try images again that failed before.")
@@ -117,6 +119,8 @@ def extract(
             channels=channels,
             page=page,
             reader=reader,
+            views=views,
+            augment=augment,
             on_error=on_error,
             retry_failed=retry_failed,
             rehash=rehash,
@@ -154,7 +158,8 @@ def lines(values: list[JsonObject], cache: str | None = None) -> Iterator[str]:
 
 def store_lines(value: JsonObject) -> Iterator[str]:
     """Say what one store got."""
-    yield f"{value['features']}: {value['rows']} x {value['dim']}"
+    views = f" ({value['views']} views of each image)" if value.get("views", 1) > 1 else ""
+    yield f"{value['features']}: {value['rows']} x {value['dim']}{views}"
     done = [f"{word} {value[word]}" for word in ("computed", "reused", "derived")]
     what = [*done, f"failed {len(value['failed'])}", duration(value["seconds"])]
     if value["images_per_second"]:

@@ -65,6 +65,13 @@ Reader = Annotated[
     str,
     _Option("--reader", metavar="MODULE:FUNCTION", help="Turns bytes into an array."),
 ]
+Views = Annotated[
+    int, _Option("--views", metavar="N", min=1, help="Of each image: itself, and varied ones.")
+]
+Augment = Annotated[
+    str | None,
+    _Option("--augment", metavar="NAME|FILE", help="How: light, faces, cartoons or a TOML file."),
+]
 
 # How they are computed and stored.
 Engine = Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from featx.cautions import cautions
 from featx.cli import options as o
+from featx.cli import training_options as t
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.parsing import names, one_or_all, pairs
@@ -46,6 +47,15 @@ def fit(
     grid: o.Grid = None,
     search: o.Search = True,
     fixed: o.Fixed = None,
+    hidden: t.Hidden = None,
+    activation: t.Activation = None,
+    dropout: t.Dropout = None,
+    loss: t.Loss = None,
+    optimizer: t.Optimizer = None,
+    lr: t.Lr = None,
+    epochs: t.Epochs = None,
+    batch_size: t.Steps = None,
+    early_stopping: t.EarlyStopping = None,
     class_weight: o.ClassWeight = None,
     scale: o.Scale = "none",
     scoring: o.Scoring = None,
@@ -81,7 +91,22 @@ def fit(
 
     A searched grid is scored nested: the rows that score never choose.
     """
-    grid_texts, fixed_texts = pairs("--grid", grid), pairs("--set", fixed)
+    searched, said = t.as_parameters(
+        head,
+        {
+            "hidden": hidden,
+            "activation": activation,
+            "dropout": dropout,
+            "loss": loss,
+            "optimizer": optimizer,
+            "lr": lr,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "early_stopping": early_stopping,
+        },
+    )
+    grid_texts = pairs("--grid", [*(grid or ()), *searched])
+    fixed_texts = pairs("--set", [*(fixed or ()), *said])
     from featx.fitting import fit, fit_targets
 
     options: dict[str, Any] = {

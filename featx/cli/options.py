@@ -146,7 +146,7 @@ Head = Annotated[
         "--head",
         metavar="NAME",
         autocompletion=complete.heads,
-        help="svm, svr, ridge, logreg, rbf, mlp or knn.",
+        help="svm, svr, ridge, logreg, rbf, mlp, nn or knn.",
     ),
 ]
 Kinds = Annotated[
@@ -238,5 +238,5 @@ MaybeSeed = Annotated[int | None, _SEED]
 NJobs = Annotated[int, _N_JOBS]
 MaybeNJobs = Annotated[int | None, _N_JOBS]
 ProductsDevice = Annotated[
-    str, _Option("--device", metavar="NAME", help="cpu or cuda: for inner products.")
+    str, _Option("--device", metavar="NAME", help="cpu or cuda: for inner products and networks.")
 ]

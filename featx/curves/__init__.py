@@ -12,7 +12,7 @@ from featx.curves.cuts import make_cuts, read_sizes
 from featx.curves.describe import describe
 from featx.curves.result import LearningCurve
 from featx.errors import UsageError, unknown_name
-from featx.evaluate import Setup, Source, Spec, evaluate_each, read_setup
+from featx.evaluate import Setup, Source, Spec, evaluate_each, read_setup, with_images
 from featx.features import products_of
 from featx.fitting import opened, tokens_of
 from featx.heads import check_head, parse_grid, parse_params
@@ -120,7 +120,7 @@ def curve(
     doubtful = confound_words(problem.confounds)
     for words in doubtful:
         progress.say(f"warning: {words}")
-    products = products_of(view, problem.rows, device, progress)
+    products = products_of(view, problem.fitted, device, progress)
     setup = _with_metric(_setup(problem, spec, len(products)), metric)
     cuts, notes = make_cuts(setup, wanted, draws)
     sources = [Source(kind.vectors, kind) for kind in products]
@@ -136,7 +136,7 @@ def curve(
 
 
 def _setup(problem: Problem, spec: Spec, n_kinds: int) -> Setup:
-    return read_setup(
+    setup = read_setup(
         len(problem.rows),
         n_kinds,
         problem.y,
@@ -146,6 +146,7 @@ def _setup(problem: Problem, spec: Spec, n_kinds: int) -> Setup:
         problem.group or "image",
         problem.split or "split",
     )
+    return with_images(setup, problem.images, len(problem.fitted))
 
 
 def _with_metric(setup: Setup, name: str | None) -> Setup:

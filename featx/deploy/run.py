@@ -92,6 +92,12 @@ def deploy(
     report = progress or Silent()
     if not isinstance(model, Model):
         model = _load(model, to, out=out, weights=weights, cache=cache, progress=report)
+    if model.info.views > 1:
+        raise UsageError(
+            f"{model.path.name} was fitted on {model.info.views} views of each image, and says the "
+            "mean over them, which a graph of one image cannot; fit a head on features without "
+            "--views to write it, or use featx predict"
+        )
     target = target_of(to, output, model.path.name)
     chain = chain_of(model.head)
     check_alike(model.info)

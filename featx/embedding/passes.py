@@ -61,6 +61,9 @@ class How:
         How many networks stay loaded for the next pass.
     compression
         Of a store that is made; one that is there keeps its own.
+    views
+        How many views of each image are wanted; those beyond the first are varied as the recipe
+        says.
     """
 
     device: str = "auto"
@@ -76,6 +79,7 @@ class How:
     seed: int = 0
     kept: int = 1
     compression: AskedCompression = "auto"
+    views: int = 1
 
     @property
     def asked(self) -> Asked:
@@ -135,8 +139,8 @@ def run_pass(
         tokens = stack.enter_context(TokenIndex(cache, _counting(pre), progress.say))
         if how.write and _must_write(source, pre, sinks, tokens, how):
             sinks = _writing(stack, cache, request, resolved, sinks, how, progress)
-            n_pending = pipeline.pending(source.entries, pre, sinks, tokens)
-            _warn_of_room(cache, resolved, sinks, n_pending, progress)
+            n_pending = pipeline.pending(source.entries, pre, sinks, tokens, how.views)
+            _warn_of_room(cache, resolved, sinks, n_pending * how.views, progress)
         network = _network(request, resolved, sinks, how, notes, progress)
         located = pipeline.embed(
             source.entries,
@@ -144,6 +148,7 @@ def run_pass(
             sinks,
             network,
             tokens,
+            views=how.views,
             rehash=how.rehash,
             raise_on_error=how.raise_on_error,
             seed=how.seed,
@@ -158,8 +163,8 @@ def run_pass(
 
 def _counting(pre: Preprocess) -> str:
     """Under which options an image's items are counted."""
-    several = pre.page == "all" or pre.channels == "each"
-    return f"page={pre.page} channels={pre.channels} reader={pre.reader}" if several else ""
+    several = f"page={pre.page} channels={pre.channels} reader={pre.reader}"
+    return several if pre.has_parts else ""
 
 
 def _existing(cache: Path, recipe: Recipe) -> FeatureStore | None:
@@ -187,7 +192,7 @@ def _must_write(
         return True
     if any(sink.store is None or sink.store.needs_repair() for sink in sinks):
         return True
-    return pipeline.pending(source.entries, pre, sinks, tokens) > 0
+    return pipeline.pending(source.entries, pre, sinks, tokens, how.views) > 0
 
 
 def _writing(
@@ -229,7 +234,7 @@ def _warn_of_room(
     free = shutil.disk_usage(cache).free
     if n_images * row > free:
         progress.say(
-            f"{n_images} images come to {n_images * row / MIB:,.0f} MiB of vectors before they are "
+            f"{n_images} vectors come to {n_images * row / MIB:,.0f} MiB before they are "
             f"compressed, and {free / MIB:,.0f} MiB are free in {cache}: they may not fit"
         )
 

@@ -63,12 +63,13 @@ def embed(
     network: Network,
     tokens: TokenIndex,
     *,
+    views: int = 1,
     rehash: bool = False,
     raise_on_error: bool = False,
     seed: int = 0,
     progress: Progress,
 ) -> Located:
-    """Bring the vectors of every entry into every sink.
+    """Bring the vectors of every entry, of each of its views, into every sink.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def embed(
     """
     asked = [] if rehash else [e.token for e in entries if e.token is not None]
     stages = Stages()
-    reader = Reader(entries, pre, sinks, tokens.get(asked), stages)
+    reader = Reader(entries, pre, sinks, tokens.get(asked), stages, views)
     settled = reader.settle()
     todo = [i for i, one in enumerate(settled) if one is None]
     done = {i: one for i, one in enumerate(settled) if one is not None}
@@ -92,10 +93,10 @@ def embed(
         return _sample(entries, todo, pre, seed)
 
     with (
-        Work(sinks, network, sample, stages, whole, len(todo)) as work,
+        Work(sinks, network, sample, stages, whole, len(todo) * views) as work,
         ThreadPoolExecutor(1, "featx-tokens") as saving,
     ):
-        jobs = _jobs(todo, work)
+        jobs = _jobs(todo, work, views)
         for part in in_order(lambda job: reader.take(*job), jobs, workers(), _ahead(whole)):
             for one, decoded in part:
                 if one.reason is not None and raise_on_error:
@@ -128,11 +129,14 @@ def embed(
     return Located(taken, work.computed, work.derived, timing)
 
 
-def _jobs(todo: Sequence[int], work: Work) -> Iterator[tuple[Sequence[int], Decoder]]:
-    """Give what to read, and the decoder that is right when it is asked for."""
+def _jobs(todo: Sequence[int], work: Work, views: int) -> Iterator[tuple[Sequence[int], Decoder]]:
+    """Give what to read, and the decoder that is right when it is asked for.
+
+    A job holds as many images with their views as without: memory is bounded by their number.
+    """
     start = 0
     while start < len(todo):
-        stop = start + work.decoder.at_once
+        stop = start + max(1, work.decoder.at_once // views)
         yield todo[start:stop], work.decoder
         start = stop
 
@@ -160,11 +164,15 @@ def _timing(stages: Stages, work: Work, sinks: Sequence[Sink]) -> Timing:
 
 
 def pending(
-    entries: Sequence[Entry], pre: Preprocess, sinks: Sequence[Sink], tokens: TokenIndex
+    entries: Sequence[Entry],
+    pre: Preprocess,
+    sinks: Sequence[Sink],
+    tokens: TokenIndex,
+    views: int = 1,
 ) -> int:
     """Say how many entries `embed` would have to read."""
     known = tokens.get([e.token for e in entries if e.token is not None])
-    return sum(one is None for one in Reader(entries, pre, sinks, known, Stages()).settle())
+    return sum(one is None for one in Reader(entries, pre, sinks, known, Stages(), views).settle())
 
 
 def _save_tokens(tokens: TokenIndex, entries: Sequence[Entry], taken: Sequence[Taken]) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from featx import images
-from featx.embedding.sinks import can_derive, has_items
+from featx.augment import augmented, generator
+from featx.embedding.sinks import can_derive, has_item, has_items, is_bad
 from featx.errors import ImageError
 
 if TYPE_CHECKING:
@@ -59,12 +60,21 @@ class Taken:
     derive: bool = False
 
 
-Read: TypeAlias = "tuple[Taken, Sequence[Array]]"
-"""What became of an entry, and its images, (H, W, 3) each: none if nothing is to be computed."""
+Read: TypeAlias = "tuple[Taken, Sequence[Array | None]]"
+"""What became of an entry, and its images, (H, W, 3) each: none if nothing is to be computed.
+
+None stands for an item that every sink has.
+"""
 
 
 class Reader:
-    """Turns entries into `Taken`; safe to call from many threads."""
+    """Turns entries into `Taken`; safe to call from many threads.
+
+    Parameters
+    ----------
+    views
+        How many views of each image are wanted; 1 where its items are pages or channels.
+    """
 
     def __init__(
         self,
@@ -73,12 +83,15 @@ class Reader:
         sinks: Sequence[Sink],
         known: Mapping[Token, tuple[bytes, int]],
         stages: Stages,
+        views: int = 1,
     ) -> None:
         self._entries = entries
+        self._pre = pre
+        self._views = views
         self._sinks = sinks
         self._known = known
         self._stages = stages
-        self._one_item = pre.page != "all" and pre.channels != "each"
+        self._one_item = not pre.has_parts
         self._claimed: set[bytes] = set()
         self._lock = threading.Lock()
 
@@ -92,8 +105,13 @@ class Reader:
         found = self._known.get(entry.token) if entry.token is not None else None
         if found is None:
             return None
-        digest, items = found[0], 1 if self._one_item else found[1]
-        return Taken(index, digest, items) if self._complete(digest, items) else None
+        digest, items = found[0], self._views if self._one_item else found[1]
+        return self._known_as(index, digest, items) if self._complete(digest, items) else None
+
+    def _known_as(self, index: int, digest: bytes, items: int) -> Taken:
+        """Give an image that is complete; one that is undecodable is a single item."""
+        bad = any(is_bad(sink, digest) for sink in self._sinks)
+        return Taken(index, digest, 1 if bad and self._one_item else items)
 
     def take(self, indices: Sequence[int], decoder: Decoder) -> list[Read]:
         """Read entries, and decode those that any sink lacks.
@@ -130,7 +148,22 @@ class Reader:
             if isinstance(decoded, ImageError):
                 taken[place] = replace(one, reason=str(decoded)), ()
             else:
-                taken[place] = replace(one, items=len(decoded)), decoded
+                made = decoded if self._views == 1 else self._varied(one.digest or b"", decoded[0])
+                taken[place] = replace(one, items=len(made)), made
+
+    def _varied(self, digest: bytes, image: Array) -> list[Array | None]:
+        """Make the views of an image that a sink lacks; the first is the image itself."""
+        how, seed = self._pre.augment, self._pre.augment_seed
+        made: list[Array | None] = []
+        for view in range(self._views):
+            if all(has_item(sink, digest, view) for sink in self._sinks):
+                made.append(None)
+            elif view == 0:
+                made.append(image)
+            else:
+                with self._stages.timed("decode", waits=False):
+                    made.append(augmented(image, how, generator(seed, digest, view)))
+        return made
 
     def _identified(self, index: int) -> tuple[Taken, Payload | None]:
         """Read an entry; its payload where it is to be decoded."""
@@ -139,21 +172,24 @@ class Reader:
             digest = images.digest(payload)
         except ImageError as error:  # gone since it was listed, or no image to begin with
             return Taken(index, failure=str(error)), None
-        if self._one_item and self._complete(digest, 1):
-            return Taken(index, digest, 1), None
+        if self._one_item and self._complete(digest, self._views):
+            return self._known_as(index, digest, self._views), None
         with self._lock:
             if digest in self._claimed:
                 return Taken(index, digest, None), None
             self._claimed.add(digest)
         if self._one_item and self._derivable(digest):
-            return Taken(index, digest, 1, derive=True), None
+            return Taken(index, digest, self._views, derive=True), None
         return Taken(index, digest, 1), payload
 
     def _complete(self, digest: bytes, items: int) -> bool:
         return all(has_items(sink, digest, items) for sink in self._sinks)
 
     def _derivable(self, digest: bytes) -> bool:
-        return all(has_items(sink, digest, 1) or can_derive(sink, digest) for sink in self._sinks)
+        n = self._views
+        return all(
+            has_items(sink, digest, n) or can_derive(sink, digest, n) for sink in self._sinks
+        )
 
 
 def workers() -> int:

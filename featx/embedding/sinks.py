@@ -86,9 +86,26 @@ def has_items(sink: Sink, digest: bytes, items: int) -> bool:
     return EMPTY not in states
 
 
-def can_derive(sink: Sink, digest: bytes) -> bool:
-    """Say whether the one vector of an image can be pooled from the flattened store."""
-    return sink.flat is not None and sink.flat.index.states_of(digest, 1) == [DONE]
+def has_item(sink: Sink, digest: bytes, item: int) -> bool:
+    """Say the same of one item, whether or not those before it are there."""
+    if sink.store is None:
+        return False
+    states = sink.store.index.states_of(digest, item + 1)
+    if UNDECODABLE in states:
+        return not sink.retry
+    return states[item] != EMPTY
+
+
+def is_bad(sink: Sink, digest: bytes) -> bool:
+    """Say whether an image is known as undecodable, and is not to be tried again."""
+    if sink.store is None or sink.retry:
+        return False
+    return sink.store.index.states_of(digest, 1) == [UNDECODABLE]
+
+
+def can_derive(sink: Sink, digest: bytes, items: int = 1) -> bool:
+    """Say whether the vectors of an image can be pooled from the flattened store."""
+    return sink.flat is not None and sink.flat.index.states_of(digest, items) == [DONE] * items
 
 
 def known_failure(sink: Sink, digest: bytes | None) -> str | None:
@@ -100,18 +117,18 @@ def known_failure(sink: Sink, digest: bytes | None) -> str | None:
     return store.reasons(store.rows(one, np.zeros(1, np.uint16)))[0]
 
 
-def derive(sink: Sink, digests: Sequence[bytes]) -> None:
-    """Pool the vectors of images from the flattened store, block by block.
+def derive(sink: Sink, keys: Sequence[Key]) -> None:
+    """Pool vectors from the flattened store, block by block.
 
     The stored map is read back as float32, so a pooled vector differs from one that was pooled
     before rounding by no more than that rounding (5e-4 of a value for float16).
     """
     flat = sink.flat
-    if flat is None or not digests:
+    if flat is None or not keys:
         return
-    one_each = np.zeros(len(digests), np.uint16)
-    rows = flat.rows(np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16), one_each)
+    digests = np.frombuffer(b"".join(digest for digest, _ in keys), np.uint8).reshape(-1, 16)
+    rows = flat.rows(digests, np.array([item for _, item in keys], np.uint16))
     order = np.argsort(rows)
     for part in np.array_split(order, -(-len(order) // flat.block_rows)):
         maps: Float32s = flat.read(rows[part], np.float32).reshape(-1, *flat.map_shape)
-        sink.extend([(digests[i], 0) for i in part], pool(maps, sink.recipe.pooling))
+        sink.extend([keys[i] for i in part], pool(maps, sink.recipe.pooling))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx.embedding.rounding import rounded
-from featx.embedding.sinks import derive, has_items
+from featx.embedding.sinks import derive, has_item, has_items
 from featx.pooling import pool
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Work:
         self._running: deque[tuple[list[Key], Future[list[Array]]]] = deque()
         self._keys: list[Key] = []
         self._images: list[Array] = []
-        self._derive: list[bytes] = []
+        self._derive: list[Key] = []
 
     def __enter__(self) -> Work:
         return self
@@ -106,16 +106,21 @@ class Work:
         """How many batches run at once."""
         return 1 if self._chosen is None else self._chosen.engine.lanes
 
-    def add(self, one: Taken, images: Sequence[Array]) -> None:
-        """Take one entry as it was read, with its images; a full batch is computed at once."""
+    def add(self, one: Taken, images: Sequence[Array | None]) -> None:
+        """Take one entry as it was read, with its images; a full batch is computed at once.
+
+        An item whose image is None is there already.
+        """
         if one.digest is None or one.items is None:
             return
         if one.reason is not None:
             self._fail(one.digest, one.reason)
         if one.derive:
-            self._later(one.digest)
-        self.computed += bool(images)
+            self._later(one.digest, one.items)
+        self.computed += any(image is not None for image in images)
         for item, image in enumerate(images):
+            if image is None:
+                continue
             if self._images and image.dtype != self._images[0].dtype:
                 self._start()
             self._keys.append((one.digest, item))
@@ -130,11 +135,11 @@ class Work:
         while self._running:
             self._hand_over()
         for sink in self._sinks:
-            derive(sink, [d for d in self._derive if not has_items(sink, d, 1)])
+            derive(sink, [key for key in self._derive if not has_item(sink, *key)])
         self._derive.clear()
 
-    def _later(self, digest: bytes) -> None:
-        self._derive.append(digest)
+    def _later(self, digest: bytes, items: int) -> None:
+        self._derive += [(digest, item) for item in range(items)]
         self.derived += 1
         if len(self._derive) >= DERIVE_AT:
             self.flush()
@@ -174,7 +179,7 @@ class Work:
     def _hand_over(self) -> None:
         keys, future = self._running.popleft()
         for sink, vectors in zip(self._sinks, future.result(), strict=True):
-            lacks = [not has_items(sink, digest, item + 1) for digest, item in keys]
+            lacks = [not has_item(sink, digest, item) for digest, item in keys]
             if all(lacks):
                 sink.extend(keys, vectors)
             else:

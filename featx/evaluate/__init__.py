@@ -5,6 +5,7 @@ from featx.evaluate.result import Candidate, Evaluation, FoldResult, Params, Sca
 from featx.evaluate.run import GridScores, evaluate, evaluate_each, grid_scores
 from featx.evaluate.setup import Setup, read_setup, with_plan
 from featx.evaluate.space import Source
+from featx.evaluate.viewed import with_images
 
 __all__ = [
     "Candidate",
@@ -23,5 +24,6 @@ __all__ = [
     "foresee",
     "grid_scores",
     "read_setup",
+    "with_images",
     "with_plan",
 ]

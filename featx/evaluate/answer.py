@@ -241,6 +241,8 @@ def _how(setup: Setup) -> str:
     plan, grid = setup.plan, setup.grid
     method = setup.spec.calibrate
     added = f"; probabilities by {method} calibration inside each training set" if method else ""
+    if setup.views is not None:
+        added += "; each image scored by the mean over its views"
     if not setup.searched:
         words = ", ".join(f"{k}={_word(v)}" for k, v in setup.params[0].items())
         return f"{plan.how}; nothing searched{f', {words}' if words else ''}{added}"

@@ -49,11 +49,7 @@ class Axes:
         return beta, -(beta @ self.inner).mean(axis=1)
 
 
-COMPONENTS = 128
-"""Principal axes that a network sees: with all of them a fit takes several times as long."""
-
-
-def principal_axes(inner: Float64s, cross: Float64s, components: int = COMPONENTS) -> Axes:
+def principal_axes(inner: Float64s, cross: Float64s, components: int) -> Axes:
     """Turn training rows to their principal axes.
 
     Parameters

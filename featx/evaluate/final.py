@@ -27,6 +27,7 @@ from featx.evaluate.split import fuse, split_products
 from featx.evaluate.tall import fit_one
 from featx.evaluate.work import Solver, Stop
 from featx.gram import fit_scaler
+from featx.heads import HEADS
 from featx.solvers import Solution
 
 
@@ -113,7 +114,7 @@ def _fit_features(
     space: Space, y: Array, rows: Ints, params: Params, solver: Solver
 ) -> tuple[Any, Stop]:
     Z, _ = split_features(space, rows, rows[:0])
-    if solver.head != "mlp":
+    if not HEADS[solver.head].axes:
         return fit_quietly(solver.make(params), Z, y, params)
     centred = Centred.of(Z)
     estimator, stop = fit_network(solver.make(params), centred.apply(Z), y, params)
@@ -134,7 +135,7 @@ def _fit_network(
 ) -> tuple[Any, Stop]:
     """Fit on principal axes."""
     at = fuse(split_products(space, rows, rows[:0]), solver.weights(params.get("mix")))
-    axes = principal_axes(at.inner, at.cross)
+    axes = principal_axes(at.inner, at.cross, HEADS[solver.head].axes)
     estimator, stop = fit_network(solver.make(params), axes.Z, y, params)
     beta, offset = axes.lift(np.asarray(estimator.coefs_[0], dtype=np.float64))
     return _folded(estimator, lift_weights(space, rows, beta, at.factors).T, offset), stop

@@ -96,7 +96,7 @@ def _advice(setup: Setup, *, streams: bool) -> str:
 
 def estimate(sources: Sequence[Source], setup: Setup, *, streams: bool) -> Room:
     """Estimate the memory of a fit."""
-    if not is_tall(sources, few_features=setup.head.name == "mlp"):
+    if not is_tall(sources, few_features=setup.head.axes > 0):
         return _of_products(sources, setup)
     n, d = sources[0].vectors.shape
     size = sources[0].vectors.dtype.itemsize
@@ -124,7 +124,7 @@ def _of_products(sources: Sequence[Source], setup: Setup) -> Room:
     n = sources[0].vectors.shape[0]
     d = max(source.vectors.shape[1] for source in sources)
     size = sources[0].vectors.dtype.itemsize
-    m = max(len(fold.train) for fold in setup.plan.folds)
+    m = max(len(fold.train) for fold in setup.plan.folds) * n // setup.rows.n
     one = 8 * n * n
     kernel = (8 if is_exact(n, n, d) else 4) * m * m
     built = 5 * one // 2 + 2 * min(n * d * size, PANEL_BYTES)
@@ -134,5 +134,5 @@ def _of_products(sources: Sequence[Source], setup: Setup) -> Room:
     fused = len(sources) * 8 * n * n
     if setup.spec.scale == "standard":
         return Room(0, min(n * d * size, HELD_BYTES), built + each, "inner products of each split")
-    last = fused + (4 * one if setup.head.name in ("ridge", "mlp") else 0)
+    last = fused + (4 * one if setup.head.name == "ridge" or setup.head.axes else 0)
     return Room(max(fused - one + built, last), fused, each, "inner products of rows")

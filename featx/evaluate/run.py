@@ -32,7 +32,8 @@ from featx.evaluate.shared import can_share, run_shared
 from featx.evaluate.solve import run_job
 from featx.evaluate.space import Source, Space, make_space
 from featx.evaluate.tall import is_smooth, run_tall
-from featx.evaluate.work import Answer, Job, Stop
+from featx.evaluate.viewed import Viewed, with_images
+from featx.evaluate.work import Answer, Job, Solver, Stop
 from featx.gram import as_vectors, build_gram
 from featx.products import is_exact
 from featx.solvers import Solution
@@ -53,6 +54,7 @@ def evaluate(
     split: Array | None = None,
     group_name: str = "group",
     split_name: str = "split",
+    images: Array | None = None,
     final: bool = True,
     n_jobs: int | None = None,
     progress: Progress | None = None,
@@ -73,6 +75,10 @@ def evaluate(
         (n,) train, val or test of every row: used in place of folds.
     group_name, split_name
         What they are called in sentences.
+    images
+        (r,) which of the n targets, groups and sides each row of features belongs to, where rows
+        are views of images: (r, d) features then. A head is trained on every view of the training
+        images and scored by the mean of what it says of an image's; all numbers are of images.
     final
         False: the estimate alone; ``Evaluation.estimator`` is None.
     n_jobs
@@ -89,8 +95,10 @@ def evaluate(
     """
     spec, progress = spec or Spec(), progress or Silent()
     sources = _sources(X, progress)
-    n = sources[0].vectors.shape[0]
+    n_rows = sources[0].vectors.shape[0]
+    n = n_rows if images is None else len(y)
     setup = read_setup(n, len(sources), y, spec, groups, split, group_name, split_name)
+    setup = with_images(setup, images, n_rows)
     small = _is_small(sources, setup)
     jobs = fitting_jobs(sources, setup, _jobs(n_jobs, small), streams=_streams(setup))
     with threadpool_limits(limits=1 if small else None):
@@ -198,7 +206,7 @@ def _space(sources: Sequence[Source], setup: Setup) -> Space:
         space = make_space(
             sources,
             setup.spec.scale,
-            few_features=name == "mlp",
+            few_features=setup.head.axes > 0,
             sums=name == "rbf",
             streams=_streams(setup),
         )
@@ -218,11 +226,12 @@ def _evaluate(
     times.append(time.perf_counter())
     found = _search(space, setup, n_jobs, progress)
     times.append(time.perf_counter())
-    classes, values = setup.target.classes, setup.target.values
-    params, rows = setup.params[found.chosen], setup.plan.final
+    viewed = Viewed(setup.views)
+    classes, values = setup.target.classes, viewed.values(setup.target.values)
+    params, rows = setup.params[found.chosen], viewed.rows(setup.plan.final)
     estimator, stop = None, Stop(converged=True)
     if final:
-        known = found.whole if np.array_equal(rows, np.arange(setup.rows.n)) else None
+        known = found.whole if np.array_equal(rows, np.arange(len(values))) else None
         estimator, stop = fit_final(
             space, values, classes, rows, params, setup.solver, n_jobs, known
         )
@@ -285,11 +294,29 @@ def _met(table: Sequence[Sequence[Answer]]) -> Array:
 def _run(
     space: Space, setup: Setup, jobs: Sequence[Job], n_jobs: int, progress: Progress
 ) -> tuple[list[list[Answer]], list[Callable[[], Solution]]]:
+    """Run jobs on images, and score each image once; as `_run_rows`."""
+    values, viewed = setup.target.values, Viewed(setup.views)
+    rows = viewed.jobs(jobs)
+    table, whole = _run_rows(space, viewed.values(values), setup.solver, rows, n_jobs, progress)
+    scored = [
+        viewed.answers(answers, job, values, setup.solver)
+        for answers, job in zip(table, jobs, strict=True)
+    ]
+    return scored, whole
+
+
+def _run_rows(
+    space: Space,
+    values: Array,
+    solver: Solver,
+    jobs: Sequence[Job],
+    n_jobs: int,
+    progress: Progress,
+) -> tuple[list[list[Answer]], list[Callable[[], Solution]]]:
     """Run the jobs, one after the other or several at a time, and report each.
 
     Give what gives each candidate trained on all rows, where that is at hand; else nothing.
     """
-    values, solver = setup.target.values, setup.solver
     if can_share(space, jobs, solver):
         return run_shared(space, values, jobs, solver)
     if space.streamed:

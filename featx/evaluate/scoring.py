@@ -27,6 +27,14 @@ def answer(solver: Solver, decision: Float64s, y: Array, stop: Stop) -> Answer:
     return Answer(outcome, value, stop)
 
 
+def rescored(solver: Solver, outcome: Outcome, stop: Stop) -> Answer:
+    """Score an outcome by itself, for example one averaged over views."""
+    probable = hasattr(solver.make({}), "predict_proba")
+    kind = _SaidProbable if probable else _Said
+    said = kind(outcome, solver.n_classes)
+    return Answer(outcome, _value(solver, said, outcome.y[:, None], outcome), stop)
+
+
 class _Said(BaseEstimator):  # type: ignore[misc]
     """An outcome in the shape of a fitted estimator, for scikit-learn's scorers."""
 

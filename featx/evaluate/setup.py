@@ -19,6 +19,7 @@ from featx.evaluate.work import Solver
 from featx.folds import Plan, Rows, make_plan
 from featx.heads import HEADS, Head, Target, candidates, check_params, head_for, read_target
 from featx.metrics import Metric, metrics_for
+from featx.views import Views
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Setup:
         Every candidate.
     probabilities
         Whether the head gives them, of its own or calibrated.
+    views
+        Where the rows of features are views of images; all else here is numbered by images then.
     """
 
     spec: Spec
@@ -45,6 +48,7 @@ class Setup:
     metrics: tuple[Metric, ...]
     solver: Solver
     probabilities: bool
+    views: Views | None = None
 
     @property
     def searched(self) -> bool:

@@ -37,7 +37,7 @@ def run_job(space: Space, values: Array, job: Job, solver: Solver, n_jobs: int =
     """
     if not space.on_products:
         Z, T = split_features(space, job.train, job.test)
-        if solver.head == "mlp":
+        if HEADS[solver.head].axes:
             centred = Centred.of(Z)
             Z, T = centred.apply(Z), centred.apply(T)
         return _fit_all(Z, T, values, job, solver)
@@ -66,7 +66,7 @@ def _on_products(
     if solver.head == "rbf":
         return _kernel_machines(at, values, job, solver)
     if solver.head not in PATHS:
-        axes = principal_axes(at.inner, at.cross)
+        axes = principal_axes(at.inner, at.cross, HEADS[solver.head].axes)
         return _fit_all(axes.Z, axes.T, values, job, solver)
     y = values[job.test]
     return [
@@ -84,7 +84,7 @@ def _fit_all(Z: Float64s, T: Float64s, values: Array, job: Job, solver: Solver) 
         if head.warm and before is not None:
             estimator.warm_start = True
             estimator.coef_, estimator.intercept_ = before.coef_, before.intercept_
-        fit = fit_network if solver.head == "mlp" else fit_quietly
+        fit = fit_network if head.axes else fit_quietly
         before, stop = fit(estimator, Z, values[job.train], params)
         answers.append(apply(before, stop, T, values[job.test], solver))
     return answers

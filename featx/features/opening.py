@@ -18,21 +18,28 @@ if TYPE_CHECKING:
 
     from featx._types import Array, Ints, PathLike
     from featx.manifest import Manifest
+    from featx.recipe import Recipe
     from featx.store import FeatureStore
 
 
 def view(manifest: Manifest, *stores: FeatureStore) -> Features:
     """Give the view of a manifest's rows in a store, or in several.
 
-    Rows without a vector under one of the stores have failed, with its reason.
+    Rows without a vector under one of the stores have failed, with its reason. Where the stores
+    have one vector an image, a manifest of views gives each image once.
 
     Raises
     ------
+    UsageError
+        If the stores hold images that are varied in different ways.
     NotFoundError
         If some images of the manifest were never embedded under a store's recipe.
     """
     import pandas as pd
 
+    _check_views([store.recipe for store in stores])
+    if not stores[0].recipe.preprocess.has_items:
+        manifest = manifest.plain()
     readable = np.array([f is None for f in manifest.failure], dtype=bool)
     reasons = np.array(manifest.failure, dtype=object)
     located = [_locate(manifest, store, readable) for store in stores]
@@ -46,13 +53,27 @@ def view(manifest: Manifest, *stores: FeatureStore) -> Features:
     return Features(kept, failed, first.store, first.rows, others=tuple(others))
 
 
+def _check_views(recipes: Sequence[Recipe]) -> None:
+    """Raise `UsageError` if some images are varied otherwise than others, or not at all."""
+    first, *others = recipes
+    how = (first.preprocess.augment, first.preprocess.augment_seed)
+    for other in others:
+        if (other.preprocess.augment, other.preprocess.augment_seed) != how:
+            raise UsageError(
+                f"{first.label} and {other.label} have other views of these images, so their "
+                "vectors cannot be put side by side; extract both with the same --augment and "
+                "--seed, or both without"
+            )
+
+
 def _locate(manifest: Manifest, store: FeatureStore, readable: Array) -> Ints:
     """Give (n,) where each readable row of a manifest lies in a store; -1 for the others."""
     rows: Ints = np.where(readable, store.rows(manifest.digest, manifest.item), -1)
     absent = readable & (rows < 0)
     if absent.any():
+        what = "views" if store.recipe.preprocess.is_varied else "images"
         raise NotFoundError(
-            f"{int(absent.sum())} of the {len(manifest)} images of {manifest.name} have no vector "
+            f"{int(absent.sum())} of the {len(manifest)} {what} of {manifest.name} have no vector "
             f"in {store.recipe.label} ({store.path.absolute()}); run `featx extract` on the data "
             "again with the same options: it computes what is missing"
         )

@@ -13,6 +13,7 @@ import numpy as np
 from featx import targets
 from featx.errors import TargetError, unknown_name
 from featx.features.kind import Kind
+from featx.views import Views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,11 +104,16 @@ class Features:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """(n rows) the user's columns, and ``path`` where no column has that name."""
+        """(n rows) the user's columns; ``path``, and ``item`` where images have several rows.
+
+        Of these two, what a column of the user's is called so is not added.
+        """
         frame = self.manifest.frame
-        if "path" in frame.columns:
-            return frame
-        return frame.assign(path=self.manifest.path)[["path", *frame.columns]]
+        own: dict[str, Array] = {"path": self.manifest.path}
+        if self.manifest.item.any():
+            own["item"] = self.manifest.item
+        new = [name for name in own if name not in frame.columns]
+        return frame.assign(**{name: own[name] for name in new})[[*new, *frame.columns]]
 
     @property
     def y(self) -> Array:
@@ -142,6 +148,13 @@ class Features:
         if name not in self.frame.columns:
             raise unknown_name("column", name, map(str, self.frame.columns))
         return self.frame[name].to_numpy(dtype=object)
+
+    @cached_property
+    def views(self) -> Views | None:
+        """Which rows are views of which image; None where an image has no more than one."""
+        if not self.recipe.preprocess.is_varied or not self.manifest.item.any():
+            return None
+        return Views(self.manifest.entry)
 
     def take(self, rows: Array) -> Features:
         """Give the view of ``rows`` ((m,) int or bool), in that order."""

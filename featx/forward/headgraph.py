@@ -149,6 +149,7 @@ _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "logistic": torch.sigmoid,
     "tanh": torch.tanh,
     "relu": torch.relu,
+    "gelu": functional.gelu,
     "softmax": _softmax,
     "shares": _shares,
 }

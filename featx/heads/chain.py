@@ -23,11 +23,12 @@ from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 
 from featx._types import Float64s
 from featx.errors import UsageError
+from featx.heads.neural import NeuralClassifier, NeuralRegressor
 
 Meaning: TypeAlias = Literal["scores", "probabilities", "prediction"]
-Activation: TypeAlias = Literal["logistic", "tanh", "relu", "softmax", "shares"]
+Activation: TypeAlias = Literal["logistic", "tanh", "relu", "gelu", "softmax", "shares"]
 EXPORTABLE = (
-    "svm, svr, ridge, logreg and mlp, with or without --scale, and with --calibrate sigmoid or "
+    "svm, svr, ridge, logreg, mlp and nn, with or without --scale, and with --calibrate sigmoid or "
     "temperature"
 )
 
@@ -271,4 +272,6 @@ _STEPS: dict[type, Callable[[Any], Iterable[Step]]] = {
     SVR: _machine,
     MLPClassifier: _network,
     MLPRegressor: _network,
+    NeuralClassifier: _network,
+    NeuralRegressor: _network,
 }

@@ -26,6 +26,7 @@ from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 
 from featx._types import Array, Float64s
 from featx.errors import HeadTaskError, UsageError, unknown_name
+from featx.heads.neural import NeuralClassifier, NeuralRegressor
 
 _MAX_ITER = 100_000
 """Sweeps of liblinear's coordinate descent: at large C it needs far more than its default 1,000."""
@@ -52,6 +53,9 @@ class Head:
     warm
         Whether a candidate starts from the coefficients of the one before it: the answer is the
         same to the solver's tolerance.
+    axes
+        For a network, whose steps depend on the axes: how many principal axes of the training rows
+        it sees, where there are more features than rows. 0 for other heads.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Head:
     weighted: bool
     seeded: bool
     warm: bool = False
+    axes: int = 0
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -171,6 +176,34 @@ _HEADS = (
         {"solver": "lbfgs", "max_iter": 500, "tol": 1e-3},
         weighted=False,
         seeded=True,
+        axes=128,  # with all of them a fit takes several times as long
+    ),
+    Head(
+        "nn",
+        "network of any depth, or a linear layer, trained by torch; gives probabilities",
+        {"classification": NeuralClassifier, "regression": NeuralRegressor},
+        {},
+        (
+            "hidden",
+            "activation",
+            "dropout",
+            "init",
+            "loss",
+            "optimizer",
+            "lr",
+            "weight_decay",
+            "momentum",
+            "epochs",
+            "batch_size",
+            "scheduler",
+            "early_stopping",
+            "validation",
+            "device",
+        ),
+        {},
+        weighted=True,
+        seeded=True,
+        axes=2**31,
     ),
     Head(
         "knn",

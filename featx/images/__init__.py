@@ -7,7 +7,6 @@ What Pillow would mangle (more bits, other channels, several pages) is refused u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Any
@@ -19,32 +18,32 @@ from featx._quiet import quiet
 from featx._types import Array
 from featx.errors import ImageError
 from featx.images.decode import image_errors, open_picture, refuse_cut
+from featx.images.items import Seen, pages, seen, takes_bytes_as_they_are
 from featx.images.jpeg import plain_jpeg_size
-from featx.images.options import Intensity, Options, check_preprocess, parse_options
-from featx.images.picture import Page, Picture, orientation, to_image, to_rgb, to_samples
+from featx.images.options import check_preprocess, parse_options
+from featx.images.picture import PILLOW, orientation
 from featx.images.resize import centred_image, fit_floats, fit_image, least_size, target_size
-from featx.images.samples import Samples, questions, to_unit
+from featx.images.whole import Look, look
 from featx.recipe import Preprocess
 
 __all__ = [
+    "Look",
     "centred_image",
     "check_preprocess",
     "digest",
     "is_plain",
     "load",
+    "look",
     "plain_jpeg_size",
     "target_size",
 ]
-
-PILLOW = r"PIL\."
-"""What Pillow warns about (odd metadata, large images) either fails the image or matters not."""
 
 
 def is_plain(pre: Preprocess) -> bool:
     """Whether images of 8 bits are read as they are: no reader, no choice of channels or page."""
     options = parse_options(pre)
     first_page = options.page in (None, 0, "all")
-    return options.reader is None and first_page and _takes_bytes_as_they_are(options)
+    return options.reader is None and first_page and takes_bytes_as_they_are(options)
 
 
 def digest(payload: Any) -> bytes:
@@ -108,55 +107,12 @@ def load(payload: Any, pre: Preprocess, *, scaled: bool = False) -> list[Array]:
     """
     options = parse_options(pre)
     with image_errors(payload), quiet(PILLOW):
-        shrinks = scaled and _takes_bytes_as_they_are(options)
+        shrinks = scaled and takes_bytes_as_they_are(options)
         least = partial(least_size, pre=pre) if shrinks else None
         picture = open_picture(payload, options.reader, least)
-        pages = _pages(picture, options)
-        return [item for i in pages for item in _items(picture.page(i), pre, options)]
+        every = (picture.page(i) for i in pages(picture, options))
+        return [_fit(item, pre) for page in every for item in seen(page, options)]
 
 
-def _pages(picture: Picture, options: Options) -> Sequence[int]:
-    n, noun = picture.n_pages, picture.noun
-    if options.page == "all" or (options.page is None and n == 1):
-        return range(n)
-    if options.page is None:
-        raise ImageError(f"{n} {noun}: --page 0 for the first, --page all for every one")
-    if options.page >= n:
-        have = f"1 {noun[:-1]}" if n == 1 else f"{n} {noun}"
-        raise ImageError(f"no page {options.page} in it: it has {have}, counted from 0 (--page)")
-    return (options.page,)
-
-
-def _samples(page: Page) -> Samples:
-    return page if isinstance(page, Samples) else to_samples(page)
-
-
-def _items(page: Page, pre: Preprocess, options: Options) -> list[Array]:
-    if isinstance(page, Image.Image) and _takes_bytes_as_they_are(options):
-        return [fit_image(to_rgb(page), pre)]
-    samples = _samples(page)
-    asked = questions(samples, options)
-    if asked:
-        raise ImageError("; ".join(asked))
-    return [_fit(part, pre, _intensity(options)) for part in _parts(samples, options)]
-
-
-def _takes_bytes_as_they_are(options: Options) -> bool:
-    return _intensity(options).kind == "dtype" and not options.channels
-
-
-def _intensity(options: Options) -> Intensity:
-    """Give what is asked for; 8-bit images need not be asked about."""
-    return options.intensity or Intensity("dtype")
-
-
-def _parts(samples: Samples, options: Options) -> list[Samples]:
-    if options.channels == "each":
-        return [samples.channels((i,)) for i in range(samples.n_channels)]
-    return [samples.channels(options.channels) if options.channels else samples]
-
-
-def _fit(samples: Samples, pre: Preprocess, intensity: Intensity) -> Array:
-    if samples.is_plain and intensity.kind == "dtype":
-        return fit_image(to_image(samples), pre)
-    return fit_floats(to_unit(samples, intensity), pre)
+def _fit(item: Seen, pre: Preprocess) -> Array:
+    return fit_image(item, pre) if isinstance(item, Image.Image) else fit_floats(item, pre)

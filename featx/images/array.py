@@ -33,7 +33,7 @@ def open_array(array: Array) -> Picture:
             f"an array of shape {array.shape}; expected (H, W, C): channels come last, "
             f"numpy.moveaxis(x, {array.ndim - 3}, -1)"
         )
-    return Picture(len(pages), "pages", lambda i: _samples(np.atleast_3d(pages[i])))
+    return Picture(len(pages), "pages", lambda i: _samples(np.atleast_3d(pages[i])), "array")
 
 
 def open_with(reader: Callable[[bytes], Any], data: bytes) -> Picture:

@@ -89,7 +89,7 @@ def _open_bytes(data: bytes, least: Callable[[tuple[int, int]], tuple[int, int]]
     refuse_cut(image)
     if least is not None and image.format in _SCALABLE:
         _shrink(image, least((image.height, image.width)))
-    return Picture(n_frames, "frames", lambda i: _frame(image, i))
+    return Picture(n_frames, "frames", lambda i: _frame(image, i), image.format or "")
 
 
 def _shrink(image: Image.Image, least: tuple[int, int]) -> None:
@@ -112,7 +112,7 @@ def _open_image(image: Image.Image) -> Picture:
     if n_frames > 1:
         raise ImageError(f"a file open in Pillow with {n_frames} frames: give the frame's .copy()")
     refuse_cut(image)
-    return Picture(1, "frames", lambda _: _loaded(image))
+    return Picture(1, "frames", lambda _: _loaded(image), image.format or "Pillow")
 
 
 def _frame(image: Image.Image, index: int) -> Page:

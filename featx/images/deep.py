@@ -49,8 +49,8 @@ def open_tiff(data: bytes) -> Picture:
     if len(pages) == 1 and file.is_imagej and file.series[0].size > first.size:
         check_pixels(first.imagewidth, first.imagelength, file.series[0].size // first.size)
         planes = file.series[0].asarray().reshape(-1, *first.shape)
-        return Picture(len(planes), "pages", lambda i: _tiff_samples(first, planes[i]))
-    return Picture(len(pages), "pages", lambda i: _tiff_page(data, pages[i]))
+        return Picture(len(planes), "pages", lambda i: _tiff_samples(first, planes[i]), "TIFF")
+    return Picture(len(pages), "pages", lambda i: _tiff_page(data, pages[i]), "TIFF")
 
 
 def _tiff_page(data: bytes, page: tifffile.TiffPage) -> Page:
@@ -106,7 +106,7 @@ def open_jpeg2000(data: bytes, bits: int) -> Picture:
 
         return number_samples(np.atleast_3d(imagecodecs.jpeg2k_decode(data)), bits)
 
-    return Picture(1, "pages", page)
+    return Picture(1, "pages", page, "JPEG2000")
 
 
 def jpeg2000_bits(data: bytes) -> int:

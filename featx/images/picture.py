@@ -14,6 +14,8 @@ from featx.errors import ImageError
 from featx.images.samples import Samples
 
 Page: TypeAlias = Image.Image | Samples
+PILLOW = r"PIL\."
+"""What Pillow warns about (odd metadata, large images) either fails the image or matters not."""
 _GREY = frozenset({"1", "L", "LA", "La"})
 
 _TURNS = {
@@ -50,11 +52,14 @@ class Picture:
         What a person calls them.
     page
         Decodes one of them, upright.
+    format
+        As Pillow calls it; ``array`` for what came as numbers.
     """
 
     n_pages: int
     noun: str
     page: Callable[[int], Page]
+    format: str
 
 
 def upright(image: Image.Image) -> Image.Image:

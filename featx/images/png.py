@@ -53,4 +53,4 @@ def open_png16(data: bytes, image: Image.Image, n_frames: int) -> Picture:
         samples = Samples(values, 65535.0)
         return with_alpha(samples) if samples.n_channels in (2, 4) else samples
 
-    return Picture(n_frames, "frames", page)
+    return Picture(n_frames, "frames", page, "PNG")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from featx import catalog
 from featx._memory import available
 from featx._types import Silent
-from featx.errors import unknown_name
+from featx.errors import UsageError, unknown_name
 from featx.planning.disk import free_bytes
 from featx.planning.known import copy_index
 from featx.planning.result import Plan
@@ -86,6 +86,11 @@ def plan(
     for name in options:
         if name not in _OPTIONS:
             raise unknown_name("option", name, _OPTIONS)
+    if options.get("views", 1) != 1 or options.get("augment") is not None:
+        raise UsageError(
+            "a plan is of images as they are: leave views and augment out; each further view takes "
+            "the network and the disk about as long and as much as an image does"
+        )
     free = available()
     with TemporaryDirectory(prefix="featx-plan-") as scratch:
         place = Place(folder, Path(scratch), report)

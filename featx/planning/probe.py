@@ -148,7 +148,7 @@ def probe_derived(known: Known) -> Probe:
     digests = known.derived[: max(sink.flat.block_rows for sink in known.sinks if sink.flat)]
     sinks = [MemorySink(sink.recipe, flat=sink.flat) for sink in known.sinks]
     for sink in sinks:
-        derive(sink, digests)
+        derive(sink, [(digest, 0) for digest in digests])
     image_s = (time.perf_counter() - start) / len(digests)
     rows = tuple(_rows([sink]) for sink in sinks)
     return Probe(0.0, image_s, {}, rows, 1.0, 0, (), (), ())

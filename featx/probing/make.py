@@ -149,7 +149,7 @@ def _nested(
             "some images have a vector of one layer and none of another: run `featx extract` on "
             "them with --retry-failed"
         )
-    vectors = [StoreVectors(view.store, view.rows[problem.rows]) for view in views]
+    vectors = [StoreVectors(view.store, view.rows[problem.fitted]) for view in views]
     grams = [stored_gram(one.store.path.parent, one, progress) for one in vectors]
     scale = fitting.get("scale", "none")
     options = {k: v for k, v in fitting.items() if k in _SPEC}
@@ -163,6 +163,7 @@ def _nested(
         split=problem.sides,
         group_name=problem.group or "image",
         split_name=problem.split or "split",
+        images=problem.images,
         final=False,
         n_jobs=fitting.get("n_jobs"),
         progress=progress,

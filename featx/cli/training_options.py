@@ -1,0 +1,96 @@
+"""The options that say how a network is trained, each declared once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featx.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_Option = typer.Option
+_PANEL = "Networks (--head nn; several values are searched)"
+
+Hidden = Annotated[
+    list[str] | None,
+    _Option(
+        "--hidden",
+        metavar="W,W|none",
+        help="Widths of hidden layers, 512,32; none: a linear layer. Repeats.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Activation = Annotated[
+    str | None,
+    _Option("--activation", metavar="NAME", help="relu, gelu, tanh.", rich_help_panel=_PANEL),
+]
+Dropout = Annotated[
+    str | None,
+    _Option("--dropout", metavar="P", help="Share of values dropped.", rich_help_panel=_PANEL),
+]
+Loss = Annotated[
+    str | None,
+    _Option(
+        "--loss", metavar="NAME", help="cross-entropy; mse, l1, huber.", rich_help_panel=_PANEL
+    ),
+]
+Optimizer = Annotated[
+    str | None,
+    _Option("--optimizer", metavar="NAME", help="adam, adamw, sgd.", rich_help_panel=_PANEL),
+]
+Lr = Annotated[
+    str | None,
+    _Option("--lr", metavar="X,X", help="Learning rate [default: 1e-3].", rich_help_panel=_PANEL),
+]
+Epochs = Annotated[
+    str | None,
+    _Option("--epochs", metavar="N", help="Passes, at most [default: 50].", rich_help_panel=_PANEL),
+]
+Steps = Annotated[
+    str | None,
+    _Option("--batch-size", metavar="N", help="Rows a step [default: 32].", rich_help_panel=_PANEL),
+]
+EarlyStopping = Annotated[
+    str | None,
+    _Option(
+        "--early-stopping",
+        metavar="N",
+        help="Stop after N epochs without a lower loss on a fifth of the training rows.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+def as_parameters(
+    head: str, options: Mapping[str, Sequence[str] | str | None]
+) -> tuple[list[str], list[str]]:
+    """Write options as candidates (``--grid``) where they hold several values, else as ``--set``.
+
+    Raises
+    ------
+    UsageError
+        If one is given for another head than ``nn``.
+    """
+    grid: list[str] = []
+    fixed: list[str] = []
+    for name, given in options.items():
+        if given is None:
+            continue
+        if head != "nn":
+            raise UsageError(
+                f"--{name.replace('_', '-')} is for networks: --head nn; --set and --grid are for "
+                f"the parameters of {head}"
+            )
+        values = _values(name, given)
+        (grid if len(values) > 1 else fixed).append(f"{name}={','.join(values)}")
+    return grid, fixed
+
+
+def _values(name: str, given: Sequence[str] | str) -> list[str]:
+    """Give each candidate; the widths of one network are joined by commas, and so written by x."""
+    if name == "hidden":
+        return [text.replace(" ", "").replace(",", "x") for text in given]
+    return [text.strip() for text in str(given).split(",") if text.strip()]
