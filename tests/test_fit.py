@@ -173,7 +173,7 @@ def test_unknown_columns_name_the_nearest(features: Features) -> None:
 def test_a_head_that_does_not_fit(features: Features) -> None:
     with pytest.raises(HeadTaskError, match=r"svr|ridge"):
         fit(features, "svm", target="age", out=None)
-    with pytest.raises(HeadTaskError, match=r"svm, ridge, logreg, rbf, mlp, knn"):
+    with pytest.raises(HeadTaskError, match=r"svm, ridge, logreg, rbf, mlp, nn, knn"):
         fit(features, "svr", out=None)
     with pytest.raises(TargetError, match="no number"):
         fit(features, "ridge", target="label", task="regression", out=None)

@@ -28,7 +28,8 @@ def test_every_head_makes_scikit_learns_own_estimator(head):
     for task in head.tasks:
         for params in candidates(head.grid):
             made = head.make(task, params, seed=3)
-            assert type(made).__module__.startswith("sklearn.")
+            own = "featx.heads.neural" if head.name == "nn" else "sklearn."
+            assert type(made).__module__.startswith(own)
             assert isinstance(made, BaseEstimator)
             assert (is_classifier if task == "classification" else is_regressor)(made)
             assert set(params) <= set(made.get_params())
@@ -41,9 +42,9 @@ def test_every_head_makes_scikit_learns_own_estimator(head):
 
 
 def test_a_head_that_does_not_fit_names_those_that_do():
-    with pytest.raises(HeadTaskError, match=r"'svm' does class.*svr, ridge, rbf, mlp, knn"):
+    with pytest.raises(HeadTaskError, match=r"'svm' does class.*svr, ridge, rbf, mlp, nn, knn"):
         head_for("svm", "regression")
-    with pytest.raises(HeadTaskError, match=r"svm, ridge, logreg, rbf, mlp, knn .*--task reg"):
+    with pytest.raises(HeadTaskError, match=r"svm, ridge, logreg, rbf, mlp, nn, knn .*--task reg"):
         head_for("svr", "classification")
     assert head_for("ridge", "regression").make("regression", {}).__class__ is Ridge
 
