@@ -1,8 +1,8 @@
 """Every head: the tasks it fits, its default grid, its parameters, and how it is made.
 
 What is made is scikit-learn's own estimator, or for ``nn`` one that keeps its contract. Parameters
-that would break what makes fitting fast (a penalty that is not invariant to rotations, a metric that
-is no inner product) are not offered.
+that would break what makes fitting fast (a penalty that is not invariant to rotations, a metric
+that is no inner product) are not offered.
 
 Where the estimator is solved on inner products (`featx.solvers`), it says what is solved, and how
 well. What differs from scikit-learn's defaults was measured where scikit-learn fits it, on 1,875
