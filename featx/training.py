@@ -38,8 +38,8 @@ class Training:
         first of these that suits the task.
     scheduler
         ``none``; ``cosine`` to 0 at the last epoch; ``step``, a tenth after each third of the
-        epochs; ``plateau``, a tenth after 5 epochs in which the loss on the validation rows (of the
-        training rows where there are none) did not fall.
+        epochs; ``plateau``, a tenth after more than 5 epochs in which the loss on the validation
+        rows (of the training rows where there are none) did not fall.
     early_stopping
         Epochs without a lower loss on the validation rows after which training ends and the best
         weights are taken; None: all epochs, and the last weights.

@@ -12,10 +12,12 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
 
 from featx.errors import DeviceError, NumericsError, UnknownNameError, UsageError
 from featx.evaluate import Spec, evaluate
 from featx.heads import network
+from featx.heads.course import Course, Enough, epoch_seed, learning_rate, run
 from featx.heads.neural import NeuralClassifier, NeuralRegressor
 from featx.training import Training, read_hidden
 
@@ -61,7 +63,8 @@ def by_hand(X: np.ndarray, y: np.ndarray, optimizer: Any, loss: Any, k: int) -> 
             nn.Linear(X.shape[1], 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, k)
         )
         steps = optimizer(module.parameters())
-        for _ in range(3):
+        for epoch in range(3):
+            torch.manual_seed(epoch_seed(seed, epoch))
             for rows in torch.split(torch.randperm(len(x)), 50):
                 steps.zero_grad()
                 loss(module(x[rows]), targets[rows]).backward()
@@ -190,12 +193,38 @@ def test_widths() -> None:
     assert [read_hidden(one) for one in given] == expected
 
 
-def test_plateau_lowers_the_learning_rate(digits: Any) -> None:
+SCHEDULES: dict[str, Any] = {
+    "cosine": lambda o: CosineAnnealingLR(o, T_max=20),
+    "step": lambda o: StepLR(o, step_size=7),
+    "plateau": lambda o: ReduceLROnPlateau(o, patience=5, eps=0.0),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_are_those_of_torch(name: str) -> None:
+    losses = [5.0, 4.0, *[4.0 - 1e-5 * i for i in range(9)], 3.9, *[3.95] * 8]
+    training = Training(lr=0.5, epochs=20, scheduler=name)
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.5)
+    schedule = SCHEDULES[name](optimizer)
+    optimizer.step()
+    rows: list[dict[str, float]] = []
+    for loss in losses:
+        assert learning_rate(training, rows) == pytest.approx(optimizer.param_groups[0]["lr"])
+        rows.append({"train_loss": 9.0, "valid_loss": loss})
+        schedule.step(*([loss] if name == "plateau" else []))
+
+
+def test_an_interrupt_is_not_the_end_of_a_training(digits: Any) -> None:
     X, _, y, _ = digits
-    training = Training(lr=1e-7, epochs=8, scheduler="plateau", optimizer="sgd")
-    net = network.make_net(network.perceptron(64, (), 10), training, "classification")
-    net.fit(X, y)
-    assert net.optimizer_.param_groups[0]["lr"] == pytest.approx(1e-8)
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    course = Course(Training(epochs=2), after_epoch=interrupt)
+    net = network.make_net(network.perceptron(64, (), 10), course, "classification").initialize()
+    with pytest.raises(KeyboardInterrupt):
+        run(net, course, X, y)
+    assert not issubclass(Enough, KeyboardInterrupt)
 
 
 @pytest.mark.parametrize("kind", ["wide", "tall"])

@@ -5,22 +5,20 @@ torch is imported with this module, so it is imported where a network is fitted 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.helper import predefined_split
 from torch import nn
-from torch.optim import lr_scheduler
 
 from featx.errors import DeviceError, NumericsError
 
 if TYPE_CHECKING:
     from featx._types import Array
-    from featx.training import Training
+    from featx.heads.course import Course
 
 _MODULES: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 _OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -34,8 +32,6 @@ _LOSSES: dict[str, type[nn.Module]] = {
     "l1": nn.L1Loss,
     "huber": nn.HuberLoss,
 }
-_PATIENCE = 5
-"""Epochs without improvement after which ``plateau`` lowers the learning rate."""
 
 
 def perceptron(
@@ -81,29 +77,29 @@ def initialise(layer: nn.Module, init: str) -> None:
 
 def make_net(
     module: nn.Module,
-    training: Training,
+    course: Course,
     task: str,
     *,
     device: str = "cpu",
     loaders: Mapping[str, Any] | None = None,
     validation: Any = None,
     class_weight: Array | None = None,
-    callbacks: Sequence[tuple[str, Callback]] = (),
 ) -> NeuralNet:
-    """Give the skorch net that trains ``module`` as it is.
+    """Give the skorch net that trains ``module`` as it is; `featx.heads.course.run` runs it.
 
     Parameters
     ----------
+    course
+        Leads it.
     loaders
         ``iterator_train`` and ``iterator_valid``, classes that give batches of a data set, and
         their arguments; None: `Batches`.
     validation
-        The data set whose loss stops training; None where there is none.
+        The data set of the course's validation rows; None where there is none.
     class_weight
         (k,) weights of classes in the loss.
-    callbacks
-        More of them, by name.
     """
+    training = course.training
     loss = _LOSSES[training.loss_for(task)]
     options = dict(loaders or _IN_MEMORY)
     if class_weight is not None:
@@ -119,47 +115,12 @@ def make_net(
         max_epochs=training.epochs,
         batch_size=training.batch_size,
         train_split=None if validation is None else predefined_split(validation),
-        callbacks=[*_callbacks(training, validated=validation is not None), *callbacks],
+        callbacks=[("course", course)],
         callbacks__print_log=None,
         device=device,
         verbose=0,
         **options,
     )
-
-
-def _callbacks(training: Training, *, validated: bool) -> list[tuple[str, Callback]]:
-    watched = "valid_loss" if validated else "train_loss"
-    found: list[tuple[str, Callback]] = []
-    if (scheduler := _SCHEDULERS[training.scheduler](training, watched)) is not None:
-        found.append(("scheduler", scheduler))
-    if training.early_stopping is not None and validated:
-        stop = EarlyStopping(
-            watched, training.early_stopping, threshold=0.0, load_best=True, sink=_nowhere
-        )
-        found.append(("stop", stop))
-    return found
-
-
-def _nowhere(text: str) -> None:
-    """Where skorch's messages go: what they say stands in the curves."""
-
-
-def _step_size(training: Training) -> int:
-    return max(1, -(-training.epochs // 3))
-
-
-_SCHEDULERS: dict[str, Callable[[Training, str], Callback | None]] = {
-    "none": lambda training, watched: None,  # noqa: ARG005
-    "cosine": lambda training, watched: LRScheduler(  # noqa: ARG005
-        lr_scheduler.CosineAnnealingLR, T_max=training.epochs
-    ),
-    "step": lambda training, watched: LRScheduler(  # noqa: ARG005
-        lr_scheduler.StepLR, step_size=_step_size(training)
-    ),
-    "plateau": lambda training, watched: LRScheduler(  # noqa: ARG005
-        lr_scheduler.ReduceLROnPlateau, monitor=watched, patience=_PATIENCE
-    ),
-}
 
 
 class Batches:
@@ -224,10 +185,3 @@ def weights_of(module: nn.Module) -> tuple[list[Array], list[Array]]:
     if not all(np.isfinite(values).all() for values in (*coefs, *offsets)):
         raise NumericsError("the weights grew without bound; a smaller learning rate (lr) may help")
     return coefs, offsets
-
-
-def curves_of(net: NeuralNet) -> tuple[list[float], list[float] | None]:
-    """Give the loss of each epoch on the training rows, and on the validation rows if any."""
-    validated = bool(net.history) and "valid_loss" in net.history[-1]
-    trained: list[float] = net.history[:, "train_loss"]
-    return trained, net.history[:, "valid_loss"] if validated else None

@@ -99,6 +99,7 @@ class _Neural(BaseEstimator):  # type: ignore[misc]
         import torch
 
         from featx.heads import network
+        from featx.heads.course import Course, run
 
         device = network.check_device(self.device)
         devices = [torch.device(device)] if device.startswith("cuda") else []
@@ -108,13 +109,17 @@ class _Neural(BaseEstimator):  # type: ignore[misc]
                 X.shape[1], hidden, n_outputs, self.activation, dropout, self.init
             )
             own, held = self._parts(X, y, training)
+            course = Course(training, validated=held is not None)
             net = network.make_net(
-                module, training, self._task, device=device, validation=held, class_weight=weights
+                module, course, self._task, device=device, validation=held, class_weight=weights
             )
-            net.fit(*own)
+            run(net.initialize(), course, *own)
         self.coefs_, self.intercepts_ = network.weights_of(net.module_)
-        self.loss_curve_, self.validation_loss_curve_ = network.curves_of(net)
-        self.n_iter_ = len(self.loss_curve_)
+        self.loss_curve_ = [row["train_loss"] for row in course.rows]
+        self.validation_loss_curve_ = (
+            [row["valid_loss"] for row in course.rows] if course.validated else None
+        )
+        self.n_iter_ = len(course.rows)
 
     def _training(self) -> Training:
         names = Training.__dataclass_fields__.keys() - {"seed"}
