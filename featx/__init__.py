@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from featx.extraction import extract as extract
     from featx.features import Features as Features
     from featx.features import load as load
+    from featx.finetuning import finetune as finetune
     from featx.fitting import cross_validate as cross_validate
     from featx.fitting import fit as fit
     from featx.fitting import fit_targets as fit_targets
@@ -53,6 +54,7 @@ _WHERE = {
     "cross_validate": "fitting",
     "curve": "curves",
     "extract": "extraction",
+    "finetune": "finetuning",
     "fit": "fitting",
     "fit_targets": "fitting",
     "inspect": "inspection",

@@ -15,7 +15,7 @@ from featx.artifact import read_artifact
 from featx.embedding import Embedded, How, Wanted, embed_wanted
 from featx.errors import ImageError, TargetError
 from featx.heads import output_scores
-from featx.rebuild import check_recipes, wanted_of
+from featx.rebuild import check_recipes, placed, wanted_of
 from featx.result import score_columns
 from featx.runs import find_run
 from featx.sources import open_source
@@ -262,6 +262,7 @@ def load_model(
     """
     path = find_run(model, out)
     head, info = read_artifact(path, (progress or Silent()).say)
+    info = placed(info, path)
     return Model(
         head=head,
         info=info,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featx.backbones import BackboneRequest, resolve
@@ -13,7 +14,6 @@ from featx.errors import RecipeMismatchError, UsageError, WeightsNotFoundError, 
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from featx._types import Progress
     from featx.modelinfo import ModelInfo, Part
@@ -37,6 +37,14 @@ def wanted_of(info: ModelInfo, weights: Any, backbone: Any) -> tuple[Wanted, ...
     """
     files, modules = _by_part(info, "weights", weights), _by_part(info, "backbone", backbone)
     return group_recipes(map(_request, info.parts, modules, files))
+
+
+def placed(info: ModelInfo, folder: Path) -> ModelInfo:
+    """Give the info with the place of weights that lie in the model's own folder."""
+    file = str(info.source.get("weights"))
+    if Path(file).name != file or not (folder / file).is_file():
+        return info
+    return replace(info, source=info.source | {"weights": str((folder / file).absolute())})
 
 
 def _request(part: Part, module: Any, weights: Any) -> tuple[BackboneRequest, Recipe]:

@@ -6,7 +6,7 @@ import importlib.metadata
 import math
 import platform
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -25,6 +25,8 @@ from featx.runs import RESULT_FILE, new_run
 from featx.tables import write_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from featx._types import Array, Float64s, JsonObject
     from featx.doubts import Doubts
     from featx.evaluate import Evaluation
@@ -37,6 +39,22 @@ PREDICTIONS_FILE = "predictions.csv"
 
 _LARGE_BYTES = 10**8
 """A saved head above this is worth a line."""
+
+
+@dataclass(frozen=True)
+class More:
+    """What a run of `featx.finetune` holds besides that of a head.
+
+    Attributes
+    ----------
+    record
+        Joins ``result.json``.
+    write
+        Writes files into the run's folder, and says what backbone the head stands on.
+    """
+
+    record: JsonObject
+    write: Callable[[Path], Part]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +133,7 @@ def keep(
     arguments: JsonObject,
     out: Path | None,
     name: str | None,
+    more: More | None = None,
 ) -> FitResult:
     """Write a run's folder, whole or not at all; with no ``out``, give the result alone.
 
@@ -130,6 +149,8 @@ def keep(
         The options of ``featx fit`` that repeat it.
     name
         Of the run; None chooses the first free ``<head>-<data>-<backbones>-<number>``.
+    more
+        What a network that was trained leaves behind besides.
 
     Raises
     ------
@@ -139,6 +160,7 @@ def keep(
         If the folder cannot be written.
     """
     record = _describe(evaluation, features, problem, arguments) | _plain(doubts.record)
+    record |= {} if more is None else _plain(more.record)
     predictions = _predictions(evaluation, features, problem)
     head, tables = evaluation.estimator, (doubts.twins, doubts.suspects)
     if out is None:
@@ -148,6 +170,8 @@ def keep(
     stem = f"{evaluation.head}-{features.name}-{backbones}"
     with new_run(out, name, stem) as (final, folder):
         record = {"name": final, "path": str(out / final)} | record
+        if more is not None:
+            info = replace(info, **vars(more.write(folder)))
         write_artifact(folder, head, info)
         size = (folder / HEAD_FILE).stat().st_size
         record |= {"head_bytes": size, "notes": [*record["notes"], *_about_the_size(size)]}
@@ -278,9 +302,9 @@ def _model_info(
     )
 
 
-def command(arguments: JsonObject) -> str:
-    """Give the command line that repeats a fit."""
-    words = ["featx", "fit"]
+def command(arguments: JsonObject, *first: str) -> str:
+    """Give the command line that repeats a fit, or what begins with other words."""
+    words = list(first) or ["featx", "fit"]
     for name, value in arguments.items():
         option = "--" + name.replace("_", "-")
         if name == "search":

@@ -27,14 +27,14 @@ LAYERS = {
     "2 adapters": [
         "sources images augment tokens datasets backbones store heads artifact demo tables runs",
     ],
-    "3 engines": ["forward gram catalog", "evaluate features embedding"],
+    "3 engines": ["forward gram catalog", "evaluate features embedding", "tuning"],
     "4 workflows": [
         "preparing surveying",
         "export problem embedder extraction drift rebuild",
         "manage doubts planning inspection",
         "result",
         "fitting model",
-        "prediction comparison curves deploy",
+        "prediction comparison curves deploy finetuning",
         "probing pipeline",
     ],
     "5 shells": ["cli", "featx", "__main__"],
@@ -45,7 +45,17 @@ PURE = [module for row in LAYERS["1 pure values"] for module in row.split()]
 OUTSIDE = {"torch", "torchvision", "timm", "zarr", "PIL", "tifffile", "typer", "rich"}
 """What touches the outside: not for a pure value."""
 
-TORCH = {"augment", "backbones", "forward", "demo", "embedding", "gram", "heads"}
+TORCH = {
+    "augment",
+    "backbones",
+    "forward",
+    "demo",
+    "embedding",
+    "gram",
+    "heads",
+    "tuning",
+    "finetuning",
+}
 """The modules that may import torch, at their top or inside a function."""
 
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featx.cli.parsing import numbers
 from featx.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _Option = typer.Option
-_PANEL = "Networks (--head nn; several values are searched)"
+_PANEL = "Networks; of several values the best is chosen"
 
 Hidden = Annotated[
     list[str] | None,
@@ -52,6 +53,29 @@ Epochs = Annotated[
 Steps = Annotated[
     str | None,
     _Option("--batch-size", metavar="N", help="Rows a step [default: 32].", rich_help_panel=_PANEL),
+]
+Init = Annotated[
+    str | None,
+    _Option(
+        "--init",
+        metavar="NAME",
+        help="Of the head: default, xavier, kaiming.",
+        rich_help_panel=_PANEL,
+    ),
+]
+WeightDecay = Annotated[
+    str | None,
+    _Option("--weight-decay", metavar="X", help="Of the optimizer.", rich_help_panel=_PANEL),
+]
+Momentum = Annotated[
+    str | None,
+    _Option("--momentum", metavar="X", help="Of sgd [default: 0.9].", rich_help_panel=_PANEL),
+]
+Scheduler = Annotated[
+    str | None,
+    _Option(
+        "--scheduler", metavar="NAME", help="none, cosine, step, plateau.", rich_help_panel=_PANEL
+    ),
 ]
 EarlyStopping = Annotated[
     str | None,
@@ -94,3 +118,46 @@ def _values(name: str, given: Sequence[str] | str) -> list[str]:
     if name == "hidden":
         return [text.replace(" ", "").replace(",", "x") for text in given]
     return [text.strip() for text in str(given).split(",") if text.strip()]
+
+
+def words(given: str | None) -> list[str]:
+    """Give the words between commas."""
+    return [text.strip() for text in (given or "").split(",") if text.strip()]
+
+
+def values(option: str, given: str | None) -> list[float]:
+    """Give the numbers between commas.
+
+    Raises
+    ------
+    UsageError
+        If one is no number.
+    """
+    return list(numbers(option, None if given is None else [given]) or ())
+
+
+def counts(option: str, given: str | None) -> list[int]:
+    """Give the whole numbers between commas.
+
+    Raises
+    ------
+    UsageError
+        If one is none.
+    """
+    found = values(option, given)
+    if any(value != int(value) for value in found):
+        raise UsageError(f"{option} is {given!r}; expected whole numbers")
+    return [int(value) for value in found]
+
+
+def widths(given: Sequence[str] | None) -> str | None:
+    """Give the one architecture that was asked for.
+
+    Raises
+    ------
+    UsageError
+        If there are several.
+    """
+    if given is not None and len(given) > 1:
+        raise UsageError(f"--hidden {' and '.join(given)}: expected one, for example 512,32")
+    return given[0] if given else None

@@ -5,9 +5,11 @@ from featx.evaluate.result import Candidate, Evaluation, FoldResult, Params, Sca
 from featx.evaluate.run import GridScores, evaluate, evaluate_each, grid_scores
 from featx.evaluate.setup import Setup, read_setup, with_plan
 from featx.evaluate.space import Source
+from featx.evaluate.trained import Attempt, evaluate_trained, judge_of, read_trained
 from featx.evaluate.viewed import with_images
 
 __all__ = [
+    "Attempt",
     "Candidate",
     "Evaluation",
     "FoldResult",
@@ -21,9 +23,12 @@ __all__ = [
     "Task",
     "evaluate",
     "evaluate_each",
+    "evaluate_trained",
     "foresee",
     "grid_scores",
+    "judge_of",
     "read_setup",
+    "read_trained",
     "with_images",
     "with_plan",
 ]

@@ -65,11 +65,22 @@ def read_setup(
     split: Array | None,
     group_name: str,
     split_name: str,
+    *,
+    head: Head | None = None,
+    search: bool = False,
 ) -> Setup:
-    """Read the target, the parameters and the splits of `featx.evaluate.evaluate`."""
+    """Read the target, the parameters and the splits of `featx.evaluate.evaluate`.
+
+    Parameters
+    ----------
+    head
+        In place of the one that ``spec`` names.
+    search
+        Whether there are inner splits though nothing is searched.
+    """
     target = read_target(y, spec.task)
     _check_lengths(n, target.values, groups, split)
-    head = head_for(spec.head, target.task)
+    head = head or head_for(spec.head, target.task)
     rows = _rows(target, groups, group_name)
     check_aggregate(spec.aggregate, rows)
     _check_numbers(spec, target)
@@ -82,7 +93,7 @@ def read_setup(
         split=split,
         split_name=split_name,
         train_per_class=spec.train_per_class,
-        search=len(candidates(grid)) * len(mixes) > 1 or spec.calibrate is not None,
+        search=search or len(candidates(grid)) * len(mixes) > 1 or spec.calibrate is not None,
         seed=spec.seed,
     )
     grid = _fitting_neighbours(grid, spec, plan)
