@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from featx import catalog, datasets
 from featx._files import take_lock, writing
 from featx._types import Silent
+from featx.costs import PassCost
 from featx.drift import drift
 from featx.errors import (
     AmbiguousNameError,
@@ -105,14 +106,19 @@ def info(name: str | None = None, cache: PathLike | None = None) -> JsonObject:
 
 
 def _runs(store: FeatureStore) -> list[JsonObject]:
-    """Say of each run which blocks it wrote, how many rows are in use, and how it computed them."""
+    """Say of each run which blocks it wrote, how many rows are in use, and how it computed them.
+
+    ``seconds_a_row`` is None where its pass was killed, or is older than featx's counting.
+    """
     live = store.index.live.reshape(-1, store.block_rows).sum(axis=1)
     found = []
     for run in store.runs:
         blocks = blocks_of(run, len(live))
         rows = sum(int(live[start:stop].sum()) for start, stop in blocks)
         described = describe_run(run, store.recipe.hash)
-        found.append({"blocks": blocks, "rows": rows} | described)
+        cost = PassCost.of(run)
+        told = {"seconds_a_row": None if cost is None else cost.row_s}
+        found.append({"blocks": blocks, "rows": rows} | told | described)
     return found
 
 

@@ -19,7 +19,7 @@ from featx._files import write_json, write_text
 from featx.artifact import HEAD_FILE, write_artifact, write_images
 from featx.card import render_card
 from featx.cautions import SUSPECTS_FILE, TWINS_FILE, cautions
-from featx.features import describe
+from featx.features import describe, extract_seconds
 from featx.modelinfo import ModelInfo, Part
 from featx.runs import RESULT_FILE, new_run
 from featx.tables import write_table
@@ -207,6 +207,7 @@ def _describe(
             "baseline_kind": "mean" if evaluation.classes is None else "most frequent class",
             "data": _data(features, problem),
             "features": describe(features),
+            "extract_s": extract_seconds(features.take(problem.fitted)),
             "notes": [*problem.notes, *evaluation.notes, *_about_the_head(evaluation, problem)],
             "confounds": problem.confounds,
             "seed": arguments["seed"],

@@ -23,7 +23,9 @@ def found() -> Comparison:
         "first": "vgg16 + svm", "second": "vgg16 + ridge", "difference": 0.0393, "low": 0.01,
         "high": 0.07, "p": 0.02, "p_holm": 0.02, "test": "t", "n": 5, "units": "splits", "note": "",
     }  # fmt: skip
-    rest = {"fit_s": 1.25, "extract_s": NAN, "layers": 13}
+    rest = {"fit_s": 1.25, "extract_s": NAN, "total_s": NAN, "gain": 39.0, "layers": 13}
+    runs[0] |= {"s_per_point": 0.0312}
+    runs[1] |= {"s_per_point": NAN}
     return Comparison(
         metrics=("accuracy",),
         table=pd.DataFrame([run | score | shared | rest for run in runs]),
@@ -93,6 +95,26 @@ def test_what_is_said(work: Workflow) -> None:
         "vgg16 + svm is best\n"
         "tested by t of 5 splits\n"
     )
+
+
+def test_what_it_took_is_said_where_asked_for(work: Workflow) -> None:
+    said = featx("compare", "a", "b", "--cost").stdout
+    assert said.startswith(
+        "backbone  head        accuracy  accuracy, 95 %  fit (s)  extract (s)  s/point\n"
+        "vgg16     svm    0.889 ± 0.012  0.870 to 0.900      1.2            -     0.03\n"
+        "vgg16     ridge  0.850 ± 0.012  0.870 to 0.900      1.2            -        -\n"
+    )
+    assert max(map(len, said.splitlines())) <= 80
+    assert "for each percentage point of accuracy above" in " ".join(said.split())
+    for kind in ("md", "latex"):
+        assert "s/point" in featx("compare", "a", "b", "--cost", "--format", kind).stdout
+    assert "s_per_point" in featx("compare", "a", "b", "--format", "csv").stdout
+
+
+def test_pairs_have_no_cost(work: Workflow) -> None:
+    result = featx("compare", "a", "b", "--cost", "--pairs")
+    assert (result.exit_code, work.args) == (2, ())
+    assert "leave out one" in result.stderr
 
 
 def test_pairs_are_said(work: Workflow) -> None:

@@ -18,8 +18,9 @@ from sklearn.metrics import root_mean_squared_error
 
 import featx
 from featx._types import Silent
-from featx.comparison import Comparison, compare, put_together, read_run
+from featx.comparison import Comparison, Run, compare, put_together, read_run
 from featx.comparison import make as making
+from featx.comparison.cost import points_gained
 from featx.comparison.formats import Cells, csv_text, latex, latex_cell, markdown
 from featx.comparison.words import Against, say_number, say_p, verdict
 from featx.errors import (
@@ -33,7 +34,7 @@ from featx.errors import (
     UsageError,
 )
 from featx.features import Features
-from featx.metrics import METRICS
+from featx.metrics import METRICS, Metric
 from featx.paired import Difference, bootstrap, corrected_t, mcnemar
 from featx.result import FitResult
 
@@ -148,7 +149,7 @@ def test_the_table_says_what_a_reader_asks(fit: Any) -> None:
     assert row["fit_s"] == pytest.approx(sum(svm.record["seconds"].values()))
     assert (row["run"], row["d"], row["n"]) == (svm.name, 12, 90)
     assert np.isnan(row["layers"])
-    assert np.isnan(row["extract_s"])
+    assert np.isnan([row["extract_s"], row["total_s"], row["s_per_point"]]).all()
     assert row["features"] == svm.record["features"]["label"]
 
 
@@ -535,6 +536,79 @@ def test_runs_are_named_by_what_tells_them_apart(fit: Any) -> None:
     assert set(names()) == {"squeezenet1_1:features:avg@224 + svm", "features avg + svm"}
 
 
+# What it took
+
+
+@pytest.mark.parametrize(
+    ("value", "baseline", "metric", "points"),
+    [(0.8, 0.5, ACCURACY, 30), (0.4, 0.5, ACCURACY, -10), (0.8, NAN, ACCURACY, NAN),
+     (6.0, 8.0, RMSE, 25), (9.0, 8.0, RMSE, -12.5), (0.0, 0.0, RMSE, NAN), (NAN, 8.0, RMSE, NAN)],
+)  # fmt: skip
+def test_points_above_the_baseline(
+    value: float, baseline: float, metric: Metric, points: float
+) -> None:
+    assert points_gained(value, baseline, metric) == pytest.approx(points, nan_ok=True)
+
+
+def timed(result: FitResult, **changed: Any) -> Run:
+    run = read_run(result)
+    return replace(run, record={**run.record, "seconds": {"a": 1.5, "b": 0.5}, **changed})
+
+
+@pytest.mark.parametrize(("task", "metric"), [("label", "accuracy"), ("age", "rmse")])
+def test_a_point_costs_extraction_and_fit(fit: Any, task: str, metric: str) -> None:
+    runs = [timed(fit(head, target=task), extract_s=6.0) for head in ("ridge", "knn")]
+    found = put_together(runs)
+    for run in runs:
+        row = found.table.set_index("head").loc[run.record["head"]]
+        score, base = (run.record[k][metric]["mean"] for k in ("metrics", "baseline"))
+        gain = 100 * (score - base if metric == "accuracy" else 1 - score / base)
+        assert (row["fit_s"], row["extract_s"], row["total_s"]) == (2, 6, 8)
+        assert row["gain"] == pytest.approx(gain)
+        assert row["s_per_point"] == pytest.approx(8 / gain)
+    cells = found.cells(cost=True)
+    assert list(cells.header[-3:]) == ["fit (s)", "extract (s)", "s/point"]
+    assert metric in found.said(cost=True)[-1]
+    assert len(found.said()) == len(found.said(cost=True)) - 1
+    assert "s/point" in found.to_markdown(cost=True)
+    assert "s/point" in found.to_latex(cost=True)
+    assert "s/point" not in found.to_markdown() + found.to_latex() + repr(found)
+
+
+def test_what_is_not_known_or_not_gained_has_no_cost(fit: Any) -> None:
+    worse = {"accuracy": {"mean": 1.0}}
+    runs = [timed(fit("ridge"), extract_s=6.0, baseline=worse), timed(fit("knn"), extract_s=None)]
+    found = put_together(runs)
+    assert found.table["s_per_point"].isna().all()
+    costs = [list(row)[-2:] for row in found.cells(cost=True).rows]
+    assert sorted(costs) == [["-", "-"], ["6.0", "-"]]
+    assert {row["s_per_point"] for row in found.to_json()["runs"]} == {None}
+
+
+@pytest.mark.parametrize(
+    "kept", [None, {"label": "resnet18, trained"}, {"recipe": {"backbone": "resnet18"}}]
+)
+def test_a_run_without_a_store_costs_its_own_seconds(fit: Any, tmp_path: Path, kept: Any) -> None:
+    """Such as a network that was trained on the images themselves."""
+    copied = shutil.copytree(fit("ridge").path, tmp_path / "trained")
+    record = json.loads((copied / "result.json").read_text(encoding="utf-8"))
+    for name in ("features", "d", "extract_s"):
+        del record[name]
+    record |= {"head": "finetune", "seconds": {"train": 90.0, "score": 10.0}}
+    record |= {"backbone": "resnet18"} if kept is None else {"features": kept}
+    (copied / "result.json").write_text(json.dumps(record), encoding="utf-8")
+    found = compare(copied, fit("knn"))
+    row = found.table.set_index("head").loc["finetune"]
+    assert row["backbone"].startswith("resnet18")
+    assert (row["fit_s"], row["extract_s"], row["total_s"]) == (100, 0, 100)
+    assert row["s_per_point"] == pytest.approx(100 / row["gain"])
+    assert np.isnan(row["d"])
+    assert "-" in [cell for cells in found.cells().rows for cell in cells]
+    for file in ("images.npy", "head.skops", "model.json"):
+        (copied / file).unlink()
+    assert not np.isnan(only(compare(copied, fit("knn")))["p"])  # the manifest is the same
+
+
 # Made here
 
 
@@ -569,10 +643,11 @@ def test_runs_are_made_and_cached_features_are_used(photos: Path, tmp_path: Path
     assert sorted(p.name for p in (tmp_path / "runs").glob("*-*")) == sorted(first.table["run"])
     assert [line for line in said.lines if line.startswith("svm on ")]
     part = compare(photos, extract={**small, "limit": 16}, metric="f1_macro", **asked, **OPTIONS)
-    assert part.table["extract_s"].isna().all()
+    np.testing.assert_allclose(part.table["extract_s"] * 18, first.table["extract_s"] * 16)
     assert set(part.table["n"]) == {16}
     assert part.metrics == ("f1_macro",)
     cached = compare("shots", **asked, **OPTIONS)
+    np.testing.assert_allclose(cached.table["extract_s"], first.table["extract_s"])
     assert set(cached.table["n"]) == {18}  # the part did not take the place of the whole
     assert "extract (s)" not in cached.cells().header
 

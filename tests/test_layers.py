@@ -20,7 +20,7 @@ LAYERS = {
     "1 pure values": [
         "augmentation views",
         "manifest recipe pooling mapping folds targets products solvers paired twins suspects",
-        "scoreboard cautions metrics modelinfo provenance confounding training",
+        "scoreboard cautions metrics modelinfo provenance costs confounding training",
         "card tallies",
         "scores leaks tiles",
     ],

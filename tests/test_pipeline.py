@@ -190,6 +190,83 @@ def test_fits_that_cannot_be_are_told_before_the_first_image(place: Path) -> Non
         next(run_pipeline(found, cache=place / "cache", out=place / "taken"))
 
 
+PUBLISHED = (
+    *("--set", "fit.1.published=0.797", "--set", "fit.1.published-as=frozen ResNet18, report 4"),
+    *("--set", "fit.2.published=0.5", "--set", "fit.2.published-metric=log_loss"),
+)
+
+
+def test_published_numbers_stand_beside_what_was_measured(place: Path) -> None:
+    plain, said = run(place), run(place, *PUBLISHED)
+    assert plain["published"] == []
+    first, second = said["published"]
+    measured = said["fit"][0]["metrics"]["accuracy"]
+    assert first == {
+        "fit": 1,
+        "run": said["fit"][0]["name"],
+        "head": "knn",
+        "metric": "accuracy",
+        "mean": measured["mean"],
+        "std": measured["std"],
+        "low": measured["corrected_low"],
+        "high": measured["corrected_high"],
+        "published": 0.797,
+        "as": "frozen ResNet18, report 4",
+    }
+    assert (second["fit"], second["metric"], second["as"]) == (2, "log_loss", "")
+    for one, other in zip(plain["fit"], said["fit"], strict=True):
+        assert set(one) == set(other)
+        assert one["arguments"] == other["arguments"]
+        assert one["metrics"] == other["metrics"]
+
+
+def test_published_numbers_are_told_in_the_end(place: Path) -> None:
+    where = ["--cache", str(place / "cache"), "--out", str(place / "runs")]
+    result = featx("run", str(place / "recipe.toml"), *PUBLISHED, *where)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("fit    metric"))
+    assert at > max(i for i, line in enumerate(lines) if "95 % intervals of a mean" in line)
+    assert lines[at].split("  ")[-1] == "as"
+    assert lines[at + 1].startswith("1 knn  accuracy")
+    assert lines[at + 1].endswith("0.797  frozen ResNet18, report 4")
+    assert lines[at + 2].endswith("0.500  -")
+    assert max(map(len, lines[at:])) <= 80
+
+
+def test_mistakes_about_published_numbers(tmp_path: Path) -> None:
+    text = (
+        TEXT
+        + """
+    [[fit]]
+    published = 79.7
+    published-metric = "accuracy"
+    [[fit]]
+    published-as = "report 4"
+    [[fit]]
+    published = true
+    published-as = 4
+    [[fit]]
+    published = nan
+    published-metric = "acuracy"
+    [[fit]]
+    publishd = 0.7
+    """
+    )
+    with pytest.raises(UsageError) as error:
+        read_pipeline(write(tmp_path / "a.toml", text))
+    for part in (
+        "fit 3: published is 79.7; expected accuracy as featx gives it, 0 to 1",
+        "fit 4: a published number is missing",
+        "fit 5: published is True; expected a number",
+        "fit 5: published-as is 4; expected a text",
+        "fit 6: published is nan; expected a number",
+        "fit 6: unknown metric 'acuracy'; did you mean 'accuracy'",
+        "fit 7: unknown option 'publishd'; did you mean 'published'",
+    ):
+        assert part in str(error.value)
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_recipes_that_come_along_hold_no_mistake(path: Path) -> None:
     found = read_pipeline(path, "photos")

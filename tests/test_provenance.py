@@ -177,7 +177,7 @@ def test_signatures_that_are_spread_over_the_classes_say_nothing(tmp_path: Path)
 
 
 def test_one_signature_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signatures_module, "blocks_of", None)
+    monkeypatch.setattr(signatures_module, "runs_of", None)
     monkeypatch.setattr("featx.problem.Made", None)
     view = mixed(tmp_path, dogs(), TORCH | {"batch_size": 4, "certificates": {"k": {}}})
     assert len(view.store.runs) > 30

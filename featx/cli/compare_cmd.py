@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -70,6 +71,12 @@ def compare(
     pairs: Annotated[
         bool, typer.Option("--pairs", help="Show every pair of runs, not the runs.")
     ] = False,
+    cost: Annotated[
+        bool,
+        typer.Option(
+            "--cost", help="Show what each point took: extraction, fit, seconds a point gained."
+        ),
+    ] = False,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the table there, too."),
@@ -106,6 +113,8 @@ def compare(
     With --backbone and --head, the runs are made first: what is cached is used, the rest extracted.
     """
     chosen = kind or _format_of(output)
+    if cost and pairs:
+        raise UsageError("--cost is about runs, --pairs about pairs of them; leave out one")
     fitting = {
         "target": target,
         "group": group,
@@ -145,7 +154,7 @@ def compare(
         progress=console.progress,
         **_given(fitting),
     )
-    _show(console, found, chosen, pairs, output)
+    _show(console, found, chosen, _View(pairs, cost), output)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -166,36 +175,48 @@ def _format_of(output: str | None) -> Format:
     return _BY_SUFFIX[suffix]  # type: ignore[return-value]  # its values are the formats
 
 
+@dataclass(frozen=True)
+class _View:
+    """Which table is shown."""
+
+    pairs: bool = False
+    cost: bool = False
+
+
 def _show(
-    console: Console, found: Comparison, kind: Format, pairs: bool, output: str | None
+    console: Console, found: Comparison, kind: Format, shown: _View, output: str | None
 ) -> None:
     """Print the table; one that goes to a file is printed as text."""
     if output is not None:
         from featx._files import write_text
 
-        write_text(Path(output), render(found, kind, pairs))
+        write_text(Path(output), render(found, kind, **vars(shown)))
         console.note(f"written: {output}")
         kind = "text"
     if kind == "text":
-        console.show(found, lines(found, pairs, console.plus_minus))
+        console.show(found, lines(found, **vars(shown), plus_minus=console.plus_minus))
         return
-    console.show(found, render(found, kind, pairs).splitlines())
+    console.show(found, render(found, kind, **vars(shown)).splitlines())
     if kind == "csv":
         console.note(found.verdict)
 
 
-def render(found: Comparison, kind: Format, pairs: bool) -> str:
-    """Give what a file gets."""
+def render(found: Comparison, kind: Format, pairs: bool, cost: bool) -> str:
+    """Give what a file gets; a CSV has every column."""
     if kind == "text":
-        return "".join(f"{line}\n" for line in lines(found, pairs))
-    writers = {"md": found.to_markdown, "latex": found.to_latex, "csv": found.to_csv}
-    return writers[kind](pairs=pairs)
+        return "".join(f"{line}\n" for line in lines(found, pairs, cost))
+    if kind == "csv":
+        return found.to_csv(pairs=pairs)
+    writers = {"md": found.to_markdown, "latex": found.to_latex}
+    return writers[kind](pairs=pairs, cost=cost)
 
 
-def lines(found: Comparison, pairs: bool = False, plus_minus: str = "±") -> Iterator[str]:
+def lines(
+    found: Comparison, pairs: bool = False, cost: bool = False, plus_minus: str = "±"
+) -> Iterator[str]:
     """Say the table, the verdict, and how it was found."""
-    cells = found.cells(pairs=pairs, plus_minus=plus_minus)
+    cells = found.cells(pairs=pairs, cost=cost, plus_minus=plus_minus)
     yield from table(cells.header, cells.rows, right=sorted(cells.right))
     yield ""
-    for text in (found.verdict, *found.notes):
+    for text in found.said(cost=cost):
         yield from wrap(text, 79, break_long_words=False, break_on_hyphens=False)

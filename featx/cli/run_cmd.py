@@ -12,10 +12,12 @@ from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.jsonable import jsonable
 from featx.cli.parsing import one_or_all, pairs
+from featx.cli.text import interval, number, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from featx._types import JsonObject
     from featx.pipeline import Step
 
 
@@ -59,9 +61,12 @@ def run(
     steps = run_pipeline(
         pipeline, device=device, n_jobs=n_jobs, out=out, cache=cache, progress=console.progress
     )
-    value: dict[str, list[Any]] = {"extract": [], "fit": [], "compare": []}
+    value: dict[str, list[Any]] = {"extract": [], "fit": [], "compare": [], "published": []}
     for step in steps:
-        value[step.kind].append(_value(step))
+        if step.kind == "published":
+            value["published"] = step.result
+        else:
+            value[step.kind].append(_value(step))
         console.tell([*_lines(step, console.plus_minus), ""])
     console.show(value, [])
 
@@ -81,5 +86,27 @@ def _lines(step: Step, plus_minus: str) -> Iterator[str]:
         yield from extract_cmd.failure_lines(values[0]["failed"])
     elif step.kind == "fit":
         yield from fit_cmd.report([step.result.record], plus_minus)
-    else:
+    elif step.kind == "compare":
         yield from compare_cmd.lines(step.result, plus_minus=plus_minus)
+    else:
+        yield from _published_lines(step.result)
+
+
+def _published_lines(rows: list[JsonObject]) -> Iterator[str]:
+    """Say what was measured beside what was published."""
+    header = ["fit", "metric", "featx", "95 %", "published", "as"]
+    cells = [
+        [
+            f"{row['fit']} {row['head']}",
+            row["metric"],
+            number(row["mean"]),
+            interval(row),
+            number(row["published"]),
+            row["as"] or "-",
+        ]
+        for row in rows
+    ]
+    yield from table(header, cells, right=(2, 3, 4))
+    yield ""
+    yield "published: as the recipe file says; other images and splits may be behind it,"
+    yield "so no difference is tested"

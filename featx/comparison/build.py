@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from featx._types import JsonObject
+from featx.comparison.cost import cost_columns
 from featx.comparison.pairing import Pair, compare_pair
 from featx.comparison.result import Comparison
-from featx.comparison.run import Run, known_metric
+from featx.comparison.run import Run, default_metric, known_metric
 from featx.comparison.words import LEVEL, Against, verdict
 from featx.errors import UsageError
 from featx.metrics import Metric
@@ -32,14 +33,14 @@ def put_together(runs: Sequence[Run], metrics: Sequence[str] = ()) -> Comparison
         If there are fewer than two runs, they predict different things, or none has the metric.
     """
     _check(runs)
-    chosen = tuple(dict.fromkeys(metrics)) or (_default(runs[0].record),)
+    chosen = tuple(dict.fromkeys(metrics)) or (default_metric(runs[0].record),)
     first, *_ = (known_metric(name, runs[0].what[1]) for name in chosen)
     ranked = _ranked(runs, first)
     numbers = list(combinations(range(len(ranked)), 2))
     pairs = [compare_pair(ranked[i], ranked[j], first) for i, j in numbers]
     ranked, pairs = _by_tests(ranked, numbers, pairs, first)
     names = _names(ranked)
-    table = pd.DataFrame([_row(*one, chosen) for one in zip(ranked, names, strict=True)])
+    table = pd.DataFrame([_row(*one, chosen, first) for one in zip(ranked, names, strict=True)])
     p = holm(np.array([_p(pair) for pair in pairs]))
     tested = list(zip(numbers, pairs, p.tolist(), strict=True))
     others = [
@@ -81,15 +82,9 @@ def _check(runs: Sequence[Run]) -> None:
         raise UsageError(f"the runs predict different things ({each}); compare those of one target")
 
 
-def _default(record: JsonObject) -> str:
-    """Give what chose among candidates, if it is a metric of featx; else the first one."""
-    criterion = str(record["criterion"])
-    return criterion if criterion in record["metrics"] else str(next(iter(record["metrics"])))
-
-
 def _ranked(runs: Sequence[Run], metric: Metric) -> list[Run]:
     """Order the runs, the best first, those without a value last."""
-    values = [_score(run, metric.name, "mean") for run in runs]
+    values = [run.score(metric.name) for run in runs]
     if np.isnan(values).all():
         known = ", ".join(runs[0].record["metrics"])
         raise UsageError(f"no run has a value of {metric.name}; they have {known}")
@@ -125,18 +120,11 @@ def _own_folds(name: str, beaten: Sequence[str], metric: Metric) -> str:
     )
 
 
-def _score(run: Run, metric: str, what: str) -> float:
-    value = run.record["metrics"].get(metric, {}).get(what)
-    return np.nan if value is None else float(value)
-
-
 def _names(runs: Sequence[Run]) -> list[str]:
     """Name each run by as little as tells them all apart."""
-    features = [run.record["features"] for run in runs]
     kinds = [
-        [_backbones(one) for one in features],
-        *([_backbones(one, part) for one in features] for part in ("pooling", "layer")),
-        [one["label"] for one in features],
+        *([_backbones(run, part) for run in runs] for part in ("", "pooling", "layer")),
+        [_label(run) for run in runs],
     ]
     heads = [run.record["head"] for run in runs]
     full = [[f"{k} + {h}" for k, h in zip(kind, heads, strict=True)] for kind in kinds]
@@ -146,42 +134,40 @@ def _names(runs: Sequence[Run]) -> list[str]:
     return [f"{name} ({i})" for i, name in enumerate(full[-1], 1)]
 
 
-def _backbones(features: JsonObject, part: str = "") -> str:
+def _backbones(run: Run, part: str = "") -> str:
     """Name the backbones of a run's features, each with a part of its recipe."""
-    recipes = [kind["recipe"] for kind in features.get("parts", [features])]
-    words = [" ".join([r["backbone"], *([r[part]] if part else [])]) for r in recipes]
-    return " + ".join(dict.fromkeys(words))
+    recipes = [kind.get("recipe") for kind in run.features.get("parts", [run.features])]
+    words = [" ".join([r["backbone"], *([r[part]] if r.get(part) else [])]) for r in recipes if r]
+    return " + ".join(dict.fromkeys(words)) or _label(run)
 
 
-def _row(run: Run, name: str, metrics: Sequence[str]) -> JsonObject:
+def _label(run: Run) -> str:
+    """Name a run's features; of a run without any, its backbone."""
+    return str(run.features.get("label") or run.record.get("backbone") or "-")
+
+
+def _row(run: Run, name: str, metrics: Sequence[str], first: Metric) -> JsonObject:
     record = run.record
     row = {
         "run": run.name,
         "name": name,
-        "backbone": _backbones(record["features"]),
-        "features": record["features"]["label"],
+        "backbone": _backbones(run),
+        "features": _label(run),
         "head": record["head"],
     }
     for metric in metrics:
         row |= _columns(run, metric)
-    depth = record["features"].get("depth")
-    return row | {
-        "fit_s": float(sum(record["seconds"].values())),
-        "extract_s": np.nan if run.extract_s is None else run.extract_s,
-        "d": record["d"],
-        "layers": np.nan if depth is None else depth,
-        "n": record["n"],
-    }
-
-
-def _kind(run: Run, metric: str) -> str:
-    """Choose the interval for other training rows, where there is one."""
-    return "" if np.isnan(_score(run, metric, "corrected_low")) else "corrected_"
+    sizes = {"d": record.get("d"), "layers": run.features.get("depth"), "n": record["n"]}
+    return (
+        row
+        | cost_columns(run, first)
+        | {name: np.nan if value is None else value for name, value in sizes.items()}
+    )
 
 
 def _intervals(runs: Sequence[Run], metrics: Sequence[str]) -> list[str]:
     """Say what the intervals in the table are of."""
-    kinds = {_kind(run, metric) for run in runs for metric in metrics}
+    kinds = {run.interval_kind(metric) for run in runs for metric in metrics}
     words = {
         "corrected_": "for other training and test images (corrected resampled t)",
         "": "for other test images, the heads as they are (bootstrap of tested rows)",
@@ -191,10 +177,8 @@ def _intervals(runs: Sequence[Run], metrics: Sequence[str]) -> list[str]:
 
 
 def _columns(run: Run, metric: str) -> JsonObject:
-    kind = _kind(run, metric)
-    ends = {f"{metric}_{end}": _score(run, metric, kind + end) for end in ("low", "high")}
-    mean, std = (_score(run, metric, what) for what in ("mean", "std"))
-    return {metric: mean, f"{metric}_std": std} | ends
+    scores = run.scores(metric)
+    return {metric: scores.pop("mean")} | {f"{metric}_{k}": v for k, v in scores.items()}
 
 
 def _p(pair: Pair) -> float:

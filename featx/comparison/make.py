@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +57,11 @@ def make_runs(
         options = _named(data, heads, fitting, {**extraction, **seed})
         views = _extracted(data, backbones, options, cache, progress)
     runs = []
-    for view, seconds in views:
+    for view in views:
         for head in dict.fromkeys(heads):
             progress.say(f"{head} on {view.label}")
             done = fit(view, head, out=out, progress=progress, **fitting)
-            runs.append(replace(read_run(done), extract_s=seconds))
+            runs.append(read_run(done))
     return runs
 
 
@@ -101,7 +100,7 @@ def _cached(
     fitting: Mapping[str, Any],
     extraction: Mapping[str, Any],
     cache: PathLike | None,
-) -> list[tuple[Features, float | None]]:
+) -> list[Features]:
     """Open what the cache holds of a data set that was named; nothing is computed."""
     if extraction:
         raise UsageError(
@@ -111,7 +110,7 @@ def _cached(
     views = [load(name, str(backbone), cache=cache) for backbone in dict.fromkeys(backbones)]
     for head in heads:
         head_for(head, _task(views[0].frame, fitting))
-    return [(view, None) for view in views]
+    return views
 
 
 def _named(
@@ -144,10 +143,7 @@ def _extracted(
     options: Mapping[str, Any],
     cache: PathLike | None,
     progress: Progress,
-) -> list[tuple[Features, float | None]]:
+) -> list[Features]:
     names = list(dict.fromkeys(backbones))
     done = extract(data, backbone=names, cache=cache, progress=progress, **options)
-    return [
-        (load(one.data, one.store.name, cache=cache), one.seconds if one.computed else None)
-        for one in done
-    ]
+    return [load(one.data, one.store.name, cache=cache) for one in done]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from featx.comparison.cost import cost_words
 from featx.comparison.formats import Cells, csv_text, latex, markdown, one_line
 from featx.comparison.words import say_number
 
 if TYPE_CHECKING:
     from featx._types import JsonObject
 
-_SECONDS = {"fit": "fit_s", "extract": "extract_s"}
+_COSTS = {"extract (s)": "extract_s", "s/point": "s_per_point"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,9 @@ class Comparison:
     table
         One run a row, the best first: ``run``, ``name``, ``backbone``, ``features``, ``head``, each
         metric (a mean over splits) with its ``_std``, ``_low`` and ``_high`` (95 %, for other
-        training rows too where there are several splits), ``fit_s``, ``extract_s``, ``d``,
+        training rows too where there are several splits); ``fit_s``, ``extract_s`` (whenever the
+        run's images were extracted) and their sum ``total_s``; ``gain``, points of the first metric
+        better than the run's own baseline, and ``s_per_point`` (`featx.comparison.cost`); ``d``,
         ``layers`` (with weights, up to the cut) and ``n``.
     pairs
         One pair of runs a row: ``first``, ``second``, ``difference`` (first less second), ``low``,
@@ -47,17 +50,21 @@ class Comparison:
     verdict: str
     notes: tuple[str, ...]
 
-    def cells(self, *, pairs: bool = False, plus_minus: str = "±") -> Cells:
-        """Give one of the tables as it is shown."""
-        return self._pair_cells() if pairs else self._run_cells(plus_minus)
+    def cells(self, *, pairs: bool = False, cost: bool = False, plus_minus: str = "±") -> Cells:
+        """Give one of the tables as it is shown; ``cost`` takes the place of the runs' sizes."""
+        return self._pair_cells() if pairs else self._run_cells(cost, plus_minus)
 
-    def to_markdown(self, *, pairs: bool = False) -> str:
+    def said(self, *, cost: bool = False) -> tuple[str, ...]:
+        """Give what stands below a table: the verdict and the notes, one on the cost if shown."""
+        return (self.verdict, *self.notes, *([cost_words(self.metrics[0])] if cost else []))
+
+    def to_markdown(self, *, pairs: bool = False, cost: bool = False) -> str:
         """Give a table in Markdown, and the verdict below it."""
-        return f"{markdown(self.cells(pairs=pairs))}\n{self._told('')}"
+        return f"{markdown(self.cells(pairs=pairs, cost=cost))}\n{self._told('', cost)}"
 
-    def to_latex(self, *, pairs: bool = False) -> str:
+    def to_latex(self, *, pairs: bool = False, cost: bool = False) -> str:
         """Give a table in LaTeX (it needs the package booktabs), the verdict as a comment."""
-        return f"{latex(self.cells(pairs=pairs))}{self._told('% ')}"
+        return f"{latex(self.cells(pairs=pairs, cost=cost))}{self._told('% ', cost)}"
 
     def to_csv(self, *, pairs: bool = False) -> str:
         """Give a table as CSV; texts that a spreadsheet would compute begin with an apostrophe."""
@@ -73,13 +80,13 @@ class Comparison:
             "notes": list(self.notes),
         }
 
-    def _told(self, mark: str) -> str:
+    def _told(self, mark: str, cost: bool) -> str:
         from featx.card import escape as plain
 
-        texts = [self.verdict, *self.notes]
+        texts = self.said(cost=cost)
         return "".join(f"{mark}{one_line(t) if mark else plain(t) + chr(10)}\n" for t in texts)
 
-    def _run_cells(self, plus_minus: str) -> Cells:
+    def _run_cells(self, cost: bool, plus_minus: str) -> Cells:
         """Show what tells the runs apart; columns that nothing fills are left out."""
         table = self.table
         columns = {"backbone": _backbones(table), "head": table["head"].tolist()}
@@ -87,9 +94,12 @@ class Comparison:
             columns = {"run": table["run"].tolist()} | columns
         for metric in self.metrics:
             columns |= _scores(table, metric, plus_minus)
-        columns |= {f"{k} (s)": [_seconds(v) for v in table[c]] for k, c in _SECONDS.items()}
-        columns |= {name: [_whole(v) for v in table[name]] for name in ("d", "layers", "n")}
-        kept = {name: cells for name, cells in columns.items() if set(cells) != {"-"}}
+        columns["fit (s)"] = [_seconds(v) for v in table["fit_s"]]
+        shown = {name: [_seconds(v) for v in table[column]] for name, column in _COSTS.items()}
+        sizes = {name: [_whole(v) for v in table[name]] for name in ("d", "layers", "n")}
+        columns |= shown if cost else sizes
+        asked = set(shown) if cost else set()  # what was asked for is shown, known or not
+        kept = {k: cells for k, cells in columns.items() if k in asked or set(cells) != {"-"}}
         texts = {"run", "backbone", "head"}
         right = frozenset(i for i, name in enumerate(kept) if name not in texts)
         return Cells(list(kept), list(zip(*kept.values(), strict=True)), right)
@@ -155,7 +165,11 @@ def _p(value: float) -> str:
 
 
 def _seconds(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    if math.isnan(value):
+        return "-"
+    if 0 < value < 0.1:
+        return f"{value:.1g}"
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 def _whole(value: float) -> str:

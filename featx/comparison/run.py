@@ -37,14 +37,11 @@ class Run:
         together, ``target``, ``prediction``, ``fold``, scores; all but ``fold`` as text.
     images
         Digests of the images of its data; empty where that is not known.
-    extract_s
-        Seconds of the pass that computed its vectors; None where that is not known.
     """
 
     record: JsonObject
     predictions: pd.DataFrame
     images: frozenset[bytes] = frozenset()
-    extract_s: float | None = None
 
     @property
     def name(self) -> str:
@@ -55,6 +52,37 @@ class Run:
     def what(self) -> tuple[str, str]:
         """Target and task."""
         return str(self.record["target"]), str(self.record["task"])
+
+    @property
+    def features(self) -> JsonObject:
+        """What it was fitted on; of a run without cached features its backbone at most."""
+        return self.record.get("features") or {}
+
+    @property
+    def extract_s(self) -> float:
+        """Seconds that the extraction of its images took; NaN where that is not known.
+
+        0 for a run without cached features, such as a network that was trained on the images.
+        """
+        told = self.record.get("extract_s")
+        if told is None:
+            return np.nan if "fingerprint" in self.features else 0.0
+        return float(told)
+
+    def score(self, metric: str, what: str = "mean") -> float:
+        """Give a number of a metric's score, NaN where there is none."""
+        value = self.record["metrics"].get(metric, {}).get(what)
+        return np.nan if value is None else float(value)
+
+    def interval_kind(self, metric: str) -> str:
+        """Choose the interval for other training rows, where there is one."""
+        return "" if np.isnan(self.score(metric, "corrected_low")) else "corrected_"
+
+    def scores(self, metric: str) -> JsonObject:
+        """Give ``mean``, ``std``, and ``low`` and ``high`` of that interval."""
+        kind = self.interval_kind(metric)
+        ends = {end: self.score(metric, kind + end) for end in ("low", "high")}
+        return {what: self.score(metric, what) for what in ("mean", "std")} | ends
 
     @property
     def n_train(self) -> Ints:
@@ -138,6 +166,12 @@ def _as_text(predictions: pd.DataFrame) -> pd.DataFrame:
     if "item" not in table:
         table["item"] = "0"
     return table.assign(fold=table["fold"].astype(np.int64))
+
+
+def default_metric(record: JsonObject) -> str:
+    """Give what chose among candidates, if it is a metric of featx; else the first one."""
+    criterion = str(record["criterion"])
+    return criterion if criterion in record["metrics"] else str(next(iter(record["metrics"])))
 
 
 def known_metric(name: str, task: str) -> Metric:

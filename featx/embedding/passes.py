@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx.backbones import load_backbone, resolve
+from featx.costs import PassCost
 from featx.embedding import pipeline
 from featx.embedding.sinks import MemorySink, StoreSink
 from featx.embedding.work import Network
@@ -138,7 +140,10 @@ def run_pass(
     with ExitStack() as stack:
         tokens = stack.enter_context(TokenIndex(cache, _counting(pre), progress.say))
         if how.write and _must_write(source, pre, sinks, tokens, how):
+            asked = time.perf_counter()
             sinks = _writing(stack, cache, request, resolved, sinks, how, progress)
+            begun = start + time.perf_counter() - asked  # waiting for another's lock is no cost
+            stack.callback(_record_cost, sinks, begun)
             n_pending = pipeline.pending(source.entries, pre, sinks, tokens, how.views)
             _warn_of_room(cache, resolved, sinks, n_pending * how.views, progress)
         network = _network(request, resolved, sinks, how, notes, progress)
@@ -159,6 +164,15 @@ def run_pass(
                 sink.writer.supersede_shadowed()
     seconds = time.perf_counter() - start
     return Pass(tuple(recipes), sinks, located, seconds, tuple(notes))
+
+
+def _record_cost(sinks: Sequence[Sink], begun: float) -> None:
+    """Have the stores say what the pass took, also one that an error or a user ended."""
+    writers = [sink.writer for sink in sinks if isinstance(sink, StoreSink)]
+    rows = max(writer.n_rows for writer in writers)
+    cost = PassCost(secrets.token_hex(8), rows, time.perf_counter() - begun)
+    for writer in writers if rows else ():
+        writer.record_cost(cost)
 
 
 def _counting(pre: Preprocess) -> str:

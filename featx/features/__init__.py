@@ -5,6 +5,7 @@ from featx.features.kind import Kind
 from featx.features.opening import load, view
 from featx.features.products import KindProducts, products_of
 from featx.features.signatures import signatures_of
+from featx.features.spent import extract_seconds
 from featx.features.view import Features, as_numbers
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "KindProducts",
     "as_numbers",
     "describe",
+    "extract_seconds",
     "load",
     "products_of",
     "signatures_of",

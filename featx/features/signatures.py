@@ -22,12 +22,20 @@ def signatures_of(store: FeatureStore, rows: Ints) -> tuple[Ints, list[Signature
     known = list(dict.fromkeys(runs))
     if len(known) < 2 or not len(rows):
         return np.zeros(len(rows), dtype=np.int64), known
+    named = list(dict.fromkeys([*known, Signature()]))
+    code_of = np.array([named.index(signature) for signature in [*runs, Signature()]])
+    found, code = np.unique(code_of[runs_of(store, rows)], return_inverse=True)
+    return code.astype(np.int64), [named[one] for one in found.tolist()]
+
+
+def runs_of(store: FeatureStore, rows: Ints) -> Ints:
+    """Give (n,) the number of the run that wrote each of ``rows``; -1 where none is recorded."""
+    if not len(rows):
+        return np.zeros(0, dtype=np.int64)
     block = rows // store.block_rows
     n_blocks = int(block.max()) + 1
-    named = list(dict.fromkeys([*known, Signature()]))
-    code_of = np.full(n_blocks, named.index(Signature()), dtype=np.int64)
-    for run, signature in zip(store.runs, runs, strict=True):
+    run_of: Ints = np.full(n_blocks, -1, dtype=np.int64)
+    for number, run in enumerate(store.runs):
         for start, stop in blocks_of(run, n_blocks):
-            code_of[start:stop] = named.index(signature)
-    found, code = np.unique(code_of[block], return_inverse=True)
-    return code.astype(np.int64), [named[one] for one in found.tolist()]
+            run_of[start:stop] = number
+    return run_of[block]

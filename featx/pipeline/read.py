@@ -18,9 +18,11 @@ from featx.extraction import extract
 from featx.fitting import fit
 from featx.folds import parse_cv
 from featx.heads import HEADS, check_head, check_params, parse_grid, parse_params
+from featx.pipeline.published import KEYS, mistakes_in, read_published, take_published
 
 if TYPE_CHECKING:
     from featx._types import JsonObject, PathLike
+    from featx.pipeline.published import Published
 
 _DATA = ("name", "limit", "limit_per_class", "label_column", "path_column", "root")
 _OUTSIDE = ("data", "append", "cache", "out", "progress", "n_jobs", "device")
@@ -41,12 +43,15 @@ class Pipeline:
         What `featx.extract` takes, and the arguments about it.
     extracts, fits
         Arguments of each step; ``features`` of a fit are patterns of stores' names.
+    published
+        For each fit a published number, or None.
     """
 
     data: Any
     data_options: JsonObject
     extracts: tuple[JsonObject, ...]
     fits: tuple[JsonObject, ...]
+    published: tuple[Published | None, ...]
 
 
 def read_pipeline(
@@ -80,11 +85,15 @@ def read_pipeline(
     wrong = [str(e) for e in _collect(_change, ((tables, text) for text in changes))]
     wrong += [f"unknown table {name!r}; known: data, extract, fit" for name in _unknown(tables)]
     own = tables["data"].pop("path", None)
+    fits, numbers = _parted(tables["fit"])
+    for i, given in enumerate(numbers, 1):
+        wrong += [f"fit {i}: {words}" for words in mistakes_in(given)]
     found = Pipeline(
         data=_place(path, own) if data is None else data,
         data_options=_named(tables["data"]),
         extracts=tuple(map(_named, tables["extract"])),
-        fits=tuple(map(_named, tables["fit"])),
+        fits=fits,
+        published=() if wrong else tuple(map(read_published, numbers)),
     )
     wrong += _use_weights(found.extracts, weights or {})
     wrong += _mistakes(found)
@@ -164,6 +173,12 @@ def _named(step: Mapping[str, Any]) -> JsonObject:
     return named
 
 
+def _parted(fits: Sequence[Mapping[str, Any]]) -> tuple[tuple[JsonObject, ...], list[JsonObject]]:
+    """Give each fit's own options, and those about a published number."""
+    parted = [take_published(_named(step)) for step in fits]
+    return tuple(own for own, _ in parted), [given for _, given in parted]
+
+
 def _use_weights(extracts: Sequence[JsonObject], weights: Mapping[str, str]) -> list[str]:
     wrong = []
     for backbone, file in weights.items():
@@ -190,7 +205,7 @@ def _mistakes(found: Pipeline) -> list[str]:
         wrong += _wrong(f"extract {i}", step, own)
         wrong += [] if "backbone" in step else [f"extract {i}: backbone is missing"]
     for i, step in enumerate(found.fits, 1):
-        wrong += _wrong(f"fit {i}", step, _options(fit))
+        wrong += _wrong(f"fit {i}", step, _options(fit), list(map(_written, KEYS)))
         for check in (_check_parameters, _check_folds):
             wrong += [f"fit {i}: {e}" for e in _collect(check, iter([(step,)]))]
     names = [step["name"] for step in found.fits if "name" in step]

@@ -29,9 +29,14 @@ _REQUEST = {field.name for field in fields(BackboneRequest)}
 
 @dataclass(frozen=True)
 class Step:
-    """What a step gave: a list of `Extraction`, a `FitResult`, or a `Comparison`."""
+    """What a step gave: a list of `Extraction`, a `FitResult`, or a `Comparison`.
 
-    kind: Literal["extract", "fit", "compare"]
+    In the end the published numbers of the file, if it has some: dicts with ``fit``, the number of
+    the step, ``run``, ``head``, ``metric``, what was measured (``mean``, ``std``, ``low``,
+    ``high``), ``published`` and ``as``.
+    """
+
+    kind: Literal["extract", "fit", "compare", "published"]
     result: Any
 
 
@@ -77,6 +82,13 @@ def run_pipeline(
         yield Step("fit", result)
     for alike in _by_target(runs):
         yield Step("compare", put_together(alike))
+    beside = [
+        {"fit": i, **published.beside(run)}
+        for i, (published, run) in enumerate(zip(pipeline.published, runs, strict=True), 1)
+        if published is not None
+    ]
+    if beside:
+        yield Step("published", beside)
 
 
 def _check_fits(pipeline: Pipeline, stores: Sequence[Sequence[str]], out: PathLike | None) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx.costs import PassCost, merged
 from featx.store.layout import DONE, read_layout, size_bytes
 from featx.store.repair import delete_values
 from featx.store.writer import StoreWriter
@@ -20,7 +21,7 @@ from featx.store.writer import StoreWriter
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from featx._types import Array, Ints, JsonObject, Progress
+    from featx._types import Array, JsonObject, Progress
     from featx.store.reader import FeatureStore
 
 SPARSE = 0.5
@@ -78,26 +79,41 @@ def _live_by_block(store: FeatureStore) -> Array:
     return store.index.live.reshape(-1, store.block_rows)
 
 
-def _plan(store: FeatureStore) -> list[tuple[JsonObject, Ints]]:
-    """Give the blocks that are worth moving, by the provenance that their rows keep."""
+@dataclass(frozen=True)
+class _Group:
+    """Blocks that become one run, by the provenance that their rows keep."""
+
+    provenance: JsonObject
+    blocks: list[int]
+    cost: PassCost | None
+
+
+def _plan(store: FeatureStore) -> list[_Group]:
+    """Give the blocks that are worth moving."""
     live = _live_by_block(store).sum(axis=1)
-    groups: dict[str, list[int]] = {}
+    done = (store.index.state == DONE).reshape(-1, store.block_rows).sum(axis=1)
+    groups: dict[str, dict[int, PassCost | None]] = {}
     for run in store.runs:
-        blocks = groups.setdefault(json.dumps(run["provenance"], sort_keys=True), [])
+        costs = groups.setdefault(json.dumps(run["provenance"], sort_keys=True), {})
         for start, stop in run["blocks"]:
-            blocks += [b for b in range(start, stop) if 0 < live[b] <= SPARSE * store.block_rows]
+            sparse = [b for b in range(start, stop) if 0 < live[b] <= SPARSE * store.block_rows]
+            costs |= dict.fromkeys(sparse, PassCost.of(run))
     return [
-        (json.loads(provenance), np.array(blocks))
-        for provenance, blocks in groups.items()
-        if -(-int(live[blocks].sum()) // store.block_rows) < len(blocks)
+        _Group(
+            json.loads(provenance),
+            list(costs),
+            merged((cost, int(done[block])) for block, cost in costs.items()),
+        )
+        for provenance, costs in groups.items()
+        if -(-int(live[list(costs)].sum()) // store.block_rows) < len(costs)
     ]
 
 
-def _move(writer: StoreWriter, plan: list[tuple[JsonObject, Ints]], progress: Progress) -> int:
-    progress.start(f"compact {writer.store.recipe.label}", sum(len(blocks) for _, blocks in plan))
-    for provenance, blocks in plan:
-        writer.start_run(provenance)
-        for block in blocks.tolist():
+def _move(writer: StoreWriter, plan: list[_Group], progress: Progress) -> int:
+    progress.start(f"compact {writer.store.recipe.label}", sum(len(g.blocks) for g in plan))
+    for group in plan:
+        writer.start_run(group.provenance, group.cost)
+        for block in group.blocks:
             _copy(writer, block)
             progress.advance()
     moved = writer.supersede_shadowed()

@@ -134,7 +134,7 @@ def read_layout(path: Path) -> tuple[Layout, list[JsonObject]]:
     runs
         One a writing process: ``{"blocks": [[start, stop]], "provenance": {...}, "closed": bool,
         "failed": {"<digest hex>:<item>": reason}}``; ``stop`` of a run that is not closed is
-        not known yet.
+        not known yet. A ``cost`` (`featx.costs`) where the pass came to its end.
 
     Raises
     ------

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx._files import take_lock
+from featx.costs import COST
 from featx.errors import RecipeMismatchError, UsageError
 from featx.store.block import Block, check_vectors
 from featx.store.committing import Committer
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from featx._types import Array, JsonObject, Key
+    from featx.costs import PassCost
     from featx.recipe import Recipe
     from featx.store.layout import Compression
     from featx.store.making import AskedCompression
@@ -66,6 +68,8 @@ class StoreWriter:
 
     Attributes
     ----------
+    n_rows : int
+        Vectors that were appended so far.
     n_writers : int
         Threads that write.
     store : FeatureStore
@@ -107,6 +111,9 @@ class StoreWriter:
             self._lock.release()
             raise
         self._runs = list(self.store.runs)
+        self._n_before = len(self._runs)
+        self._cost: PassCost | None = None
+        self.n_rows = 0
         self._max_block_s = max_block_s
         self._block: Block | None = None
         self._committer = Committer(self._layout, self._number, self._record, self.n_writers)
@@ -165,6 +172,7 @@ class StoreWriter:
             block = self._open_block()
             stop = min(len(keys), start + self._layout.block_rows - block.n)
             block.put(keys[start:stop], x[start:stop])
+            self.n_rows += stop - start
             self._hand_over_if_due(block)
             start = stop
 
@@ -185,11 +193,17 @@ class StoreWriter:
         self.store.refresh()
         return len(rows)
 
-    def start_run(self, provenance: JsonObject) -> None:
-        """Give the blocks from here on another provenance."""
+    def start_run(self, provenance: JsonObject, cost: PassCost | None = None) -> None:
+        """Give the blocks from here on another provenance, and a cost where it is known."""
         self.flush()
         self._finish_run()
         self._run = self._new_run(provenance)
+        if cost is not None:
+            self._run[COST] = cost.to_json()
+
+    def record_cost(self, cost: PassCost) -> None:
+        """Have `close` say of every run of this writer what its pass took."""
+        self._cost = cost
 
     def flush(self) -> None:
         """Write the open block, wait for it, and let `store` see it."""
@@ -216,6 +230,7 @@ class StoreWriter:
                 self._hand_over()
             self._committer.wait()
             if not self._committer.broken:
+                self._keep_cost()
                 self._finish_run()
                 self.store.refresh()
         finally:
@@ -261,6 +276,14 @@ class StoreWriter:
         self._run["failed"].update(failed)
         if not self._is_recorded():
             self._runs.append(self._run)
+        write_runs(self._layout, self._runs)
+
+    def _keep_cost(self) -> None:
+        own = self._runs[self._n_before :]
+        if self._cost is None or not own:
+            return
+        for run in own:
+            run[COST] = self._cost.to_json()
         write_runs(self._layout, self._runs)
 
     def _finish_run(self) -> None:
