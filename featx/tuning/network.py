@@ -33,13 +33,16 @@ class TunedNetwork(nn.Module):
     def __init__(self, backbone: Backbone, pooling: str, head: nn.Module, frozen: Frozen) -> None:
         super().__init__()
         pre = backbone.preprocess
-        self.body = Prepared(backbone.module, pre.mean, pre.std)
+        # Channels last: ResNet18 is trained more than twice as fast so on a processor.
+        layout = torch.channels_last
+        self.body = Prepared(backbone.module, pre.mean, pre.std, layout=layout)
         self.pool = POOLINGS[pooling]
         self.head = head
         model = backbone.cutter.model
         needed = backbone.cutter.tensors(backbone.outputs[0].layer)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name in needed - frozen.tensors)
+        self.to(memory_format=layout)
         # In a tuple, not as submodules: they are the backbone's own already.
         self._still = tuple(model.get_submodule(name) for name in frozen.modules)
 
