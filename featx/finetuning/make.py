@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,13 @@ from featx.extraction import extract
 from featx.features import load, products_of
 from featx.finetuning.ask import HEAD, Ask, head_of, read_augment, spec_of, training_of
 from featx.finetuning.keeping import estimator_of, more_of
+from featx.finetuning.record import about_validation, arguments_of, command_of, record_of
 from featx.finetuning.trainer import Trainer
 from featx.fitting import tokens_of
 from featx.heads.network import check_device
 from featx.preparing import prepare
 from featx.problem import pose
-from featx.result import command, keep
+from featx.result import keep
 from featx.runs import check_name
 from featx.tuning import Pictures
 
@@ -204,15 +205,14 @@ def finetune(
     products = products_of(view, problem.rows, "cpu", report)
     cosines = [cosines_of(kind.vectors, None) for kind in products]
     doubts = find_doubts(evaluation, view, problem, mean_cosines(cosines), twins)
-    arguments = _arguments(view, problem, spec, ask) | {
+    arguments = arguments_of(view, problem, spec, ask) | {
         "missing": tokens,
         "twins": str(twins),
         "layer": layer,
         "from_scratch": from_scratch,
         **{k: v for k, v in images.items() if isinstance(v, str | int | float)},
     }
-    words = ("featx", "finetune", str(data), "--backbone", str(backbone))
-    record = _record(trainer, tuned) | {"command": command(_written(arguments), *words)}
+    record = record_of(trainer, tuned) | {"command": command_of(data, backbone, arguments)}
     result = keep(
         evaluation, view, problem, doubts, arguments, folder, name, more_of(trainer, tuned, record)
     )
@@ -288,64 +288,6 @@ def _trained(trainer: Trainer, report: Progress) -> tuple[Evaluation, Tuned]:
     start = time.perf_counter()
     evaluation, tuned = evaluate_trained(setup, trainer, lambda one: estimator_of(setup, one))
     report.finish()
-    notes = (*evaluation.notes, *_about_validation(setup))
+    notes = (*evaluation.notes, *about_validation(setup))
     seconds = {"training": time.perf_counter() - start}
     return replace(evaluation, notes=notes, seconds=seconds), tuned
-
-
-def _arguments(view: Features, problem: Problem, spec: Spec, ask: Ask) -> JsonObject:
-    """Give the options that repeat it."""
-    options = {f.name: getattr(spec, f.name) for f in fields(spec)}
-    for name in ("head", "mix", "scale", "calibrate", "aggregate", "search"):
-        del options[name]
-    fixed, grid = dict(options.pop("fixed")), options.pop("grid") or {}
-    return {
-        "data": view.name,
-        "target": problem.target,
-        "group": problem.group,
-        "split": problem.split,
-        **options,
-        **fixed,
-        **{name: list(values) for name, values in grid.items()},
-        "freeze": ask.freeze,
-        "pool": ask.pooling,
-        "augment": None if ask.augment is None else ask.augment.to_json(),
-        "val": ask.validation,
-    }
-
-
-def _written(arguments: JsonObject) -> JsonObject:
-    """Give arguments as the command line has them."""
-    left = {k: v for k, v in arguments.items() if k not in ("data", "augment") and v is not None}
-    if left.get("test_size") is not None or left.get("split") is not None:
-        left.pop("cv", None)
-    return {k: ",".join(map(str, v)) if isinstance(v, list) else v for k, v in left.items()}
-
-
-def _about_validation(setup: Setup) -> list[str]:
-    if not setup.plan.folds[0].inner:
-        return ["no validation rows: the last epoch was taken"]
-    own, held = setup.plan.folds[0].inner[0]
-    note = (
-        f"of the training rows {len(held)} of {len(own) + len(held)} chose the epoch by "
-        f"{setup.solver.criterion.name}, and trained no weights"
-    )
-    return [note]
-
-
-def _record(trainer: Trainer, tuned: Tuned) -> JsonObject:
-    frozen = trainer.frozen
-    assert frozen is not None  # noqa: S101  # Trainer.prepare set it
-    return {
-        "training": {
-            "frozen": list(frozen.still),
-            "trained": list(frozen.trained),
-            "what": frozen.describe(),
-            "epochs": len(tuned.rows),
-            "best_epoch": tuned.best,
-            "trainings": len(trainer.curves),
-            "epochs_run": sum(len(rows) for _, rows, _ in trainer.curves),
-            "device": trainer.device,
-            "curve": [dict(row) for row in tuned.rows],
-        },
-    }

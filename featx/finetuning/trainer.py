@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from featx.evaluate import Params, Setup
     from featx.features import Features
     from featx.heads.course import Judge, Row
-    from featx.tuning import Frozen
+    from featx.tuning import Frozen, Trained
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,30 @@ class Tuned:
     params: Params
     rows: tuple[Row, ...]
     best: int
+
+
+@dataclass(frozen=True)
+class Units:
+    """How a target is trained: numbers in standard deviations from their mean, classes as such."""
+
+    mean: float = 0.0
+    size: float = 1.0
+    numbers: bool = False
+
+    def scaled(self, values: Array) -> Array:
+        """Give (n,) class numbers as they are, (n,) numbers as (n, 1) float32."""
+        if not self.numbers:
+            return values
+        return ((values - self.mean) / self.size).astype(np.float32)[:, None]
+
+    def targets(self, scaled: Array) -> Array:
+        """Give back what `scaled` gave."""
+        return scaled[:, 0].astype(np.float64) * self.size + self.mean if self.numbers else scaled
+
+    def meant(self, raw: Array) -> Array:
+        """Give the probabilities (n, k) or numbers (n,) that a network's outputs (n, k) mean."""
+        values = raw.astype(np.float64)
+        return self.targets(values) if self.numbers else np.asarray(softmax(values, axis=1))
 
 
 @dataclass
@@ -122,7 +146,8 @@ class Trainer:
     def __call__(self, params: Params, own: Ints, held: Ints, test: Ints) -> Attempt:
         """Train one candidate from the start, or from where it was stopped."""
         training = training_of(params, self.setup.spec.seed)
-        y, mean, size = self._scaled(own)
+        units = self._units(own)
+        y = units.scaled(self.setup.target.values)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             backbone = load_backbone(self.request)
@@ -135,7 +160,7 @@ class Trainer:
             training,
             self.setup.target.task,
             *parts,
-            self._judge(mean, size) if len(held) else None,
+            self._judge(units) if len(held) else None,
             class_weight=self._class_weight(own),
             device=self.device,
             folder=self._folder(params, own, held),
@@ -145,11 +170,9 @@ class Trainer:
         self.curves.append((params, done.rows, done.best))
         value = np.nan
         if len(held):
-            value = self._said_value(network, held, mean, size, training.batch_size)
-        said = None
-        if len(test):
-            said = self._said(network, test, mean, size, training.batch_size)
-        model = self._tuned(backbone, module, params, done.rows, done.best, mean, size)
+            value = self._sign * done.rows[done.best]["valid_score"]
+        said = self._said(network, test, units, training.batch_size) if len(test) else None
+        model = self._tuned(backbone, module, params, done, units)
         return Attempt(value, said, model)
 
     def _network(self, backbone: Backbone, params: Params) -> TunedNetwork:
@@ -162,13 +185,12 @@ class Trainer:
         frozen = freeze_layers(backbone, self.ask.freeze)
         return TunedNetwork(backbone, self.ask.pooling, layers, frozen)
 
-    def _scaled(self, own: Ints) -> tuple[Array, float, float]:
-        """Give the target as the loss takes it; numbers in standard deviations of training rows."""
-        values = self.setup.target.values
+    def _units(self, own: Ints) -> Units:
+        """Give the units in which the target is trained: those of the training rows."""
         if self.setup.target.classes is not None:
-            return values, 0.0, 1.0
-        mean, size = float(values[own].mean()), float(values[own].std()) or 1.0
-        return ((values - mean) / size).astype(np.float32)[:, None], mean, size
+            return Units()
+        values = self.setup.target.values[own]
+        return Units(float(values.mean()), float(values.std()) or 1.0, numbers=True)
 
     def _part(self, rows: Ints, y: Array, *, varied: bool = False) -> Any:
         """Give rows as images; as vectors, where these cannot change."""
@@ -177,34 +199,24 @@ class Trainer:
             return Dataset(self.vectors.X[rows], y[rows])
         return Part(self.pictures, rows, y[rows], augment, self.setup.spec.seed)
 
-    def _judge(self, mean: float, size: float) -> Judge:
+    def _judge(self, units: Units) -> Judge:
         judge = judge_of(self.setup)
-        classes = self.setup.target.classes is not None
 
         def score(y: torch.Tensor, said: torch.Tensor) -> float:
-            targets = y.numpy() if classes else y.numpy()[:, 0].astype(np.float64) * size + mean
-            return judge(targets, self._meant(said.numpy(), mean, size))
+            value = judge(units.targets(y.numpy()), units.meant(said.numpy()))
+            return value if np.isfinite(value) else -np.inf  # undefined is never the best
 
         return score
 
-    def _meant(self, raw: Array, mean: float, size: float) -> Array:
-        """Give probabilities, or numbers in the target's units."""
-        values = raw.astype(np.float64)
-        if self.setup.target.classes is not None:
-            return np.asarray(softmax(values, axis=1))
-        return values[:, 0] * size + mean
-
-    def _said(self, network: Any, rows: Ints, mean: float, size: float, batch_size: int) -> Array:
-        part = self._part(rows, self._scaled(rows)[0])
+    def _said(self, network: Any, rows: Ints, units: Units, batch_size: int) -> Array:
+        part = self._part(rows, units.scaled(self.setup.target.values))
         given = part if isinstance(part, Part) else part.X
-        return self._meant(outputs(network, given, batch_size, self.device), mean, size)
+        return units.meant(outputs(network, given, batch_size, self.device))
 
-    def _said_value(
-        self, network: Any, rows: Ints, mean: float, size: float, batch_size: int
-    ) -> float:
-        said = self._said(network, rows, mean, size, batch_size)
-        judged = judge_of(self.setup)(self.setup.target.values[rows], said)
-        return judged if self.setup.solver.criterion.greater_is_better else -judged
+    @property
+    def _sign(self) -> float:
+        """What turns "more is better" into the criterion's own sense."""
+        return 1.0 if self.setup.solver.criterion.greater_is_better else -1.0
 
     def _class_weight(self, own: Ints) -> Array | None:
         if self.setup.spec.class_weight is None:
@@ -230,12 +242,10 @@ class Trainer:
         backbone: Backbone,
         module: TunedNetwork,
         params: Params,
-        rows: tuple[Row, ...],
-        best: int,
-        mean: float,
-        size: float,
+        done: Trained,
+        units: Units,
     ) -> Tuned:
         coefs, offsets = weights_of(module.head)
-        coefs[-1] = coefs[-1] * np.float32(size)
-        offsets[-1] = offsets[-1] * np.float32(size) + np.float32(mean)
-        return Tuned(tensors_of(backbone), coefs, offsets, params, rows, best)
+        coefs[-1] = coefs[-1] * np.float32(units.size)
+        offsets[-1] = offsets[-1] * np.float32(units.size) + np.float32(units.mean)
+        return Tuned(tensors_of(backbone), coefs, offsets, params, done.rows, done.best)

@@ -6,6 +6,7 @@ torch is imported with this module, so it is imported where a network is fitted 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,6 +145,22 @@ class Batches:
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
         for rows in torch.split(order, self.batch_size):
             yield self.X[rows], self.y[rows]
+
+
+SMALL_STEP = 1e8
+"""Multiplications of a step, up to which a second thread costs more than it does."""
+
+
+@contextmanager
+def fitting_threads(module: nn.Module, batch_size: int) -> Iterator[None]:
+    """Take one thread where the steps of a network on vectors are small."""
+    before = torch.get_num_threads()
+    if batch_size * sum(p.numel() for p in module.parameters()) <= SMALL_STEP:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 _IN_MEMORY = {

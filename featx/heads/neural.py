@@ -113,7 +113,8 @@ class _Neural(BaseEstimator):  # type: ignore[misc]
             net = network.make_net(
                 module, course, self._task, device=device, validation=held, class_weight=weights
             )
-            run(net.initialize(), course, *own)
+            with network.fitting_threads(module, training.batch_size):
+                run(net.initialize(), course, *own)
         self.coefs_, self.intercepts_ = network.weights_of(net.module_)
         self.loss_curve_ = [row["train_loss"] for row in course.rows]
         self.validation_loss_curve_ = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 
 from featx.heads.course import Course, Judge, Row, run
-from featx.heads.network import make_net
+from featx.heads.network import fitting_threads, make_net
 from featx.tuning import checkpoint
 from featx.tuning.pictures import LOADERS, Loader, Part
 
@@ -83,7 +84,8 @@ def train(
         if folder is not None and checkpoint.restore(folder, net, course):
             for row in course.rows:
                 told(row)
-        run(net, course, own)
+        with nullcontext() if loaders else fitting_threads(module, training.batch_size):
+            run(net, course, own)
     return Trained(tuple(course.rows), course.best)
 
 
