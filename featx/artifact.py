@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from featx._files import replacing, write_json
-from featx._types import Bytes16s, Callable, JsonObject
+from featx._types import Bytes16s, Callable, Ints, JsonObject
 from featx.errors import (
     ModelFileError,
     NotFoundError,
@@ -30,6 +30,8 @@ from featx.modelinfo import INFO_FILE, SCHEMA_VERSION, ModelInfo
 
 HEAD_FILE = "head.skops"
 IMAGES_FILE = "images.npy"
+FITTED_FILE = "fitted.npy"
+"""Where not all of the images were: those that the head was fitted on."""
 TRUSTED = frozenset(
     {
         "featx.heads.neural.NeuralClassifier",
@@ -67,19 +69,35 @@ def write_artifact(folder: Path, head: Any, info: ModelInfo) -> None:
     write_json(folder / INFO_FILE, info.to_json() | {"head_digest": _digest(data)})
 
 
-def write_images(folder: Path, digests: Bytes16s) -> None:
-    """Save the (n, 16) uint8 digests of the fit's images.
+def write_images(folder: Path, digests: Bytes16s, fitted: Ints) -> None:
+    """Save the (n, 16) uint8 digests of the fit's images, and which rows the head was fitted on.
 
     Whoever evaluates the head later can then be told which images are not new to it.
     """
-    with replacing(folder / IMAGES_FILE) as temporary, temporary.open("wb") as file:
-        np.save(file, digests, allow_pickle=False)
+    _write_array(folder / IMAGES_FILE, digests)
+    if len(fitted) < len(digests):
+        _write_array(folder / FITTED_FILE, digests[fitted])
+
+
+def _write_array(path: Path, values: Bytes16s) -> None:
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, values, allow_pickle=False)
 
 
 def read_images(folder: Path) -> set[bytes]:
     """Give the digests of the images that the head's data held; none where that is not known."""
+    return _read_digests(folder / IMAGES_FILE)
+
+
+def read_fitted(folder: Path) -> set[bytes]:
+    """Give the digests of the images that the head was fitted on, likewise."""
+    part = folder / FITTED_FILE
+    return _read_digests(part if part.is_file() else folder / IMAGES_FILE)
+
+
+def _read_digests(path: Path) -> set[bytes]:
     try:
-        images = np.load(folder / IMAGES_FILE, allow_pickle=False)
+        images = np.load(path, allow_pickle=False)
     except (OSError, ValueError):
         return set()
     return {row.tobytes() for row in images}

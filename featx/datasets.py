@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -209,6 +210,13 @@ def remember(cache: Path, last: Last) -> None:
     write_json(path, value)
 
 
+def forget(cache: Path, data: str) -> None:
+    """Let a data set that is removed no longer be the last extraction's."""
+    with suppress(NotFoundError, CorruptStoreError):
+        if recall(cache).data == data:
+            (cache / "last.json").unlink(missing_ok=True)
+
+
 def recall(cache: Path) -> Last:
     """Give the last extraction.
 
@@ -223,14 +231,21 @@ def recall(cache: Path) -> Last:
     try:
         value = _read_json(path)
     except FileNotFoundError:
-        raise NotFoundError(
-            f"nothing has been extracted into {cache.absolute()} yet; run "
-            "`featx extract FOLDER --backbone vgg16`, or point --cache at the right folder"
-        ) from None
+        raise NotFoundError(_nothing_last(cache)) from None
     data, features = value.get("data"), value.get("features")
     if not isinstance(data, str) or not isinstance(features, list):
         raise _damaged(path, "it does not name an extraction")
     return Last(data, tuple(map(str, features)))
+
+
+def _nothing_last(cache: Path) -> str:
+    names = [head.name for head in list_heads(cache)]
+    if names:
+        return f"the data set that was extracted last is removed; name another: {', '.join(names)}"
+    return (
+        f"nothing has been extracted into {cache.absolute()} yet; run "
+        "`featx extract FOLDER --backbone vgg16`, or point --cache at the right folder"
+    )
 
 
 def _read_json(path: Path) -> JsonObject:

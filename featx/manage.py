@@ -216,6 +216,8 @@ def remove(name: str, cache: PathLike | None = None) -> JsonObject:
             path.rename(doomed)
             shutil.rmtree(doomed)
             shutil.rmtree(folder / "gram" / path.name, ignore_errors=True)
+        if kind != "store":
+            datasets.forget(folder, path.name)
     finally:
         lock.release()
     return {"removed": str(path.absolute()), "kind": kind, "size_bytes": size}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from featx.artifact import read_images
+from featx.artifact import read_fitted
 from featx.embedding import How
 from featx.errors import TargetError, UsageError
 from featx.model import Model, load_model, raise_failed
@@ -168,13 +168,13 @@ def _about_metrics(
     model: Model, found: Embedded, metrics: dict[str, Score], turned: bool
 ) -> tuple[str, ...]:
     n, scored = len(found.manifest), next(iter(metrics.values())).n
-    known = read_images(model.path)
+    known = read_fitted(model.path)
     seen = sum(digest.tobytes() in known for digest in found.manifest.digest)
     notes = []
     if seen:
         notes.append(
-            f"{seen} of the {n} images belong to the data of the fit: on them the head is better "
-            "than on new ones"
+            f"the head was fitted on {seen} of the {n} images: on them it is better than on new "
+            "ones"
         )
     if scored < n:
         notes.append(f"scored: {scored} of {n} rows; the others failed or have no target")

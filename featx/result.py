@@ -175,7 +175,7 @@ def keep(
         write_artifact(folder, head, info)
         size = (folder / HEAD_FILE).stat().st_size
         record |= {"head_bytes": size, "notes": [*record["notes"], *_about_the_size(size)]}
-        write_images(folder, features.manifest.digest[problem.rows])
+        write_images(folder, features.manifest.digest[problem.rows], evaluation.final)
         write_table(folder / PREDICTIONS_FILE, predictions)
         for file, table in zip((TWINS_FILE, SUSPECTS_FILE), tables, strict=True):
             if len(table):
@@ -211,7 +211,7 @@ def _describe(
             "notes": [*problem.notes, *evaluation.notes, *_about_the_head(evaluation, problem)],
             "confounds": problem.confounds,
             "seed": arguments["seed"],
-            "versions": versions(),
+            "versions": versions() | _of_networks(evaluation.head),
             "arguments": dict(arguments),
             "command": command(arguments),
         }
@@ -341,6 +341,14 @@ def versions() -> dict[str, str]:
     """Give the versions that decide a result."""
     names = ("featx", "numpy", "scikit-learn")
     return {"python": platform.python_version()} | {name: _version(name) for name in names}
+
+
+def _of_networks(head: str) -> dict[str, str]:
+    """Give what trained a network."""
+    return {name: _version(name) for name in _TRAINERS} if head in ("nn", "finetune") else {}
+
+
+_TRAINERS = ("torch", "skorch")
 
 
 def _version(name: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from featx._types import JsonObject
 from featx.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from featx._types import JsonObject
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULERS = ("none", "cosine", "step", "plateau")
@@ -110,7 +112,7 @@ def read_hidden(hidden: Any) -> tuple[int, ...]:
         return ()
     parts: Any = hidden.replace("x", ",").split(",") if isinstance(hidden, str) else hidden
     try:
-        widths = tuple(map(int, parts if hasattr(parts, "__iter__") else [parts]))
+        widths = tuple(map(_whole, parts if hasattr(parts, "__iter__") else [parts]))
     except (TypeError, ValueError):
         widths = (0,)
     if any(width < 1 for width in widths):
@@ -119,6 +121,12 @@ def read_hidden(hidden: Any) -> tuple[int, ...]:
             "none for a linear layer"
         )
     return widths
+
+
+def _whole(value: Any) -> int:
+    """Give a whole number; 0 for one that has a fraction."""
+    number = int(value)
+    return number if isinstance(value, str) or number == value else 0
 
 
 def check_dropout(dropout: Any) -> float:

@@ -198,6 +198,7 @@ def test_runs_are_listed(tmp_path: Path) -> None:
         (["--hidden", "none", "--dropout", "0.2"], {"set": ("hidden=none", "dropout=0.2")}),
         (["--lr", "1e-2,1e-3", "--set", "momentum=0"],
          {"set": ("momentum=0",), "grid": ("lr=1e-2,1e-3",)}),
+        (["--lr", "1e-2", "--lr", "1e-3"], {"set": (), "grid": ("lr=1e-2,1e-3",)}),
         (["--hidden", "512,32", "--hidden", "64"], {"set": (), "grid": ("hidden=512x32,64",)}),
         (["--early-stopping", "5", "--epochs", "9", "--batch-size", "8"],
          {"set": ("epochs=9", "batch_size=8", "early_stopping=5")}),
@@ -215,6 +216,13 @@ def test_options_of_networks_are_parameters(
     monkeypatch.setattr("featx.fitting.fit", fake)
     featx("fit", "--head", "nn", *written)
     assert {name: asked[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("given", ["8 4", "8,,4", "none,8", "", "8.5"])
+def test_widths_that_are_none(given: str) -> None:
+    result = featx("fit", "--head", "nn", "--hidden", given)
+    assert result.exit_code == 2
+    assert f"hidden is {given!r}; expected the widths" in result.stderr
 
 
 def test_options_of_networks_are_refused_for_other_heads() -> None:

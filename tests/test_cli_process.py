@@ -88,7 +88,7 @@ def test_a_signal_ends_in_one_line_that_says_how_to_go_on(number: int, code: int
     _, err = process.communicate(timeout=30)
     assert process.returncode == code
     assert err == (
-        "featx: stopped; what is done is kept in the cache, to go on: "
+        "featx: stopped; what is done is kept, to go on: "
         "featx extract 'my photos' --backbone vgg16\n"
     )
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from helpers_photos import folder
 
-from featx import manage
+from featx import datasets, manage
 from featx.errors import (
     AmbiguousNameError,
     CorruptStoreError,
@@ -207,3 +207,13 @@ def test_what_cannot_be_read_is_listed_and_says_how_to_mend_it(cache: Path, tmp_
     manage.remove(path.name, cache)
     assert rerun(tmp_path) == 9
     assert len(load(cache=cache)) == 9
+
+
+def test_a_removed_data_set_is_no_longer_the_last_one(tmp_path: Path) -> None:
+    datasets.remember(tmp_path, datasets.Last("gone", ("a.zarr",)))
+    datasets.forget(tmp_path, "other")
+    assert datasets.recall(tmp_path).data == "gone"
+    datasets.forget(tmp_path, "gone")
+    with pytest.raises(NotFoundError, match="nothing has been extracted"):
+        datasets.recall(tmp_path)
+    datasets.forget(tmp_path, "gone")

@@ -160,6 +160,9 @@ def test_a_seed_decides_and_the_callers_generator_stays(digits: Any) -> None:
     [
         ({"hidden": "12,a"}, UsageError, "hidden is '12,a'; expected the widths"),
         ({"hidden": 0}, UsageError, "hidden is 0"),
+        ({"hidden": 8.5}, UsageError, "hidden is 8.5"),
+        ({"hidden": "8 4"}, UsageError, "hidden is '8 4'"),
+        ({"hidden": "8,,4"}, UsageError, "hidden is '8,,4'"),
         ({"activation": "rellu"}, UnknownNameError, "relu"),
         ({"optimizer": "sdg"}, UnknownNameError, "sgd"),
         ({"scheduler": "linear"}, UnknownNameError, "cosine"),
@@ -258,3 +261,53 @@ ESTIMATORS = [
 @parametrize_with_checks(ESTIMATORS)
 def test_it_is_an_estimator_of_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
+
+
+@pytest.mark.parametrize("kind", [NeuralClassifier, NeuralRegressor])
+def test_groups_are_not_set_apart_where_rows_are_set_aside(
+    digits: Any, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = digits[0][:1200], digits[2][:1200]
+    groups, seen = np.arange(len(X)) // 4, []
+    made = network.make_net
+
+    def spied(*arguments: Any, validation: Any, **options: Any) -> Any:
+        seen.append(validation.X)
+        return made(*arguments, validation=validation, **options)
+
+    monkeypatch.setattr(network, "make_net", spied)
+    kind(epochs=1, early_stopping=1, random_state=0).fit(X, y, groups)
+    rows = {row.tobytes(): group for row, group in zip(X, groups, strict=True)}
+    held = [rows[row.tobytes()] for row in seen[0]]
+    assert len(held) == 4 * len(set(held))
+    assert len(held) == pytest.approx(len(X) / 5, rel=0.02)
+
+
+def test_views_and_groups_reach_the_head(digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, _, y, _ = digits
+    told: list[Any] = []
+    fit = NeuralClassifier.fit
+
+    def spied(self: Any, X: Any, y: Any, groups: Any = None) -> Any:
+        told.append(groups)
+        return fit(self, X, y, groups)
+
+    monkeypatch.setattr(NeuralClassifier, "fit", spied)
+    fixed = {"epochs": 1, "early_stopping": 1, "hidden": 4}
+    person = np.arange(60) // 3
+    evaluate(X[:60], y[:60] % 2, Spec(head="nn", fixed=fixed, cv="2"), groups=person, n_jobs=1)
+    image = np.arange(60) // 2
+    labels = y[:30] % 2
+    evaluate(X[:60], labels, Spec(head="nn", fixed=fixed, cv="2"), images=image, n_jobs=1)
+    assert len(told) == 6
+    assert all(groups is not None for groups in told)
+    assert set(np.unique(told[-1], return_counts=True)[1]) == {2}
+    told.clear()
+    evaluate(X[:60], y[:60] % 2, Spec(head="nn", fixed=fixed, cv="2"), n_jobs=1)
+    assert told == [None] * 3
+
+
+def test_a_network_that_memory_does_not_hold_is_refused(digits: Any) -> None:
+    X, _, y, _ = digits
+    with pytest.raises(DeviceError, match=r"not enough memory to train a network of 64 inputs"):
+        NeuralClassifier(10**11).fit(X, y)

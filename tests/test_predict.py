@@ -250,9 +250,9 @@ def test_evaluate_names_what_is_missing(home: Path, svm: Path) -> None:
 def test_images_of_the_fit_are_not_new_to_the_head(home: Path, svm: Path) -> None:
     options: dict[str, Any] = {"evaluate": True, "cache": home / "cache", "precision": "fp32"}
     digests = load_model(svm, cache=home / "cache").embed(home / "new").manifest.digest
-    write_images(svm, digests[:2])
+    write_images(svm, digests, np.arange(2))
     (note,) = predict(svm, home / "new", **options).notes
-    assert note.startswith("2 of the 6 images belong to the data of the fit")
+    assert note.startswith("the head was fitted on 2 of the 6 images")
 
 
 def test_regression(home: Path) -> None:

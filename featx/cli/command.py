@@ -117,10 +117,16 @@ def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
     if isinstance(error, KeyboardInterrupt):
         number = error.args[0] if error.args else signal.SIGINT
         again = literal("featx", *argv)
-        return f"stopped; what is done is kept in the cache, to go on: {again}", 128 + number
+        if not argv or argv[0] not in _GO_ON:
+            return f"stopped; to do it again: {again}", 128 + number
+        return f"stopped; what is done is kept, to go on: {again}", 128 + number
     if isinstance(error, MemoryError):
         return f"out of memory ({text}); run it again with --debug to see where", 1
     return f"unexpected {type(error).__name__}: {text}; run it again with --debug to see where", 1
+
+
+_GO_ON = ("extract", "demo", "layers", "compare", "run", "finetune")
+"""Commands that go on where they were stopped."""
 
 
 def _leave_stdout() -> None:

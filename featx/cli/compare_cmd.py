@@ -53,7 +53,7 @@ def compare(
             "--head",
             metavar="A,B",
             autocompletion=complete.heads,
-            help="... fit each of these heads: svm, svr, ridge, logreg, rbf, mlp, knn.",
+            help="... fit each of these heads: svm, svr, ridge, logreg, rbf, mlp, nn, knn.",
         ),
     ] = None,
     metric: Annotated[

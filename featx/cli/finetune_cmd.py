@@ -117,16 +117,16 @@ def finetune(
     Of options that take several values, the validation rows choose. `featx predict` takes the run.
     """
     several: dict[str, Any] = {
-        "activation": t.words(activation),
+        "activation": list(names(activation)),
         "dropout": t.values("--dropout", dropout),
-        "init": t.words(init),
-        "loss": t.words(loss),
-        "optimizer": t.words(optimizer),
+        "init": list(names(init)),
+        "loss": list(names(loss)),
+        "optimizer": list(names(optimizer)),
         "lr": t.values("--lr", lr),
         "weight_decay": t.values("--weight-decay", weight_decay),
         "momentum": t.values("--momentum", momentum),
         "batch_size": t.counts("--batch-size", batch_size),
-        "scheduler": t.words(scheduler),
+        "scheduler": list(names(scheduler)),
     }
     about: dict[str, Any] = {
         "limit": limit,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featx.cli.parsing import numbers
+from featx.cli.parsing import names, numbers
 from featx.errors import UsageError
+from featx.training import read_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,42 +21,57 @@ Hidden = Annotated[
     _Option(
         "--hidden",
         metavar="W,W|none",
-        help="Widths of hidden layers, 512,32; none: a linear layer. Repeats.",
+        help="Widths of hidden layers, 512,32, or none; repeats.",
         rich_help_panel=_PANEL,
     ),
 ]
 Activation = Annotated[
-    str | None,
-    _Option("--activation", metavar="NAME", help="relu, gelu, tanh.", rich_help_panel=_PANEL),
+    list[str] | None,
+    _Option(
+        "--activation",
+        metavar="NAME",
+        help="relu, gelu, tanh [default: relu].",
+        rich_help_panel=_PANEL,
+    ),
 ]
 Dropout = Annotated[
-    str | None,
-    _Option("--dropout", metavar="P", help="Share of values dropped.", rich_help_panel=_PANEL),
+    list[str] | None,
+    _Option(
+        "--dropout",
+        metavar="P",
+        help="Share of values dropped [default: 0].",
+        rich_help_panel=_PANEL,
+    ),
 ]
 Loss = Annotated[
-    str | None,
+    list[str] | None,
     _Option(
         "--loss", metavar="NAME", help="cross-entropy; mse, l1, huber.", rich_help_panel=_PANEL
     ),
 ]
 Optimizer = Annotated[
-    str | None,
-    _Option("--optimizer", metavar="NAME", help="adam, adamw, sgd.", rich_help_panel=_PANEL),
+    list[str] | None,
+    _Option(
+        "--optimizer",
+        metavar="NAME",
+        help="adam, adamw, sgd [default: adam].",
+        rich_help_panel=_PANEL,
+    ),
 ]
 Lr = Annotated[
-    str | None,
+    list[str] | None,
     _Option("--lr", metavar="X,X", help="Learning rate [default: 1e-3].", rich_help_panel=_PANEL),
 ]
 Epochs = Annotated[
-    str | None,
+    list[str] | None,
     _Option("--epochs", metavar="N", help="Passes, at most [default: 50].", rich_help_panel=_PANEL),
 ]
 Steps = Annotated[
-    str | None,
+    list[str] | None,
     _Option("--batch-size", metavar="N", help="Rows a step [default: 32].", rich_help_panel=_PANEL),
 ]
 Init = Annotated[
-    str | None,
+    list[str] | None,
     _Option(
         "--init",
         metavar="NAME",
@@ -64,21 +80,21 @@ Init = Annotated[
     ),
 ]
 WeightDecay = Annotated[
-    str | None,
+    list[str] | None,
     _Option("--weight-decay", metavar="X", help="Of the optimizer.", rich_help_panel=_PANEL),
 ]
 Momentum = Annotated[
-    str | None,
+    list[str] | None,
     _Option("--momentum", metavar="X", help="Of sgd [default: 0.9].", rich_help_panel=_PANEL),
 ]
 Scheduler = Annotated[
-    str | None,
+    list[str] | None,
     _Option(
         "--scheduler", metavar="NAME", help="none, cosine, step, plateau.", rich_help_panel=_PANEL
     ),
 ]
 EarlyStopping = Annotated[
-    str | None,
+    list[str] | None,
     _Option(
         "--early-stopping",
         metavar="N",
@@ -89,7 +105,7 @@ EarlyStopping = Annotated[
 
 
 def as_parameters(
-    head: str, options: Mapping[str, Sequence[str] | str | None]
+    head: str, options: Mapping[str, Sequence[str] | None]
 ) -> tuple[list[str], list[str]]:
     """Write options as candidates (``--grid``) where they hold several values, else as ``--set``.
 
@@ -101,7 +117,7 @@ def as_parameters(
     grid: list[str] = []
     fixed: list[str] = []
     for name, given in options.items():
-        if given is None:
+        if not given:
             continue
         if head != "nn":
             raise UsageError(
@@ -113,19 +129,14 @@ def as_parameters(
     return grid, fixed
 
 
-def _values(name: str, given: Sequence[str] | str) -> list[str]:
+def _values(name: str, given: Sequence[str]) -> list[str]:
     """Give each candidate; the widths of one network are joined by commas, and so written by x."""
     if name == "hidden":
-        return [text.replace(" ", "").replace(",", "x") for text in given]
-    return [text.strip() for text in str(given).split(",") if text.strip()]
+        return ["x".join(map(str, read_hidden(text))) or "none" for text in given]
+    return list(names(given))
 
 
-def words(given: str | None) -> list[str]:
-    """Give the words between commas."""
-    return [text.strip() for text in (given or "").split(",") if text.strip()]
-
-
-def values(option: str, given: str | None) -> list[float]:
+def values(option: str, given: Sequence[str] | None) -> list[float]:
     """Give the numbers between commas.
 
     Raises
@@ -133,10 +144,10 @@ def values(option: str, given: str | None) -> list[float]:
     UsageError
         If one is no number.
     """
-    return list(numbers(option, None if given is None else [given]) or ())
+    return list(numbers(option, given) or ())
 
 
-def counts(option: str, given: str | None) -> list[int]:
+def counts(option: str, given: Sequence[str] | None) -> list[int]:
     """Give the whole numbers between commas.
 
     Raises
@@ -146,7 +157,7 @@ def counts(option: str, given: str | None) -> list[int]:
     """
     found = values(option, given)
     if any(value != int(value) for value in found):
-        raise UsageError(f"{option} is {given!r}; expected whole numbers")
+        raise UsageError(f"{option} is {','.join(given or ())!r}; expected whole numbers")
     return [int(value) for value in found]
 
 

@@ -87,7 +87,7 @@ def describe(setup: Setup, found: Found, estimator: Any, stop: Stop) -> Evaluati
         converged=all(every),
         reached=max(reached, default=None),
         measure=max(stop.measure for stop in stops),
-        n_train=len(setup.plan.final),
+        final=setup.plan.final,
         how=_how(setup),
         notes=_notes(setup, params, every),
         seconds={},

@@ -117,7 +117,9 @@ def _fit_features(
     if not HEADS[solver.head].axes:
         return fit_quietly(solver.make(params), Z, y, params)
     centred = Centred.of(Z)
-    estimator, stop = fit_network(solver.make(params), centred.apply(Z), y, params)
+    estimator, stop = fit_network(
+        solver.make(params), centred.apply(Z), y, params, **solver.among(rows)
+    )
     return _folded(estimator, *centred.fold(estimator.coefs_[0])), stop
 
 
@@ -136,7 +138,7 @@ def _fit_network(
     """Fit on principal axes."""
     at = fuse(split_products(space, rows, rows[:0]), solver.weights(params.get("mix")))
     axes = principal_axes(at.inner, at.cross, HEADS[solver.head].axes)
-    estimator, stop = fit_network(solver.make(params), axes.Z, y, params)
+    estimator, stop = fit_network(solver.make(params), axes.Z, y, params, **solver.among(rows))
     beta, offset = axes.lift(np.asarray(estimator.coefs_[0], dtype=np.float64))
     return _folded(estimator, lift_weights(space, rows, beta, at.factors).T, offset), stop
 

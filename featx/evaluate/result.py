@@ -168,6 +168,8 @@ class Evaluation:
     reached, measure
         The largest duality gap, gradient norm or residual of the fits that count, and which of
         them it is; None and empty where the solver does not say.
+    final
+        Rows (images) that the final estimator was fitted on.
     how
         The sentence that says how the numbers were estimated.
     notes
@@ -200,10 +202,15 @@ class Evaluation:
     converged: bool
     reached: float | None
     measure: str
-    n_train: int
+    final: Ints
     how: str
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
+
+    @property
+    def n_train(self) -> int:
+        """How many rows the final estimator was fitted on."""
+        return len(self.final)
 
     def to_json(self) -> JsonObject:
         """Give all but the arrays and the estimator as JSON values."""

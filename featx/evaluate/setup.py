@@ -108,7 +108,14 @@ def read_setup(
     metrics = _metrics(spec, target, probabilities)
     n_classes = 0 if target.classes is None else len(target.classes)
     solver = Solver(
-        head.name, target.task, spec.class_weight, spec.seed, criterion, n_classes, mixes
+        head.name,
+        target.task,
+        spec.class_weight,
+        spec.seed,
+        criterion,
+        n_classes,
+        mixes,
+        rows.groups,
     )
     return Setup(spec, head, target, rows, plan, grid, params, metrics, solver, probabilities)
 

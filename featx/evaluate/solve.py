@@ -12,7 +12,7 @@ from scipy.linalg import LinAlgWarning
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from featx._types import Array, Float64s
+from featx._types import Array, Float64s, Ints
 from featx.errors import UsageError
 from featx.evaluate.axes import Centred, principal_axes
 from featx.evaluate.dual import PATHS, checked, solve
@@ -85,7 +85,7 @@ def _fit_all(Z: Float64s, T: Float64s, values: Array, job: Job, solver: Solver) 
             estimator.warm_start = True
             estimator.coef_, estimator.intercept_ = before.coef_, before.intercept_
         fit = fit_network if head.axes else fit_quietly
-        before, stop = fit(estimator, Z, values[job.train], params)
+        before, stop = fit(estimator, Z, values[job.train], params, **solver.among(job.train))
         answers.append(apply(before, stop, T, values[job.test], solver))
     return answers
 
@@ -134,21 +134,25 @@ def _distances(products: Float64s, a: Float64s, b: Float64s, metric: str) -> Flo
     return euclidean
 
 
-def fit_network(estimator: Any, Z: Float64s, y: Array, params: Params) -> tuple[Any, Stop]:
+def fit_network(
+    estimator: Any, Z: Float64s, y: Array, params: Params, **more: Ints
+) -> tuple[Any, Stop]:
     """Fit as `fit_quietly`; numbers in their standard deviation, which the last layer undoes.
 
     A tolerance and a weight decay mean the same then for ages in years and scores from 0 to 1.
     """
     if hasattr(estimator, "predict_proba"):
-        return fit_quietly(estimator, Z, y, params)
+        return fit_quietly(estimator, Z, y, params, **more)
     mean, size = float(y.mean()), float(y.std()) or 1.0
-    fitted, stop = fit_quietly(estimator, Z, (y - mean) / size, params)
+    fitted, stop = fit_quietly(estimator, Z, (y - mean) / size, params, **more)
     fitted.coefs_[-1] = fitted.coefs_[-1] * size
     fitted.intercepts_[-1] = fitted.intercepts_[-1] * size + mean
     return fitted, stop
 
 
-def fit_quietly(estimator: Any, Z: Float64s, y: Array, params: Params) -> tuple[Any, Stop]:
+def fit_quietly(
+    estimator: Any, Z: Float64s, y: Array, params: Params, **more: Ints
+) -> tuple[Any, Stop]:
     """Fit, and say whether the solver met its tolerance instead of warning that it did not.
 
     Raises
@@ -161,7 +165,7 @@ def fit_quietly(estimator: Any, Z: Float64s, y: Array, params: Params) -> tuple[
         warnings.simplefilter("always", ConvergenceWarning)
         warnings.simplefilter("always", LinAlgWarning)
         try:
-            estimator.fit(Z, y)
+            estimator.fit(Z, y, **more)
         except ValueError as error:
             words = ", ".join(f"{k}={v}" for k, v in params.items())
             name = type(estimator).__name__

@@ -101,4 +101,6 @@ def with_images(setup: Setup, images: Array | None, n_rows: int) -> Setup:
             "the mean over the views, which a saved head does not see; take --head logreg, or "
             "features extracted without --views"
         )
-    return replace(setup, views=views)
+    groups = setup.rows.groups
+    numbers = views.image if groups is None else groups[views.image]
+    return replace(setup, views=views, solver=replace(setup.solver, groups=numbers))

@@ -32,6 +32,8 @@ class Solver:
     mixes
         Name to the weights of the blocks of features; a candidate's ``mix`` is such a name, and
         with a single one no candidate has any.
+    groups
+        (n,) int64: rows of one number must not be set apart inside a training set; None: any may.
     """
 
     head: str
@@ -41,6 +43,13 @@ class Solver:
     criterion: Criterion
     n_classes: int
     mixes: Mapping[str, tuple[float, ...]]
+    groups: Ints | None = None
+
+    def among(self, rows: Ints) -> dict[str, Ints]:
+        """Give what a head that sets rows aside is told besides its training rows."""
+        if self.groups is None or not HEADS[self.head].sets_aside:
+            return {}
+        return {"groups": self.groups[rows]}
 
     def make(self, params: Params) -> Any:
         """Give an unfitted estimator."""

@@ -20,7 +20,7 @@ from featx.backbones import load_backbone
 from featx.evaluate import Attempt, judge_of
 from featx.finetuning.ask import Ask, head_of, training_of
 from featx.finetuning.keeping import check_kept
-from featx.heads.network import perceptron, weights_of
+from featx.heads.network import perceptron, room, weights_of
 from featx.tuning import Part, Pictures, TunedNetwork, freeze_layers, outputs, tensors_of, train
 
 if TYPE_CHECKING:
@@ -155,17 +155,18 @@ class Trainer:
         parts = self._part(own, y, varied=True), self._part(held, y) if len(held) else None
         whole = isinstance(parts[0], Part)
         network = module if whole else module.head
-        done = train(
-            network,
-            training,
-            self.setup.target.task,
-            *parts,
-            self._judge(units) if len(held) else None,
-            class_weight=self._class_weight(own),
-            device=self.device,
-            folder=self._folder(params, own, held),
-            after_epoch=self._tell,
-        )
+        with room(f"{self.request.name} with {training.batch_size} images in a batch"):
+            done = train(
+                network,
+                training,
+                self.setup.target.task,
+                *parts,
+                self._judge(units) if len(held) else None,
+                class_weight=self._class_weight(own),
+                device=self.device,
+                folder=self._folder(params, own, held),
+                after_epoch=self._tell,
+            )
         self.progress.advance(training.epochs - len(done.rows))
         self.curves.append((params, done.rows, done.best))
         value = np.nan

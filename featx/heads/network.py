@@ -5,6 +5,7 @@ torch is imported with this module, so it is imported where a network is fitted 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -168,6 +169,23 @@ _IN_MEMORY = {
     "iterator_train__shuffle": True,
     "iterator_valid": Batches,
 }
+
+
+@contextmanager
+def room(what: str) -> Iterator[None]:
+    """Say what to do where a network finds not enough memory.
+
+    Raises
+    ------
+    DeviceError
+        In place of torch's own error.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not re.search("alloc|out of memory", str(error)):
+            raise
+        raise DeviceError(f"not enough memory to train {what}: make it smaller") from error
 
 
 def check_device(device: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import erf, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -86,7 +86,9 @@ class _Neural(BaseEstimator):  # type: ignore[misc]
         """Layers of values: those of the input and the output, too."""
         return len(self.coefs_) + 1
 
-    def _train(self, X: Array, y: Array, n_outputs: int, weights: Array | None) -> None:
+    def _train(
+        self, X: Array, y: Array, n_outputs: int, weights: Array | None, groups: Ints | None
+    ) -> None:
         """Train on (n, d) float32 and what the loss takes, and keep the layers."""
         training = self._training()
         for name, known in {"activation": ACTIVATIONS, "init": INITS}.items():
@@ -103,12 +105,14 @@ class _Neural(BaseEstimator):  # type: ignore[misc]
 
         device = network.check_device(self.device)
         devices = [torch.device(device)] if device.startswith("cuda") else []
-        with torch.random.fork_rng(devices):  # the caller's generator stays as it is
+        what = f"a network of {X.shape[1]} inputs and the layers {hidden}"
+        # the caller's generator stays as it is
+        with network.room(what), torch.random.fork_rng(devices):
             torch.manual_seed(training.seed)
             module = network.perceptron(
                 X.shape[1], hidden, n_outputs, self.activation, dropout, self.init
             )
-            own, held = self._parts(X, y, training)
+            own, held = self._parts(X, y, groups, training)
             course = Course(training, validated=held is not None)
             net = network.make_net(
                 module, course, self._task, device=device, validation=held, class_weight=weights
@@ -128,14 +132,15 @@ class _Neural(BaseEstimator):  # type: ignore[misc]
         return Training(**{name: getattr(self, name) for name in names}, seed=seed)
 
     def _parts(
-        self, X: Array, y: Array, training: Training
+        self, X: Array, y: Array, groups: Ints | None, training: Training
     ) -> tuple[tuple[Array, Array], Any | None]:
         """Set rows aside where they stop the training, or lower its learning rate."""
         if training.early_stopping is None or len(X) < 2:
             return (X, y), None
         from skorch.dataset import Dataset
 
-        own, held = _held_out(y if self._task == "classification" else None, len(X), training)
+        labels = y if self._task == "classification" else None
+        own, held = _held_out(labels, len(X), groups, training)
         return (X[own], y[own]), Dataset(X[held], y[held])
 
     def _layers(self, X: Array) -> Array:
@@ -149,14 +154,22 @@ class _Neural(BaseEstimator):  # type: ignore[misc]
         return np.asarray(x)
 
 
-def _held_out(y: Array | None, n: int, training: Training) -> tuple[Ints, Ints]:
-    """Give the rows that train and those that are set aside, from each class its share."""
-    rows = np.arange(n)
-    options = {"test_size": training.validation, "random_state": training.seed}
+def _held_out(
+    y: Array | None, n: int, groups: Ints | None, training: Training
+) -> tuple[Ints, Ints]:
+    """Give the rows that train and those that are set aside, from each class its share.
+
+    Rows of one group are on one side, where there are two groups or more.
+    """
+    rows, part, seed = np.arange(n), training.validation, training.seed
+    if groups is not None and len(np.unique(groups)) > 1:
+        splitter = GroupShuffleSplit(1, test_size=part, random_state=seed)
+        own, held = next(splitter.split(rows, y, groups))
+        return np.sort(own), np.sort(held)
     try:
-        own, held = train_test_split(rows, stratify=y, **options)
+        own, held = train_test_split(rows, stratify=y, test_size=part, random_state=seed)
     except ValueError:  # a class of a single row has no share to give
-        own, held = train_test_split(rows, **options)
+        own, held = train_test_split(rows, test_size=part, random_state=seed)
     return np.sort(own), np.sort(held)
 
 
@@ -219,8 +232,13 @@ class NeuralClassifier(ClassifierMixin, _Neural):  # type: ignore[misc]
         )
         self.class_weight = class_weight
 
-    def fit(self, X: Array, y: Array) -> NeuralClassifier:
+    def fit(self, X: Array, y: Array, groups: Ints | None = None) -> NeuralClassifier:
         """Fit on (n, d) features and (n,) labels.
+
+        Parameters
+        ----------
+        groups
+            (n,) rows of one number are not set apart where rows are set aside.
 
         Raises
         ------
@@ -239,7 +257,7 @@ class NeuralClassifier(ClassifierMixin, _Neural):  # type: ignore[misc]
         weights = None
         if self.class_weight is not None:
             weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        self._train(X, codes.astype(np.int64), len(self.classes_), weights)
+        self._train(X, codes.astype(np.int64), len(self.classes_), weights, groups)
         return self
 
     def predict_proba(self, X: Array) -> Float64s:
@@ -285,10 +303,10 @@ class NeuralRegressor(RegressorMixin, _Neural):  # type: ignore[misc]
 
     _task = "regression"
 
-    def fit(self, X: Array, y: Array) -> NeuralRegressor:
-        """Fit on (n, d) features and (n,) numbers; errors are those of `NeuralClassifier.fit`."""
+    def fit(self, X: Array, y: Array, groups: Ints | None = None) -> NeuralRegressor:
+        """Fit on (n, d) features and (n,) numbers; otherwise as `NeuralClassifier.fit`."""
         X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=True)
-        self._train(X, np.asarray(y, np.float32)[:, None], 1, None)
+        self._train(X, np.asarray(y, np.float32)[:, None], 1, None, groups)
         return self
 
     def predict(self, X: Array) -> Float64s:

@@ -57,6 +57,8 @@ class Head:
     axes
         For a network, whose steps depend on the axes: how many principal axes of the training rows
         it sees, where there are more features than rows. 0 for other heads.
+    sets_aside
+        Whether its fit may set training rows aside, and takes groups that are to stay together.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Head:
     seeded: bool
     warm: bool = False
     axes: int = 0
+    sets_aside: bool = False
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -205,6 +208,7 @@ _HEADS = (
         weighted=True,
         seeded=True,
         axes=2**31,
+        sets_aside=True,
     ),
     Head(
         "knn",

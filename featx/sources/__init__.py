@@ -133,7 +133,10 @@ def _open_many(data: Iterable[Any], how: _Reading) -> Source:
     """Open each of several, and put their rows and columns together in order."""
     sources: list[Source] = []
     runs = sort_items(data, how.every_file)
-    refuse_overlap([item for kind, items in runs if kind == "path" for item in items])
+    refuse_overlap(
+        [item for kind, items in runs if kind == "path" for item in items],
+        [item for kind, items in runs if kind == "image" for item in items],
+    )
     for kind, items in runs:
         if kind == "path":
             sources += [_open_path(item, how) for item in items]

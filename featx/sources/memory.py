@@ -39,24 +39,39 @@ def sort_items(data: Iterable[Any], every_file: bool) -> list[tuple[str, list[An
     return [(kind, list(run)) for kind, run in groupby(items, key=partial(_kind, every_file))]
 
 
-def refuse_overlap(paths: list[Any]) -> None:
+def refuse_overlap(paths: list[Any], files: list[Any]) -> None:
     """Refuse folders and tables that would bring the same images twice.
+
+    Parameters
+    ----------
+    paths
+        Of folders and tables.
+    files
+        Of single images.
 
     Raises
     ------
     UsageError
-        If one is given twice, or a folder lies in another one that is given.
+        If one is given twice, or a folder or an image lies in a folder that is given.
     """
     real = [Path(os.path.realpath(path)) for path in paths]
     for n, (path, place) in enumerate(zip(paths, real, strict=True)):
         shown = display(os.fsdecode(path))
         if place in real[:n]:
             raise UsageError(f"{shown} is given twice; its images would count twice")
-        if place.is_dir() and (outer := next((o for o in real if o in place.parents), None)):
-            raise UsageError(
-                f"{shown} lies in {display(str(outer))}, which is given too; its images would "
-                "count twice: give one of both"
-            )
+        if place.is_dir():
+            _refuse_inside(shown, place, real)
+    for path in files if real else ():
+        _refuse_inside(display(os.fsdecode(path)), Path(os.path.realpath(path)), real)
+
+
+def _refuse_inside(shown: str, place: Path, folders: list[Path]) -> None:
+    outer = next((folder for folder in folders if folder in place.parents), None)
+    if outer is not None:
+        raise UsageError(
+            f"{shown} lies in {display(str(outer))}, which is given too; its images would count "
+            "twice: give one of both"
+        )
 
 
 def path_source(paths: list[Any]) -> Source:
