@@ -226,3 +226,23 @@ def test_a_last_batch_of_one_image_is_left_out_of_training() -> None:
     assert [len(images) for images, _ in Loader(part(one, 1), 4, shuffle=True)] == [1]
     assert len(whole) == 9
     assert whole[2][1] == 2
+
+
+@pytest.mark.gpu
+def test_it_is_trained_on_cuda_as_on_a_processor(tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    training = Training(lr=1e-3, epochs=2, batch_size=4, optimizer="sgd")
+    curves = []
+    for device in ("cpu", "cuda"):
+        one = backbone("resnet18", 64)
+        module = network(one, "half")
+        own = part(one, augment=read_augmentation("light"))
+        folder = tmp_path / device
+        done = train(
+            module, training, "classification", own, part(one), None, device=device, folder=folder
+        )
+        said = outputs(module, part(one), 4, device)
+        curves.append(([row["train_loss"] for row in done.rows], said))
+    np.testing.assert_allclose(curves[0][0], curves[1][0], rtol=0.02)
+    np.testing.assert_allclose(curves[0][1], curves[1][1], atol=0.1)

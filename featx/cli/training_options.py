@@ -14,84 +14,56 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _Option = typer.Option
-_PANEL = "Networks; of several values the best is chosen"
 
 Hidden = Annotated[
     list[str] | None,
     _Option(
-        "--hidden",
-        metavar="W,W|none",
-        help="Widths of hidden layers, 512,32, or none; repeats.",
-        rich_help_panel=_PANEL,
+        "--hidden", metavar="W,W|none", help="Widths of hidden layers, 512,32, or none; repeats."
     ),
 ]
 Activation = Annotated[
     list[str] | None,
-    _Option(
-        "--activation",
-        metavar="NAME",
-        help="relu, gelu, tanh [default: relu].",
-        rich_help_panel=_PANEL,
-    ),
+    _Option("--activation", metavar="NAME", help="relu, gelu, tanh [default: relu]."),
 ]
 Dropout = Annotated[
     list[str] | None,
-    _Option(
-        "--dropout",
-        metavar="P",
-        help="Share of values dropped [default: 0].",
-        rich_help_panel=_PANEL,
-    ),
+    _Option("--dropout", metavar="P", help="Share of values dropped [default: 0]."),
 ]
 Loss = Annotated[
     list[str] | None,
-    _Option(
-        "--loss", metavar="NAME", help="cross-entropy; mse, l1, huber.", rich_help_panel=_PANEL
-    ),
+    _Option("--loss", metavar="NAME", help="cross-entropy; mse, l1, huber."),
 ]
 Optimizer = Annotated[
     list[str] | None,
-    _Option(
-        "--optimizer",
-        metavar="NAME",
-        help="adam, adamw, sgd [default: adam].",
-        rich_help_panel=_PANEL,
-    ),
+    _Option("--optimizer", metavar="NAME", help="adam, adamw, sgd [default: adam]."),
 ]
 Lr = Annotated[
     list[str] | None,
-    _Option("--lr", metavar="X,X", help="Learning rate [default: 1e-3].", rich_help_panel=_PANEL),
+    _Option("--lr", metavar="X,X", help="Learning rate [default: 1e-3]."),
 ]
 Epochs = Annotated[
     list[str] | None,
-    _Option("--epochs", metavar="N", help="Passes, at most [default: 50].", rich_help_panel=_PANEL),
+    _Option("--epochs", metavar="N", help="Passes, at most [default: 50]."),
 ]
 Steps = Annotated[
     list[str] | None,
-    _Option("--batch-size", metavar="N", help="Rows a step [default: 32].", rich_help_panel=_PANEL),
+    _Option("--batch-size", metavar="N", help="Rows a step [default: 32]."),
 ]
 Init = Annotated[
     list[str] | None,
-    _Option(
-        "--init",
-        metavar="NAME",
-        help="Of the head: default, xavier, kaiming.",
-        rich_help_panel=_PANEL,
-    ),
+    _Option("--init", metavar="NAME", help="Of the head: default, xavier, kaiming."),
 ]
 WeightDecay = Annotated[
     list[str] | None,
-    _Option("--weight-decay", metavar="X", help="Of the optimizer.", rich_help_panel=_PANEL),
+    _Option("--weight-decay", metavar="X", help="Of the optimizer."),
 ]
 Momentum = Annotated[
     list[str] | None,
-    _Option("--momentum", metavar="X", help="Of sgd [default: 0.9].", rich_help_panel=_PANEL),
+    _Option("--momentum", metavar="X", help="Of sgd [default: 0.9]."),
 ]
 Scheduler = Annotated[
     list[str] | None,
-    _Option(
-        "--scheduler", metavar="NAME", help="none, cosine, step, plateau.", rich_help_panel=_PANEL
-    ),
+    _Option("--scheduler", metavar="NAME", help="none, cosine, step, plateau."),
 ]
 EarlyStopping = Annotated[
     list[str] | None,
@@ -99,7 +71,6 @@ EarlyStopping = Annotated[
         "--early-stopping",
         metavar="N",
         help="Stop after N epochs without a lower loss on a fifth of the training rows.",
-        rich_help_panel=_PANEL,
     ),
 ]
 
