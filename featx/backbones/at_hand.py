@@ -35,4 +35,4 @@ def missing_weights(request: BackboneRequest) -> str:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     if (folder / published).is_file():
         return ""
-    return f"the pretrained weights {published} are not in {folder}"
+    return f"the pretrained weights {published} are not in {folder}; a run tries to download them"

@@ -74,7 +74,8 @@ def run(
     if dry_run:
         planned = plan_pipeline(pipeline, out=out, cache=cache, progress=console.progress)
         console.show({"steps": [step.to_json() for step in planned]}, _planned(planned))
-        refuse_skips({s.step: s.skipped for s in planned if s.skipped}, len(planned), strict)
+        lacking = {step.step: step.skipped for step in planned if step.skipped}
+        refuse_skips(lacking if strict else {}, len(planned), strict)
         return
     steps = run_pipeline(
         pipeline, device=device, n_jobs=n_jobs, out=out, cache=cache, progress=console.progress
@@ -179,7 +180,7 @@ def _planned(steps: Sequence[PlannedStep]) -> Iterator[str]:
         label = f" ({step.row})" if step.row else ""
         yield from _wrapped(f"{step.step}{label}: {step.what}")
         if step.skipped:
-            yield from _wrapped(f"  would be skipped: {step.skipped}")
+            yield from _wrapped(f"  skipped as things are: {step.skipped}")
     yield ""
     yield "nothing was computed; without --dry-run the steps run in this order"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +17,7 @@ from scipy.special import softmax
 from skorch.dataset import Dataset
 
 from featx.backbones import load_backbone
+from featx.errors import DeviceError
 from featx.evaluate import Attempt, judge_of
 from featx.finetuning.ask import Ask, head_of, training_of
 from featx.finetuning.keeping import check_kept
@@ -24,6 +25,8 @@ from featx.heads.network import perceptron, weights_of
 from featx.tuning import Part, Pictures, TunedNetwork, freeze_layers, outputs, tensors_of, train
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from featx._types import Array, Ints, JsonObject, Progress
     from featx.backbones import Backbone, BackboneRequest
     from featx.evaluate import Params, Setup
@@ -130,17 +133,18 @@ class Trainer:
         parts = self._part(own, y, varied=True), self._part(held, y) if len(held) else None
         whole = isinstance(parts[0], Part)
         network = module if whole else module.head
-        done = train(
-            network,
-            training,
-            self.setup.target.task,
-            *parts,
-            self._judge(mean, size) if len(held) else None,
-            class_weight=self._class_weight(own),
-            device=self.device,
-            folder=self._folder(params, own, held),
-            after_epoch=self._tell,
-        )
+        with self._guarded(training.batch_size):
+            done = train(
+                network,
+                training,
+                self.setup.target.task,
+                *parts,
+                self._judge(mean, size) if len(held) else None,
+                class_weight=self._class_weight(own),
+                device=self.device,
+                folder=self._folder(params, own, held),
+                after_epoch=self._tell,
+            )
         self.progress.advance(training.epochs - len(done.rows))
         self.curves.append((params, done.rows, done.best))
         value = np.nan
@@ -151,6 +155,19 @@ class Trainer:
             said = self._said(network, test, mean, size, training.batch_size)
         model = self._tuned(backbone, module, params, done.rows, done.best, mean, size)
         return Attempt(value, said, model)
+
+    @contextmanager
+    def _guarded(self, batch_size: int) -> Iterator[None]:
+        """Say what to do where memory does not suffice."""
+        try:
+            yield
+        except RuntimeError as error:
+            if "allocate memory" not in str(error) and "out of memory" not in str(error):
+                raise
+            raise DeviceError(
+                f"{self.device} ran out of memory with {batch_size} images in a batch "
+                f"({str(error).strip().splitlines()[0]}); give a smaller --batch-size"
+            ) from error
 
     def _network(self, backbone: Backbone, params: Params) -> TunedNetwork:
         head = head_of(params)

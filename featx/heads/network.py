@@ -44,6 +44,8 @@ def perceptron(
 ) -> nn.Sequential:
     """Give linear layers with an activation, and dropout after it, between them.
 
+    Where there is one layer alone, dropout is of what goes into it.
+
     Parameters
     ----------
     n_inputs, hidden, n_outputs
@@ -53,7 +55,7 @@ def perceptron(
         ``kaiming`` (He et al. 2015, normal); with the latter two, offsets start at 0.
     """
     widths = [n_inputs, *hidden, n_outputs]
-    layers: list[nn.Module] = []
+    layers: list[nn.Module] = [nn.Dropout(dropout)] if dropout and not hidden else []
     for number, width in enumerate(widths[:-1]):
         if number:
             layers.append(_MODULES[activation]())

@@ -112,8 +112,8 @@ def _fit(step: Mapping[str, Any], looked: Looked, i: int) -> tuple[str, JsonObje
     if kinds and f"fit {i + 1}" not in looked.skips:
         n *= len(read_mixes(tokens_of(step.get("mix", ())), kinds))
     splits = _splits(step, 5)
-    features = f"{kinds} kinds of features" if kinds > 1 else "one kind of features"
-    of = f"{features} of {', '.join(taken.needs)}"
+    features = f"{kinds} kinds of features of " if kinds > 1 else ""
+    of = f"{features}{', '.join(taken.needs)}"
     what = f"{head} on {of}: {_times(n, 'candidate')} on {_times(splits, 'split')}"
     return what, {"features": list(taken.stores), "candidates": n, "splits": splits}
 

@@ -58,16 +58,18 @@ def _take_apart(tables: Tables, kind: str) -> list[str]:
             wrong.append(f"{kind} {i}: each is {each!r}; expected lists: each = {{ lr = [1, 2] }}")
             continue
         steps += [
-            {**step, **dict(zip(each, values, strict=True))} | _named(step, each)
+            {**step, **dict(zip(each, values, strict=True))} | _named(kind, step, each)
             for values in product(*lists)
         ]
     tables[kind] = steps
     return wrong
 
 
-def _named(step: Mapping[str, Any], each: Mapping[str, Any]) -> dict[str, str]:
+def _named(kind: str, step: Mapping[str, Any], each: Mapping[str, Any]) -> dict[str, str]:
     """Name a row by what tells it from those that are written with it, unless it has a name."""
-    return {"row": ", ".join(f"{{{name}}}" for name in each)} if each and "row" not in step else {}
+    if kind == "extract" or "row" in step or not each:
+        return {}
+    return {"row": ", ".join(f"{{{name}}}" for name in each)}
 
 
 def change_tables(tables: Tables, changes: Sequence[str]) -> list[str]:

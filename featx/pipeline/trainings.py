@@ -29,7 +29,7 @@ SEVERAL = (
 """Options of which a list holds candidates."""
 IMAGES = (
     *("image_size", "resize", "weights", "weights_key", "strip_prefix", "preprocess"),
-    *("mean", "std", "interpolation"),
+    *("mean", "std", "interpolation", "dtype", "precision", "engine", "decoder"),
 )
 """Options about the images and the backbone, as `featx.extract` takes them."""
 _OUTSIDE = ("data", "out", "device", "cache", "progress", "images")
