@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from featx._types import Silent
 from featx.backbones import BackboneRequest, load_backbone, resolve
 from featx.backbones.at_hand import missing_weights
+from featx.backbones.families import family_of
 from featx.errors import (
     FeatxError,
     MissingDependencyError,
@@ -219,18 +220,17 @@ def _may_be(pattern: str, where: str, step: Mapping[str, Any]) -> bool:
     """Tell whether a pattern may mean a store of a step whose backbone cannot be looked at."""
     if pattern == where or pattern.startswith("extract "):
         return pattern == where
-    head = pattern.partition("*")[0].partition("?")[0].partition("[")[0]
-    pools = [str(pool) for pool in step.get("pools", ())]
-    if pools and not any(fnmatchcase(f":{pool}@", f"*{_pool_part(pattern)}*") for pool in pools):
-        return False
-    names = [f"{name}:" for name in step["backbone"]]
-    return any(name.startswith(head) or head.startswith(name) for name in names)
+    names = (
+        f"{backbone}:{layer}:{pool}"
+        for backbone in map(str, step["backbone"])
+        for layer in step.get("layers") or [_default_layer(backbone)]
+        for pool in step.get("pools") or ["flatten", "avg", "cls"]
+    )
+    return any(fnmatchcase(name, pattern.partition("@")[0]) for name in names)
 
 
-def _pool_part(pattern: str) -> str:
-    """Give ``:avg@`` of ``vgg16:*:avg@*``, and nothing where a pattern does not say the pooling."""
-    before, at, _ = pattern.rpartition("@")
-    return f":{before.rpartition(':')[2]}@" if at and ":" in before else ""
+def _default_layer(backbone: str) -> str:
+    return family_of(backbone, layer_given=True).layer
 
 
 def _check_fits(
