@@ -258,3 +258,10 @@ ESTIMATORS = [
 @parametrize_with_checks(ESTIMATORS)
 def test_it_is_an_estimator_of_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
+
+
+def test_dropout_of_a_linear_layer_is_of_what_goes_in() -> None:
+    kinds = [type(layer) for layer in network.perceptron(4, (), 2, dropout=0.5)]
+    assert kinds == [nn.Dropout, nn.Linear]
+    kinds = [type(layer) for layer in network.perceptron(4, (3,), 2, dropout=0.5)]
+    assert kinds == [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]
