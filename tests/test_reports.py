@@ -131,7 +131,8 @@ def test_extraction_or_tuning(run: Run, shared: Path, tmp_path: Path) -> None:
     nets = [f"fit.{i}.set={{ hidden = [8, 4], dropout = 0.2, epochs = 2 }}" for i in (7, 8)]
     said = run(
         "extraction-or-tuning", data, *small, *nets, "extract.weights=random",
-        "extract.image-size=112", "finetune.image-size=64", f"finetune.backbone={TINY}",
+        "extract.image-size=64", "extract.3.image-size=112",
+        "extract.6.image-size=112", "finetune.image-size=64", f"finetune.backbone={TINY}",
         "finetune.epochs=2", "finetune.3.train-per-class=4", "finetune.4.train-per-class=4",
     )  # fmt: skip
     few = "training rows, fewer than 80 a class"
