@@ -311,3 +311,10 @@ def test_a_network_that_memory_does_not_hold_is_refused(digits: Any) -> None:
     X, _, y, _ = digits
     with pytest.raises(DeviceError, match=r"not enough memory to train a network of 64 inputs"):
         NeuralClassifier(10**11).fit(X, y)
+
+
+def test_dropout_of_a_linear_layer_is_of_what_goes_in() -> None:
+    kinds = [type(layer) for layer in network.perceptron(4, (), 2, dropout=0.5)]
+    assert kinds == [nn.Dropout, nn.Linear]
+    kinds = [type(layer) for layer in network.perceptron(4, (3,), 2, dropout=0.5)]
+    assert kinds == [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]

@@ -11,6 +11,7 @@ from helpers_photos import folder
 
 from featx.errors import NotFoundError, SourceNotFoundError, UsageError
 from featx.evaluate.mixes import read_mixes
+from featx.fitting import tokens_of
 from featx.pipeline import Pipeline, read_pipeline, run_pipeline
 
 RECIPES = sorted((Path(__file__).parents[1] / "pipelines").glob("*.toml"))
@@ -198,22 +199,22 @@ PUBLISHED = (
 
 def test_published_numbers_stand_beside_what_was_measured(place: Path) -> None:
     plain, said = run(place), run(place, *PUBLISHED)
-    assert plain["published"] == []
-    first, second = said["published"]
+    assert [(row["published"], row["as"]) for row in plain["rows"]] == [(None, ""), (None, "")]
+    first, second = said["rows"]
     measured = said["fit"][0]["metrics"]["accuracy"]
-    assert first == {
-        "fit": 1,
+    assert {name: first[name] for name in ("step", "row", "run", "head", "metric", "skipped")} == {
+        "step": "fit 1",
+        "row": "knn",
         "run": said["fit"][0]["name"],
         "head": "knn",
         "metric": "accuracy",
-        "mean": measured["mean"],
-        "std": measured["std"],
-        "low": measured["corrected_low"],
-        "high": measured["corrected_high"],
-        "published": 0.797,
-        "as": "frozen ResNet18, report 4",
+        "skipped": None,
     }
-    assert (second["fit"], second["metric"], second["as"]) == (2, "log_loss", "")
+    assert (first["mean"], first["std"]) == (measured["mean"], measured["std"])
+    assert (first["low"], first["high"]) == (measured["corrected_low"], measured["corrected_high"])
+    assert first["metrics"]["accuracy"] == measured["mean"]
+    assert (first["published"], first["as"]) == (0.797, "frozen ResNet18, report 4")
+    assert (second["step"], second["metric"], second["as"]) == ("fit 2", "log_loss", "")
     for one, other in zip(plain["fit"], said["fit"], strict=True):
         assert set(one) == set(other)
         assert one["arguments"] == other["arguments"]
@@ -225,12 +226,13 @@ def test_published_numbers_are_told_in_the_end(place: Path) -> None:
     result = featx("run", str(place / "recipe.toml"), *PUBLISHED, *where)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    at = next(i for i, line in enumerate(lines) if line.startswith("fit    metric"))
+    at = next(i for i, line in enumerate(lines) if line.startswith("step   row"))
     assert at > max(i for i, line in enumerate(lines) if "95 % intervals of a mean" in line)
-    assert lines[at].split("  ")[-1] == "as"
-    assert lines[at + 1].startswith("1 knn  accuracy")
-    assert lines[at + 1].endswith("0.797  frozen ResNet18, report 4")
-    assert lines[at + 2].endswith("0.500  -")
+    assert lines[at].split() == ["step", "row", "metric", "score", "95", "%", "time", "published"]
+    assert lines[at + 1].startswith("fit 1  knn  accuracy")
+    assert lines[at + 1].endswith("0.797")
+    assert lines[at + 2].endswith("0.500")
+    assert "fit 1: published as frozen ResNet18, report 4" in lines
     assert max(map(len, lines[at:])) <= 80
 
 
@@ -271,6 +273,11 @@ def test_mistakes_about_published_numbers(tmp_path: Path) -> None:
 def test_the_recipes_that_come_along_hold_no_mistake(path: Path) -> None:
     found = read_pipeline(path, "photos")
     assert isinstance(found, Pipeline)
-    kinds = sum(len(s["layers"]) * len(s["pools"]) for s in found.extracts)
+    own = [len(step.get("layers", [1])) * len(step["pools"]) for step in found.extracts]
     for step in found.fits:
-        assert read_mixes(step.get("mix", ["equal"]), kinds)
+        named = step.get("features", [f"extract {i}" for i in range(1, len(own) + 1)])
+        if not all(name.startswith("extract ") for name in named):
+            assert "mix" not in step
+            continue
+        kinds = sum(own[int(name.removeprefix("extract ")) - 1] for name in named)
+        assert read_mixes(tokens_of(step.get("mix", "equal")), kinds)

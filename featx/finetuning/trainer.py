@@ -155,7 +155,8 @@ class Trainer:
         parts = self._part(own, y, varied=True), self._part(held, y) if len(held) else None
         whole = isinstance(parts[0], Part)
         network = module if whole else module.head
-        with room(f"{self.request.name} with {training.batch_size} images in a batch"):
+        what = f"{self.request.name} with {training.batch_size} images in a batch"
+        with room(what, "give a smaller --batch-size"):
             done = train(
                 network,
                 training,

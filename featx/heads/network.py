@@ -46,6 +46,8 @@ def perceptron(
 ) -> nn.Sequential:
     """Give linear layers with an activation, and dropout after it, between them.
 
+    Where there is one layer alone, dropout is of what goes into it.
+
     Parameters
     ----------
     n_inputs, hidden, n_outputs
@@ -55,7 +57,7 @@ def perceptron(
         ``kaiming`` (He et al. 2015, normal); with the latter two, offsets start at 0.
     """
     widths = [n_inputs, *hidden, n_outputs]
-    layers: list[nn.Module] = []
+    layers: list[nn.Module] = [nn.Dropout(dropout)] if dropout and not hidden else []
     for number, width in enumerate(widths[:-1]):
         if number:
             layers.append(_MODULES[activation]())
@@ -172,7 +174,7 @@ _IN_MEMORY = {
 
 
 @contextmanager
-def room(what: str) -> Iterator[None]:
+def room(what: str, advice: str) -> Iterator[None]:
     """Say what to do where a network finds not enough memory.
 
     Raises
@@ -185,7 +187,7 @@ def room(what: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not re.search("alloc|out of memory", str(error)):
             raise
-        raise DeviceError(f"not enough memory to train {what}: make it smaller") from error
+        raise DeviceError(f"not enough memory to train {what}; {advice}") from error
 
 
 def check_device(device: str) -> str:

@@ -107,7 +107,7 @@ class _Neural(BaseEstimator):  # type: ignore[misc]
         devices = [torch.device(device)] if device.startswith("cuda") else []
         what = f"a network of {X.shape[1]} inputs and the layers {hidden}"
         # the caller's generator stays as it is
-        with network.room(what), torch.random.fork_rng(devices):
+        with network.room(what, "give smaller --hidden"), torch.random.fork_rng(devices):
             torch.manual_seed(training.seed)
             module = network.perceptron(
                 X.shape[1], hidden, n_outputs, self.activation, dropout, self.init

@@ -1,42 +1,69 @@
-"""Run a recipe: extract what is missing, fit, and compare the fits."""
+"""Run a recipe: extract what is missing, fit, train, and compare."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from fnmatch import fnmatchcase
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from featx._types import Silent
-from featx.backbones import BackboneRequest, resolve
 from featx.catalog import cache_dir
 from featx.comparison import put_together, read_run
-from featx.errors import FeatxError, NotFoundError, UsageError
-from featx.evaluate.mixes import read_mixes
+from featx.errors import (
+    DeviceError,
+    MissingDependencyError,
+    NumericsError,
+    RecipeMismatchError,
+    UsageError,
+    WeightsNotFoundError,
+)
 from featx.extraction import extract
-from featx.fitting import fit, tokens_of
-from featx.runs import check_name
+from featx.fitting import fit
+from featx.metrics import METRICS
+from featx.pipeline.look import Looked, look
 
 if TYPE_CHECKING:
     from featx._types import JsonObject, PathLike, Progress
     from featx.comparison import Run
     from featx.pipeline.read import Pipeline
-    from featx.recipe import Recipe
 
-_REQUEST = {field.name for field in fields(BackboneRequest)}
+_MACHINE = (
+    *(DeviceError, MissingDependencyError, NumericsError, WeightsNotFoundError),
+    *(RecipeMismatchError, MemoryError),
+)
+"""What this machine cannot do. Of a fit or a training a `UsageError` stops the step alone, too: the
+file's mistakes were told before, so what is left does not suit the data, or memory is short."""
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A step that was not run.
+
+    Attributes
+    ----------
+    step
+        ``extract 2``, ``fit 1``, ``finetune 3``.
+    reason
+        Why.
+    """
+
+    step: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a step gave: a list of `Extraction`, a `FitResult`, or a `Comparison`.
+    """What a step gave: a list of `Extraction`, a `FitResult`, a `Skip`, or a `Comparison`.
 
-    In the end the published numbers of the file, if it has some: dicts with ``fit``, the number of
-    the step, ``run``, ``head``, ``metric``, what was measured (``mean``, ``std``, ``low``,
-    ``high``), ``published`` and ``as``.
+    In the end the rows of the table, one for each fit and training: dicts with ``step``, ``row``
+    (what the file calls it), ``run``, ``head``, ``metric``, what was measured (``mean``, ``std``,
+    ``low``, ``high``; ``metrics`` holds the means of all), ``total_s``, ``gain`` and
+    ``s_per_point`` (`featx.comparison.cost`), ``d``, ``layers``, ``n_train``, ``published``,
+    ``as``, and ``skipped``: the reason where it was not run, else None.
     """
 
-    kind: Literal["extract", "fit", "compare", "published"]
+    kind: Literal["extract", "fit", "finetune", "skip", "compare", "rows"]
     result: Any
 
 
@@ -55,85 +82,114 @@ def run_pipeline(
     ``vgg16:*:avg@*`` among them, or all of them; several are fused. What is cached is not computed
     again, so that a run that was stopped goes on where it was.
 
+    A step that this machine cannot run, or that does not suit the data, is skipped with its reason:
+    weights out of reach, too little memory, a package or a column that is not there.
+
     Raises
     ------
     FeatxError
-        As `featx.extract` and `featx.fit` do. Backbones, weights, layers, the names of features
-        and of runs, and the weights of several features are looked at before the first image.
+        As `featx.extract` does. Backbones, layers, the names of features and of runs, and the
+        weights of several features are looked at before the first image.
     """
     report = progress or Silent()
-    recipes = [r for step in pipeline.extracts for r in _recipes(step, cache, report)]
-    stores = [_chosen(step.get("features", ["*"]), recipes) for step in pipeline.fits]
-    _check_fits(pipeline, stores, out)
-    name = None
-    for step in pipeline.extracts:
-        options = {**pipeline.data_options, **step}
-        done = extract(pipeline.data, device=device, cache=cache, progress=report, **options)
-        name = done[0].data
-        yield Step("extract", done)
-    runs: list[Run] = []
-    for step, features in zip(pipeline.fits, stores, strict=True):
-        options = {key: value for key, value in step.items() if key != "features"}
-        kinds: Any = features[0] if len(features) == 1 else features
-        result = fit(
-            kinds, data=name, out=out, n_jobs=n_jobs, cache=cache, progress=report, **options
-        )
-        runs.append(read_run(result))
-        yield Step("fit", result)
-    for alike in _by_target(runs):
-        yield Step("compare", put_together(alike))
-    beside = [
-        {"fit": i, **published.beside(run)}
-        for i, (published, run) in enumerate(zip(pipeline.published, runs, strict=True), 1)
-        if published is not None
-    ]
-    if beside:
-        yield Step("published", beside)
+    folder = cache_dir(cache)
+    looked = look(pipeline, cache=folder, demo=folder, out=out, progress=report)
+    shared = {"out": out, "cache": cache, "progress": report}
+    work = _Work(pipeline, looked, report, device, n_jobs, shared)
+    if not pipeline.rows or any(row.step not in looked.skips for row in pipeline.rows):
+        yield from work.extracts()
+    yield from work.fits()
+    yield from work.finetunes()
+    for alike in _by_target(list(work.runs.values())):
+        metrics = [m.name for m in METRICS[alike[0].what[1]] if m.name in pipeline.metrics]
+        ordered = [name for name in pipeline.metrics if name in metrics]
+        yield Step("compare", put_together(alike, ordered))
+    if pipeline.rows:
+        yield Step("rows", work.table())
 
 
-def _check_fits(pipeline: Pipeline, stores: Sequence[Sequence[str]], out: PathLike | None) -> None:
-    """Raise what would stop a fit after hours of extraction."""
-    wrong = []
-    for i, (step, features) in enumerate(zip(pipeline.fits, stores, strict=True), 1):
-        try:
-            read_mixes(tokens_of(step.get("mix", ())), len(features))
-            if out is not None and "name" in step:
-                check_name(Path(out), step["name"])
-        except FeatxError as error:
-            wrong.append(f"fit {i}: {error}")
-    if wrong:
-        raise UsageError("; ".join(wrong))
+@dataclass
+class _Work:
+    """The steps of a run, what they gave, and which were skipped."""
 
+    pipeline: Pipeline
+    looked: Looked
+    report: Progress
+    device: str
+    n_jobs: int | None
+    shared: JsonObject
+    data: str | None = None
+    runs: dict[str, Run] = field(default_factory=dict)
 
-def _recipes(step: JsonObject, cache: PathLike | None, progress: Progress) -> list[Recipe]:
-    """Give the recipes of a step; its backbones are loaded where no memo knows them."""
-    asked = {key: value for key, value in step.items() if key in _REQUEST}
-    asked["poolings"] = step.get("pools", ())
-    values: dict[str, Any] = {
-        key: tuple(v) if isinstance(v, list) else v for key, v in asked.items()
-    }
-    if step.get("precision") == "fp32" and step.get("decoder") == "pil":
-        values["numerics"] = "reference"
-    return [
-        recipe
-        for name in step["backbone"]
-        for recipe in resolve(BackboneRequest(name, **values), cache_dir(cache), progress).recipes
-    ]
+    def extracts(self) -> Iterator[Step]:
+        for i, step in enumerate(self.pipeline.extracts, 1):
+            options = {**self.pipeline.data_options, **step}
+            for done in self._tried("extract", i, partial(self._extract, options)):
+                if done.kind == "extract":
+                    self.data = done.result[0].data
+                yield done
 
+    def _extract(self, options: JsonObject) -> Any:
+        place = {name: self.shared[name] for name in ("cache", "progress")}
+        return extract(self.pipeline.data, device=self.device, **place, **options)
 
-def _chosen(patterns: Sequence[str], recipes: Sequence[Recipe]) -> list[str]:
-    """Give the folders of the stores that the patterns name, in the order of the file."""
-    for pattern in patterns:
-        if not any(fnmatchcase(recipe.label, pattern) for recipe in recipes):
-            there = ", ".join(recipe.label for recipe in recipes)
-            raise NotFoundError(f"no features of this file are {pattern!r}; it has {there}")
-    return list(
-        dict.fromkeys(
-            recipe.store_name
-            for recipe in recipes
-            if any(fnmatchcase(recipe.label, pattern) for pattern in patterns)
-        )
-    )
+    def fits(self) -> Iterator[Step]:
+        for i, step in enumerate(self.pipeline.fits, 1):
+            taken = self.looked.fits[i - 1]
+            for name in taken.needs:
+                if (why := self.looked.skips.get(name)) is not None:
+                    words = f"needs {name}, which is skipped: {why}"
+                    self.looked.skips.setdefault(f"fit {i}", words)
+            options = {key: value for key, value in step.items() if key != "features"}
+            kinds: Any = taken.stores[0] if len(taken.stores) == 1 else list(taken.stores)
+            yield from self._tried("fit", i, partial(self._fit, kinds, options))
+
+    def _fit(self, kinds: Any, options: JsonObject) -> Any:
+        return fit(kinds, data=self.data, n_jobs=self.n_jobs, **self.shared, **options)
+
+    def finetunes(self) -> Iterator[Step]:
+        about = {k: v for k, v in self.pipeline.data_options.items() if k != "name"}
+        for i, step in enumerate(self.pipeline.finetunes, 1):
+            options = {**about, **step}
+            yield from self._tried("finetune", i, partial(self._finetune, options))
+
+    def _finetune(self, options: JsonObject) -> Any:
+        from featx.finetuning import finetune
+
+        return finetune(self.pipeline.data, device=self.device, **self.shared, **options)
+
+    def _tried(self, kind: Any, i: int, run: Callable[[], Any]) -> Iterator[Step]:
+        """Give what a step gave, or that it was skipped; keep the run of a fit or a training."""
+        where = f"{kind} {i}"
+        if where not in self.looked.skips:
+            self.report.say(self._title(where))
+            try:
+                result = run()
+            except (*_MACHINE, UsageError) as error:
+                if kind == "extract" and not isinstance(error, _MACHINE):
+                    raise
+                self.looked.skips[where] = str(error) or "not enough memory"
+        if where in self.looked.skips:
+            yield Step("skip", Skip(where, self.looked.skips[where]))
+            return
+        if kind != "extract":
+            self.runs[where] = read_run(result)
+        yield Step(kind, result)
+
+    def _title(self, where: str) -> str:
+        labels = {row.step: row.label for row in self.pipeline.rows}
+        kind, _, number = where.partition(" ")
+        of = len(getattr(self.pipeline, f"{kind}s"))
+        label = f": {labels[where]}" if where in labels else ""
+        return f"{kind} {number} of {of}{label}"
+
+    def table(self) -> list[JsonObject]:
+        return [
+            row.filled(self.runs[row.step], self.pipeline.metrics)
+            if row.step in self.runs
+            else row.skipped(self.looked.skips[row.step])
+            for row in self.pipeline.rows
+        ]
 
 
 def _by_target(runs: Sequence[Run]) -> list[list[Run]]:
