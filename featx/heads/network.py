@@ -127,6 +127,11 @@ def make_net(
     )
 
 
+def _tensor(values: Array) -> torch.Tensor:
+    """Give an array as a tensor; torch wants one that could be written to."""
+    return torch.from_numpy(np.require(values, requirements=["C", "W"]))
+
+
 class Batches:
     """Batches of arrays that are in memory: rows are sliced, not collected one by one.
 
@@ -139,7 +144,7 @@ class Batches:
     """
 
     def __init__(self, dataset: Any, batch_size: int, shuffle: bool = False) -> None:
-        self.X, self.y = torch.as_tensor(dataset.X), torch.as_tensor(dataset.y)
+        self.X, self.y = _tensor(dataset.X), _tensor(dataset.y)
         self.batch_size = batch_size
         self.shuffle = shuffle
 

@@ -266,7 +266,8 @@ class NeuralClassifier(ClassifierMixin, _Neural):  # type: ignore[misc]
 
     def predict(self, X: Array) -> Array:
         """Give the most probable class of each row, (n,)."""
-        return np.asarray(self.classes_[self._layers(X).argmax(axis=1)])
+        best = self._layers(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
 
 
 class NeuralRegressor(RegressorMixin, _Neural):  # type: ignore[misc]
