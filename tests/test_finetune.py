@@ -59,6 +59,7 @@ def test_a_run_is_one_like_that_of_a_head(photos: Path) -> None:
     assert len(curves) == 6
     assert curves.groupby("training")["taken"].sum().tolist() == [1, 1]
     assert curves["valid_loss"].notna().all()
+    assert record["seconds"]["training"] == pytest.approx(curves["seconds"].sum())
     assert not (found.path.parent / ".finetune").exists()
     assert any("chose the epoch by accuracy" in note for note in record["notes"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -285,9 +284,9 @@ def _trained(trainer: Trainer, report: Progress) -> tuple[Evaluation, Tuned]:
     report.say(trainer.prepare())
     trainings = len(setup.params) * len(setup.plan.folds) + (not setup.plan.single)
     report.start("training (epochs)", trainings * max(p["epochs"] for p in setup.params))
-    start = time.perf_counter()
     evaluation, tuned = evaluate_trained(setup, trainer, lambda one: estimator_of(setup, one))
     report.finish()
     notes = (*evaluation.notes, *about_validation(setup))
-    seconds = {"training": time.perf_counter() - start}
+    # Of the epochs, those among them that were run before a stop.
+    seconds = {"training": sum(row["seconds"] for _, rows, _ in trainer.curves for row in rows)}
     return replace(evaluation, notes=notes, seconds=seconds), tuned
