@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from featx.errors import UsageError, unknown_name
-
-if TYPE_CHECKING:
-    from featx._types import JsonObject
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULERS = ("none", "cosine", "step", "plateau")
@@ -94,10 +91,6 @@ class Training:
                 f"loss {self.loss!r} is not for {task}; expected {' or '.join(LOSSES[task])}"
             )
         return self.loss
-
-    def to_json(self) -> JsonObject:
-        """Give it as a JSON object."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def read_hidden(hidden: Any) -> tuple[int, ...]:

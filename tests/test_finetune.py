@@ -22,6 +22,7 @@ from featx.errors import LayerError, TargetError, UnknownNameError, UsageError
 from featx.extraction import extract
 from featx.features import load
 from featx.finetuning import finetune
+from featx.finetuning.record import command_of
 from featx.fitting import fit
 from featx.model import load_model
 from featx.prediction import predict
@@ -245,6 +246,15 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(tmp_path: Path) -> 
     assert (calm / "backbone.safetensors").read_bytes() == (
         stormy / "backbone.safetensors"
     ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"), [(None, ""), ("a b", "'a b' "), (["a", Path("b")], "a b ")]
+)
+def test_the_command_names_what_was_given(data: Any, words: str) -> None:
+    assert command_of(data, "vgg16", {"val": 0.2}) == (
+        f"featx finetune {words}--backbone vgg16 --val 0.2"
+    )
 
 
 def test_ctrl_c_is_no_result(photos: Path) -> None:

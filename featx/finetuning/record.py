@@ -46,7 +46,9 @@ def command_of(data: Any, backbone: Any, arguments: JsonObject) -> str:
     if left.get("test_size") is not None or left.get("split") is not None:
         left.pop("cv", None)
     texts = {k: ",".join(map(str, v)) if isinstance(v, list) else v for k, v in left.items()}
-    return command(texts, "featx", "finetune", str(data), "--backbone", str(backbone))
+    given = list(data) if isinstance(data, list | tuple) else [] if data is None else [data]
+    words = ["featx", "finetune", *map(str, given), "--backbone", str(backbone)]
+    return command(texts, *words)
 
 
 def about_validation(setup: Setup) -> list[str]:

@@ -91,24 +91,13 @@ def train(
 
 def outputs(module: nn.Module, part: Part | Array, batch_size: int, device: str) -> Array:
     """Give what a network says of images, or of vectors (m, d): (m, k) float32."""
-    return _through(module, module, part, batch_size, device)
-
-
-def vectors(module: Any, part: Part, batch_size: int, device: str) -> Array:
-    """Give the pooled vectors (m, d) of a `TunedNetwork`'s backbone."""
-    return _through(module, module.vectors, part, batch_size, device)
-
-
-def _through(
-    module: nn.Module, function: Any, part: Part | Array, batch_size: int, device: str
-) -> Array:
     module.to(device).eval()
     if isinstance(part, Part):
         batches: Any = (images for images, _ in Loader(part, batch_size))
     else:
         batches = torch.split(torch.from_numpy(part), batch_size)
     with torch.inference_mode():
-        said = [function(batch.to(device)).float().cpu().numpy() for batch in batches]
+        said = [module(batch.to(device)).float().cpu().numpy() for batch in batches]
     return np.concatenate(said)
 
 
