@@ -161,6 +161,29 @@ main()
     assert process.wait(timeout=30) == 1
 
 
+def test_leaving_quickly_leaves_nothing_undone() -> None:
+    script = """
+import atexit, sys, threading, time, types
+from featx.cli import main
+def list_runs(out):
+    atexit.register(lambda: print("at exit", file=sys.stderr))
+    def work():
+        time.sleep(0.3)
+        sys.stderr.write("thread\\n")
+    threading.Thread(target=work).start()
+    return [{"name": "n" * 100_000, "error": "x"}]
+fake = types.ModuleType("featx.runs")
+fake.list_runs = list_runs
+sys.modules["featx.runs"] = fake
+main()
+"""
+    process = start(script, "runs", "--json")
+    out, err = process.communicate(timeout=30)
+    assert json.loads(out)["runs"][0]["name"] == "n" * 100_000
+    assert err.splitlines() == ["thread", "at exit"]
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_a_terminal_that_lacks_a_character_gets_it_escaped(encoding: str, tmp_path: Path) -> None:
     out = tmp_path / "漢"
