@@ -1,0 +1,1 @@
+"""Reports: what a run is worth, on one page."""
