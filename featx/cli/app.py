@@ -20,6 +20,7 @@ from featx.cli import (
     lists_cmd,
     plan_cmd,
     predict_cmd,
+    report_cmd,
     run_cmd,
     stats_cmd,
 )
@@ -70,6 +71,7 @@ for one in (
     compare_cmd.compare,
     curve_cmd.curve,
     layers_cmd.layers,
+    report_cmd.report,
     inspect_cmd.inspect,
     run_cmd.run,
     demo_cmd.demo,

@@ -14,6 +14,7 @@ from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.parsing import image_size, names
+from featx.cli.report_cmd import SavePlots, Wanted, also
 from featx.cli.text import table
 from featx.errors import UsageError
 
@@ -105,6 +106,8 @@ def compare(
     ] = None,
     path_column: o.PathColumn = None,
     root: o.Root = None,
+    report: Wanted = False,
+    save_plots: SavePlots = None,
     out: o.Out = "runs",
     cache: o.Cache = None,
 ) -> None:
@@ -155,6 +158,8 @@ def compare(
         **_given(fitting),
     )
     _show(console, found, chosen, _View(pairs, cost), output)
+    runs = found.table["name"].tolist()
+    also(console, report, runs, save_plots=save_plots, out=out, cache=cache)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

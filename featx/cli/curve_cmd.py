@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +11,8 @@ from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.parsing import names, one_or_all, pairs
-from featx.cli.text import duration, table
+from featx.cli.report_cmd import SavePlots, Wanted, also
+from featx.cli.text import duration, table, wrapped
 from featx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ def curve(
     seed: o.Seed = 0,
     n_jobs: o.NJobs = -1,
     device: o.ProductsDevice = "cpu",
+    report: Wanted = False,
+    save_plots: SavePlots = None,
+    out: o.Out = "runs",
     cache: o.Cache = None,
 ) -> None:
     """Say how good a head is with fewer labels, and whether more would help.
@@ -118,22 +121,19 @@ def curve(
         write_text(Path(output), found.to_csv())
         console.note(f"written: {output}")
     console.show(found, lines(found, console.plus_minus))
+    also(console, report, curve=found, save_plots=save_plots, out=out, cache=cache)
 
 
 def lines(found: LearningCurve, plus_minus: str = "±") -> Iterator[str]:
     """Say the table, what more labels give, and how it was estimated."""
     yield f"{found.head} for {found.target} ({found.task}), {found.n} rows of {found.data}"
-    yield from _wrapped(found.features, "  ")
+    yield from wrapped(found.features, "  ")
     yield ""
     header, *rows = found.cells(plus_minus)
     yield from table(header, rows, right=(0, 1, 2))
     yield ""
-    yield from _wrapped(found.verdict)
-    yield from _wrapped(found.how)
+    yield from wrapped(found.verdict)
+    yield from wrapped(found.how)
     for note in found.notes:
-        yield from _wrapped(f"note: {note}")
+        yield from wrapped(f"note: {note}")
     yield f"({duration(found.seconds)})"
-
-
-def _wrapped(text: str, first: str = "") -> list[str]:
-    return wrap(text, 79, initial_indent=first, break_long_words=False, break_on_hyphens=False)

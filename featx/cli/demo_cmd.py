@@ -10,7 +10,7 @@ from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.extract_cmd import failure_lines, store_lines
-from featx.cli.fit_cmd import report
+from featx.cli.fit_cmd import scored
 from featx.cli.jsonable import jsonable
 from featx.cli.text import count, literal
 
@@ -81,7 +81,7 @@ def _fit(
         cache=cache,
         progress=console.progress,
     ).record
-    console.tell(report([record], console.plus_minus))
+    console.tell(scored([record], console.plus_minus))
     return record
 
 

@@ -13,6 +13,7 @@ from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.fit_cmd import lines
 from featx.cli.parsing import image_size, names, numbers, one_or_all
+from featx.cli.report_cmd import SavePlots, Wanted, also
 from featx.cli.text import count, duration
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ def finetune(
     std: e.Std = None,
     interpolation: e.Interpolation = None,
     device: Annotated[str, _Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    report: Wanted = False,
+    save_plots: SavePlots = None,
     cache: o.Cache = None,
 ) -> None:
     """Train a backbone with a head on top, and say how good it is.
@@ -181,6 +184,7 @@ def finetune(
         **{option: given for option, given in about.items() if given is not None},
     )
     console.show(result.record, _lines(result.record, console.plus_minus))
+    also(console, report, result, save_plots=save_plots, out=out, cache=cache)
 
 
 def _lines(record: JsonObject, plus_minus: str) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -13,7 +12,8 @@ from featx.cli import training_options as t
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.parsing import names, one_or_all, pairs
-from featx.cli.text import count, duration, literal, number, table
+from featx.cli.report_cmd import SavePlots, Wanted, also
+from featx.cli.text import count, duration, literal, number, table, wrapped
 from featx.scoreboard import group_title, legend, score_table
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def fit(
     out: o.Out = "runs",
     n_jobs: o.NJobs = -1,
     device: o.ProductsDevice = "cpu",
+    report: Wanted = False,
+    save_plots: SavePlots = None,
     cache: o.Cache = None,
 ) -> None:
     """Fit a head on cached features, and say how good it is.
@@ -147,35 +149,35 @@ def fit(
     records = [result.record for result in fitted]
     value = records[0] if len(records) == 1 else {"fits": records}
     console.show(value, lines(records, console.plus_minus))
+    for result in fitted:
+        also(console, report, result, save_plots=save_plots, out=out, cache=cache)
 
 
 def lines(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
     """Say what was found, and what to do next."""
-    yield from report(records, plus_minus)
+    yield from scored(records, plus_minus)
     yield f"next: {literal('featx', 'predict', records[0]['path'])} FOLDER"
 
 
-def report(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
+def scored(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
     """Say what was tuned, how good each head is, and by which estimate."""
     for record in records:
         yield from _what(record)
     yield ""
     yield from _scores(records, plus_minus)
     for how in dict.fromkeys(record["how"] for record in records):
-        yield from _wrapped(how)
+        yield from wrapped(how)
     for note in dict.fromkeys(note for record in records for note in record["notes"]):
-        yield from _wrapped(f"note: {note}", rest="  ")
+        yield from wrapped(f"note: {note}", rest="  ")
     for record in records:
         for caution in cautions(record, number):
-            yield from _wrapped(caution, rest="  ")
+            yield from wrapped(caution, rest="  ")
         yield f"results: {record['path']} ({duration(sum(record['seconds'].values()))})"
 
 
 def _what(record: JsonObject) -> Iterator[str]:
     yield f"{record['head']} for {record['target']} ({record['task']})"
-    yield from _wrapped(
-        f"{record['n']} x {record['d']} {record['features']['label']}", "  ", "    "
-    )
+    yield from wrapped(f"{record['n']} x {record['d']} {record['features']['label']}", "  ", "    ")
     for left in record["data"]["left_out"]:
         yield f"  left out: {count(left['rows'], 'row')}, {left['why']}"
     searched = record["candidates"] if len(record["candidates"]) > 1 else []
@@ -183,7 +185,7 @@ def _what(record: JsonObject) -> Iterator[str]:
         values = dict.fromkeys(_value(row["params"].get(parameter)) for row in searched)
         if len(values) > 1:
             grid = f"tuned {parameter} over {', '.join(values)} by {record['criterion']}"
-            yield from _wrapped(grid, "  ", "    ")
+            yield from wrapped(grid, "  ", "    ")
     chosen = ", ".join(f"{key}={_value(value)}" for key, value in record["best_params"].items())
     yield f"  {'chosen' if searched else 'parameters'}: {chosen or 'the defaults'}"
 
@@ -196,24 +198,13 @@ def _scores(records: list[JsonObject], plus_minus: str) -> Iterator[str]:
         yield from _table(grouped, "group_", plus_minus)
     yield ""
     for words in dict.fromkeys(map(legend, records)):
-        yield from _wrapped(words)
+        yield from wrapped(words)
 
 
 def _table(records: list[JsonObject], kind: str, plus_minus: str) -> Iterator[str]:
     header, *rows = score_table(records, number, kind=kind, plus_minus=plus_minus)
     numbers = range(header.index("metric") + 1, len(header))
     return table(header, rows, right=numbers)
-
-
-def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
-    return wrap(
-        text,
-        79,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def _value(value: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -13,7 +12,8 @@ from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.parsing import image_size, names, one_or_all
-from featx.cli.text import number, table
+from featx.cli.report_cmd import SavePlots, Wanted, also
+from featx.cli.text import number, table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +90,8 @@ def layers(
     keep: Annotated[bool, typer.Option("--keep", help="Keep a run for each layer in --out.")] = (
         False
     ),
+    report: Wanted = False,
+    save_plots: SavePlots = None,
     out: o.Out = "runs",
     cache: o.Cache = None,
 ) -> None:
@@ -140,6 +142,7 @@ def layers(
         console.note(f"written: {output}")
     value = found.to_json()
     console.show(value, lines(value, console.plus_minus))
+    also(console, report, layers=found, save_plots=save_plots, out=out, cache=cache)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +158,7 @@ def lines(value: JsonObject, plus_minus: str = "±") -> Iterator[str]:
     yield from table(header, rows, right=range(1, len(header)))
     yield ""
     for text in (value["verdict"], *value["notes"]):
-        yield from wrap(text, 79, break_long_words=False, break_on_hyphens=False)
+        yield from wrapped(text)
 
 
 def _cells(row: JsonObject, metric: str, default: str, plus_minus: str) -> list[str]:

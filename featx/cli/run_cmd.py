@@ -126,7 +126,7 @@ def _lines(step: Step, pipeline: Pipeline, plus_minus: str) -> Iterator[str]:
             yield from extract_cmd.store_lines(value)
         yield from extract_cmd.failure_lines(values[0]["failed"])
     elif step.kind in ("fit", "finetune"):
-        yield from fit_cmd.report([step.result.record], plus_minus)
+        yield from fit_cmd.scored([step.result.record], plus_minus)
     elif step.kind == "compare":
         cost = bool(pipeline.finetunes)
         yield from compare_cmd.lines(step.result, cost=cost, plus_minus=plus_minus)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,6 +36,18 @@ def literal(*words: str) -> str:
 
         return list2cmdline(words)
     return shlex.join(words)
+
+
+def wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
+    """Break a text into lines of 79 columns, never within a word."""
+    return wrap(
+        text,
+        79,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def duration(seconds: float) -> str:

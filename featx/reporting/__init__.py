@@ -1,1 +1,5 @@
-"""Reports: what a run is worth, on one page."""
+"""Reports: what runs are worth, on one page."""
+
+from featx.reporting.make import Report, report
+
+__all__ = ["Report", "report"]

@@ -1,0 +1,100 @@
+"""``featx report``: what runs are worth, as a page to look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from featx.cli import complete
+from featx.cli import options as o
+from featx.cli.command import command
+from featx.cli.console import Console
+from featx.cli.text import wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from featx.reporting import Report
+
+SavePlots = Annotated[
+    str | None,
+    typer.Option("--save-plots", metavar="DIR", help="Write each figure there, as PNG and SVG."),
+]
+Wanted = Annotated[
+    bool, typer.Option("--report", help="Write a page that shows it: see `featx report`.")
+]
+
+
+@command
+def report(
+    console: Console,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN...]",
+            autocompletion=complete.runs,
+            help="Finished runs: folders, or names in runs/; several are compared [default: the "
+            "newest].",
+        ),
+    ] = None,
+    curve: Annotated[
+        bool | None,
+        typer.Option(
+            "--curve/--no-curve",
+            help="With a learning curve [default: where it takes seconds].",
+        ),
+    ] = None,
+    images: Annotated[
+        bool, typer.Option("--images/--no-images", help="With thumbnails of the images.")
+    ] = True,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.html",
+            help="Write it there [default: report.html in the run's folder].",
+        ),
+    ] = None,
+    save_plots: SavePlots = None,
+    out: o.Out = "runs",
+    cache: o.Cache = None,
+) -> None:
+    """Write one HTML file that shows what a run is worth, and opens anywhere.
+
+    Scores, confusions, the worst mistakes with their images, whether more labels would help, and
+    how all of it was made.
+    """
+    made = make(
+        console,
+        runs or None,
+        curve=curve,
+        images=images,
+        file=output,
+        save_plots=save_plots,
+        out=out,
+        cache=cache,
+    )
+    console.show(made.to_json(), lines(made))
+
+
+def make(console: Console, runs: Any = None, **options: Any) -> Report:
+    """Write a report."""
+    from featx.reporting import report
+
+    return report(runs, progress=console.progress, **options)
+
+
+def also(console: Console, wanted: bool, runs: Any = None, **options: Any) -> None:
+    """Write a report beside what a command does, where that is wanted, and say where it is."""
+    if wanted or options.get("save_plots") is not None:
+        made = make(console, runs, **options)
+        console.note(f"report: {made.path}")
+
+
+def lines(made: Report) -> Iterator[str]:
+    """Say what it says first, and where it is."""
+    for sentence in made.summary:
+        yield from wrapped(sentence)
+    yield f"report: {made.path}"

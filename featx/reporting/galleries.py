@@ -1,0 +1,152 @@
+"""Images to look at: the worst mistakes, labels that are likely wrong, near-identical pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featx.reporting.parts import Gallery, Shot
+from featx.reporting.subject import top_scores
+from featx.reporting.text import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    import pandas as pd
+
+    from featx._types import Float64s
+    from featx.reporting.pictures import Pictures
+    from featx.reporting.subject import Subject
+
+MOST = 120
+"""Images in a gallery: some 4 kB each."""
+
+
+def galleries(subject: Subject, pictures: Pictures) -> list[Gallery]:
+    """Give those that have something to show."""
+    made = [_mistakes(subject, pictures), _suspects(subject, pictures), _twins(subject, pictures)]
+    return [gallery for gallery in made if gallery.shots]
+
+
+def _mistakes(subject: Subject, pictures: Pictures) -> Gallery:
+    rows = subject.run.rows
+    scores = _scores(rows)
+    weight = _wrongness(subject, rows, scores)
+    worst = np.argsort(-weight, kind="stable")
+    wrong = int((weight > 0).sum())
+    shots = tuple(
+        _shot(subject, pictures, rows.iloc[[i]], scores[i], weight[i])
+        for i in worst[:MOST]
+        if weight[i] > 0
+    )
+    if subject.is_classes:
+        lead = (
+            f"{wrong:,} of {len(rows):,} images were called something else than their label; "
+            "first those that the head was surest of."
+        )
+    else:
+        lead = "The images whose predictions are furthest off."
+    if wrong > len(shots) and subject.is_classes:
+        lead += f" The first {len(shots)} are here, all are in predictions.csv."
+    kind = "probability" if any(str(c).startswith("probability_") for c in rows) else "score"
+    return Gallery("mistakes", "Worst mistakes", lead, shots, kind)
+
+
+def _scores(rows: pd.DataFrame) -> Float64s:
+    """(m, k) scores of each row; k is 0 for a regression."""
+    columns = [name for name in rows if str(name).startswith(("score_", "probability_"))]
+    return rows[columns].to_numpy(dtype=object).astype(np.float64)
+
+
+def _wrongness(subject: Subject, rows: pd.DataFrame, scores: Float64s) -> Float64s:
+    """(m,) how far each prediction is off: a margin of scores, or of numbers; 0: right."""
+    if not subject.is_classes:
+        y, said = subject.numbers
+        return np.nan_to_num(np.abs(y - said))
+    wrong = (rows["target"] != rows["prediction"]).to_numpy()
+    if not scores.shape[1]:
+        return wrong.astype(np.float64)
+    place = {name: i for i, name in enumerate(subject.classes)}
+    own = scores[np.arange(len(rows)), [place[name] for name in rows["target"]]]
+    margin = np.maximum(scores.max(axis=1) - own, 1e-12)
+    return np.where(wrong, np.nan_to_num(margin), 0.0)
+
+
+def _shot(
+    subject: Subject, pictures: Pictures, row: pd.DataFrame, scores: Float64s, weight: float
+) -> Shot:
+    path, item = row.index[0]
+    picture = pictures.of(path, item)
+    classes = subject.is_classes
+    target, said = str(row["target"].iloc[0]), str(row["prediction"].iloc[0])
+    return Shot(
+        path=_name(path, item),
+        src=picture.src,
+        missing=picture.missing,
+        target=target if classes else number(float(target)),
+        said=said if classes else number(float(said)),
+        scores=top_scores(scores, subject.classes) if classes and len(scores) else (),
+        weight=float(weight),
+        fold=int(row["fold"].iloc[0]),
+        note="" if classes else f"off by {number(float(said) - float(target))}",
+    )
+
+
+def _name(path: str, item: str) -> str:
+    return path if item == "0" else f"{path} (item {item})"
+
+
+def _suspects(subject: Subject, pictures: Pictures) -> Gallery:
+    table, rows = subject.suspects, subject.run.rows
+    shots = []
+    for one in _records(table.head(MOST)):
+        key = (one["path"], one.get("item", "0"))
+        if key not in rows.index:
+            continue
+        row = rows.loc[[key]]
+        scores = _scores(row)[0]
+        shot = _shot(subject, pictures, row, scores, float(one["evidence"]))
+        odds = f"evidence against the label: {number(float(one['evidence']))} (powers of ten)"
+        shots.append(Shot(**(vars(shot) | {"note": odds})))
+    lead = (
+        f"{len(table)} labels are a thousand times likelier to be wrong than right, by what heads "
+        "said that had not seen them. Look before you change them."
+    )
+    return Gallery("suspects", "Labels that are likely wrong", lead, tuple(shots))
+
+
+def _twins(subject: Subject, pictures: Pictures) -> Gallery:
+    table = subject.twins
+    shots = tuple(_pair(subject, pictures, one) for one in _records(table.head(MOST // 2)))
+    differ = " Where their labels differ, one of them is wrong." if subject.is_classes else ""
+    lead = (
+        f"{len(table):,} pairs of all but the same image lie on both sides of a split: a head that "
+        f"has seen one has all but seen the other.{differ}"
+    )
+    return Gallery("twins", "Near-identical images across the split", lead, shots)
+
+
+def _pair(subject: Subject, pictures: Pictures, one: dict[str, Any]) -> Shot:
+    sides = []
+    for side in ("_1", "_2"):
+        path, item = one[f"path{side}"], one.get(f"item{side}", "0")
+        picture, fold = pictures.of(path, item), int(one[f"fold{side}"])
+        sides.append(
+            Shot(
+                path=_name(path, item),
+                src=picture.src,
+                missing=picture.missing,
+                target=one[f"target{side}"],
+                said="",
+                weight=float(one["cosine"]),
+                fold=fold if fold >= 0 else None,
+            )
+        )
+    same = "the same bytes" if one["same_bytes"] == "True" else f"cosine {float(one['cosine']):.4f}"
+    return Shot(**(vars(sides[0]) | {"other": sides[1], "note": same}))
+
+
+def _records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    return iter(table.to_dict(orient="records"))

@@ -1,0 +1,222 @@
+"""Write reports: of runs, of a learning curve, of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featx import catalog, plots
+from featx._files import write_text, writing
+from featx._types import Silent
+from featx.comparison import put_together, read_run
+from featx.errors import FeatxError, NotFoundError, UsageError
+from featx.reporting.page import render
+from featx.reporting.pictures import Pictures
+from featx.reporting.sections import Material, page_of
+from featx.reporting.subject import Subject
+from featx.result import FitResult
+from featx.runs import list_runs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from featx._types import JsonObject, PathLike, Progress
+    from featx.comparison import Comparison, Run
+    from featx.curves import LearningCurve
+    from featx.probing import Probe
+
+REPORT_FILE = "report.html"
+CURVE_HEADS = ("svm", "svr", "ridge", "logreg")
+"""Heads whose learning curve takes seconds."""
+CURVE_ROWS = 20_000
+"""Rows up to which a report has a learning curve unless it is asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A report that was written.
+
+    Attributes
+    ----------
+    path
+        The HTML file.
+    figures
+        By name, as `featx.plots` draws them.
+    summary
+        What it says first.
+    """
+
+    path: Path
+    figures: dict[str, Figure] = field(repr=False)
+    summary: tuple[str, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        """Give it as a JSON object."""
+        return {
+            "report": str(self.path),
+            "figures": list(self.figures),
+            "summary": list(self.summary),
+        }
+
+
+def report(
+    runs: Any = None,
+    *,
+    curve: LearningCurve | bool | None = None,
+    layers: Probe | None = None,
+    images: bool = True,
+    file: PathLike | None = None,
+    save_plots: PathLike | None = None,
+    out: PathLike = "runs",
+    cache: PathLike | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Write one HTML file that shows what runs are worth, and can be opened anywhere.
+
+    >>> featx.report("svm-photos-vgg16-1")  # doctest: +SKIP
+
+    Parameters
+    ----------
+    runs
+        One or several: folders, names in ``out``, or what `featx.fit` and `featx.finetune` gave; a
+        `featx.Comparison` beside them is not needed, it is made. None: the newest in ``out``,
+        unless ``curve`` or ``layers`` is given.
+    curve
+        What `featx.curve` gave; True has it made, False leaves it out. None: made for heads and
+        numbers of rows for which it takes seconds, if the cache still has the features.
+    layers
+        What `featx.probe_layers` gave.
+    images
+        Whether thumbnails are shown. They are made from the files that were extracted, where these
+        still have the same bytes.
+    file
+        Where to; None: ``report.html`` in the run's folder, of several runs in ``out``.
+    save_plots
+        A folder that gets every figure as PNG and as SVG.
+    out
+        Folder of all runs.
+    cache
+        The cache folder; None for ``FEATX_CACHE``, else ``cache``.
+
+    Raises
+    ------
+    NotFoundError, UnknownNameError, ModelFileError
+        If a run is not there, or cannot be read.
+    UsageError
+        If runs predict different things.
+    CacheWriteError
+        If a file cannot be written.
+    """
+    say = progress or Silent()
+    several = _runs(runs, Path(out), others=layers is not None or _is_curve(curve))
+    comparison = put_together(several) if len(several) > 1 else None
+    run = several[0] if comparison is None and several else _best(several, comparison)
+    folder = catalog.cache_dir(cache)
+    subject = None if run is None else Subject(run, folder, _folder(run, Path(out)))
+    made_curve, missing = _curve(curve, subject, say)
+    material = Material(
+        subject,
+        None if subject is None else Pictures(subject, images),
+        comparison,
+        made_curve,
+        layers,
+        tuple(missing),
+    )
+    drawn = material.drawn()
+    page = page_of(material, drawn, _made())
+    path = _file(file, subject, several, Path(out))
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, render(page))
+    figures = {one.name: one.figure for several_ in drawn.values() for one in several_}
+    if save_plots is not None:
+        _save(figures, Path(save_plots))
+    return Report(path, figures, page.summary)
+
+
+def _is_curve(curve: object) -> bool:
+    return curve is not None and not isinstance(curve, bool)
+
+
+def _runs(runs: Any, out: Path, *, others: bool) -> list[Run]:
+    if runs is None or (isinstance(runs, Sequence) and not isinstance(runs, str) and not runs):
+        if others:
+            return []
+        found = [row for row in list_runs(out) if "error" not in row]
+        if not found:
+            raise NotFoundError(f"no run in {out.absolute()}; `featx fit` makes one")
+        runs = [found[-1]["path"]]
+    if isinstance(runs, str | Path | FitResult):
+        runs = [runs]
+    return [read_run(one, out) for one in runs]
+
+
+def _best(runs: list[Run], comparison: Comparison | None) -> Run | None:
+    if comparison is None:
+        return None
+    name = str(comparison.table["name"].iloc[0])
+    return next(run for run in runs if run.name == name)
+
+
+def _folder(run: Run, out: Path) -> Path | None:
+    """Give a run's folder, wherever it was moved to."""
+    for place in (run.record.get("path"), out / run.name):
+        if place and Path(place).is_dir():
+            return Path(place)
+    return None
+
+
+def _curve(
+    asked: LearningCurve | bool | None, subject: Subject | None, progress: Progress
+) -> tuple[LearningCurve | None, list[str]]:
+    """Give the learning curve, made where that is wanted and quick, or say why there is none."""
+    if asked is False or (asked is None and subject is None):
+        return None, []
+    if not isinstance(asked, bool) and asked is not None:
+        return asked, []
+    assert subject is not None  # noqa: S101  # of a curve alone the branch before
+    record = subject.record
+    if asked is None and (record["head"] not in CURVE_HEADS or record["n"] > CURVE_ROWS):
+        return None, []
+    features = subject.features
+    if isinstance(features, str):
+        return None, [f"no learning curve and no map: {features}"]
+    from featx.curves import curve
+
+    left = ("data", "features", "train_per_class", "quality", "lower_is_better", "aggregate")
+    options = {
+        name: value
+        for name, value in record["arguments"].items()
+        if name not in (*left, "twins", "head") and value is not None
+    }
+    try:
+        return curve(features, record["head"], **options, progress=progress), []
+    except FeatxError as error:
+        return None, [f"no learning curve: {error}"]
+
+
+def _made() -> str:
+    return f"featx {version('featx')}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _file(file: PathLike | None, subject: Subject | None, runs: list[Run], out: Path) -> Path:
+    if file is not None:
+        path = Path(file)
+        if path.suffix.lower() not in (".html", ".htm"):
+            raise UsageError(f"a report is an HTML file, got {path.name!r}; end it with .html")
+        return path
+    if len(runs) == 1 and subject is not None and subject.folder is not None:
+        return subject.folder / REPORT_FILE
+    return out / REPORT_FILE
+
+
+def _save(figures: dict[str, Figure], folder: Path) -> None:
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        for suffix in (".png", ".svg"):
+            plots.save(figure, folder / f"{name}{suffix}")

@@ -1,0 +1,100 @@
+"""Thumbnails of the images that a run was fitted on, as the backbone sees them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from featx import images
+from featx.errors import ImageError
+from featx.tokens import TokenIndex
+
+if TYPE_CHECKING:
+    from featx._types import Array
+    from featx.recipe import Preprocess
+    from featx.reporting.subject import Subject
+
+SIDE = 144
+"""Pixels of a thumbnail's longer side."""
+QUALITY = 72
+"""Of its JPEG: some 4 kB each."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A thumbnail as a data URI, or why there is none."""
+
+    src: str = ""
+    missing: str = ""
+
+
+@dataclass
+class Pictures:
+    """Makes each thumbnail once, from the file whose bytes the run was fitted on.
+
+    Attributes
+    ----------
+    wanted
+        Whether images are to be shown at all.
+    """
+
+    subject: Subject
+    wanted: bool = True
+    _made: dict[tuple[str, str], Picture] = field(default_factory=dict)
+
+    def of(self, path: str, item: str = "0") -> Picture:
+        """Give the thumbnail of an item of the image called ``path`` in the data set."""
+        key = (path, item)
+        if key not in self._made:
+            self._made[key] = self._make(key)
+        return self._made[key]
+
+    def _make(self, key: tuple[str, str]) -> Picture:
+        if not self.wanted:
+            return Picture(missing="images were left out")
+        pre, digest = self.subject.preprocess, self.subject.digests.get(key)
+        if pre is None or digest is None:
+            return Picture(missing="the cache does not know this image any more")
+        place = self._places.get(digest)
+        if place is None:
+            return Picture(missing="its file is not known: it was given as an array, or in memory")
+        try:
+            payload = Path(os.fsdecode(place)).read_bytes()
+        except OSError as error:
+            return Picture(missing=f"its file cannot be read: {error.strerror}")
+        if images.digest(payload) != digest:
+            return Picture(missing="its file has changed since")
+        try:
+            return Picture(src=thumbnail(_seen(payload, pre, int(key[1]))))
+        except ImageError as error:
+            return Picture(missing=str(error))
+
+    @cached_property
+    def _places(self) -> dict[bytes, bytes]:
+        with TokenIndex(self.subject.cache) as tokens:
+            return tokens.paths()
+
+
+def _seen(payload: bytes, pre: Preprocess, item: int) -> Array:
+    """Give an item as the backbone sees it; of varied views the image that they are of."""
+    found = images.load(payload, pre)
+    return found[item] if item < len(found) else found[0]
+
+
+def thumbnail(image: Array) -> str:
+    """Give (H, W, 3) uint8, or float32 in 0..1, as the data URI of a small JPEG."""
+    if image.dtype != np.uint8:
+        image = (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
+    picture = Image.fromarray(image)
+    picture.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,266 @@
+"""The sections of a report, in the order in which they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from featx.cautions import cautions
+from featx.comparison.words import say_number
+from featx.reporting import drawings
+from featx.reporting.galleries import galleries
+from featx.reporting.parts import Code, Page, Section, Sheet
+from featx.reporting.recalls import recalls
+from featx.reporting.text import number
+from featx.reporting.words import keys, methods, summary
+from featx.scoreboard import group_title, legend, score_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from featx._types import JsonObject
+    from featx.comparison import Comparison
+    from featx.curves import LearningCurve
+    from featx.probing import Probe
+    from featx.reporting.drawings import Drawn
+    from featx.reporting.pictures import Pictures
+    from featx.reporting.subject import Subject
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a report is made of.
+
+    Attributes
+    ----------
+    subject
+        The run; of several the best. None where there is none.
+    drawn
+        The figures by the section that they belong to.
+    missing
+        What could not be shown, and why.
+    """
+
+    subject: Subject | None
+    pictures: Pictures | None = None
+    comparison: Comparison | None = None
+    curve: LearningCurve | None = None
+    layers: Probe | None = None
+    missing: tuple[str, ...] = ()
+
+    def drawn(self) -> dict[str, list[Drawn]]:
+        """Draw the figures, by section."""
+        made: dict[str, list[Drawn]] = {}
+        if self.comparison is not None:
+            made["comparison"] = [drawings.of_comparison(self.comparison)]
+        if self.subject is not None:
+            made |= _drawn(self.subject)
+        if self.curve is not None:
+            made["labels"] = [drawings.of_curve(self.curve)]
+        if self.layers is not None:
+            made["layers"] = [drawings.of_layers(self.layers)]
+        return made
+
+
+def _drawn(subject: Subject) -> dict[str, list[Drawn]]:
+    of_task = drawings.of_classes if subject.is_classes else drawings.of_numbers
+    return {
+        "result": list(of_task(subject)),
+        "search": [*drawings.of_search(subject), *drawings.of_training(subject)],
+        "map": list(drawings.of_map(subject)),
+    }
+
+
+def page_of(material: Material, drawn: dict[str, list[Drawn]], made: str) -> Page:
+    """Put a page together."""
+    makers = (_comparison, _result, _labels, _layers, _images, _search, _map, _how)
+    sections = [section for make in makers if (section := make(material, drawn)) is not None]
+    subject = material.subject
+    title, subtitle, said = _title(material)
+    return Page(
+        title=title,
+        subtitle=subtitle,
+        summary=said,
+        keys=() if subject is None else keys(subject),
+        cautions=tuple(_cautions(material)),
+        sections=tuple(sections),
+        made=made,
+    )
+
+
+def _title(material: Material) -> tuple[str, str, tuple[str, ...]]:
+    subject, curve, layers = material.subject, material.curve, material.layers
+    more = [curve.verdict] if curve is not None else []
+    more += [layers.verdict] if layers is not None else []
+    if subject is not None:
+        record = subject.record
+        compared = [] if material.comparison is None else [material.comparison.verdict]
+        data = record["data"]["name"]
+        under = f"{record['head']} on {record['features']['label']}, run {record['name'] or '-'}"
+        return f"{record['target']} of {data}", under, (*compared, *summary(subject), *more)
+    if curve is not None:
+        return f"{curve.target} of {curve.data}", f"{curve.head} on {curve.features}", tuple(more)
+    return "Layers side by side", "", tuple(more)
+
+
+def _cautions(material: Material) -> list[str]:
+    if material.subject is None:
+        return list(material.missing)
+    record = material.subject.record
+    return [*cautions(record, number), *material.missing]
+
+
+def _parts(drawn: dict[str, list[Drawn]], name: str) -> list[drawings.Drawing]:
+    return [one.part() for one in drawn.get(name, [])]
+
+
+def _comparison(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None:
+    found = material.comparison
+    if found is None:
+        return None
+    runs, pairs = found.cells(cost=True), found.cells(pairs=True)
+    sheets = [
+        Sheet(title, tuple(cells.header), tuple(map(tuple, cells.rows)), frozenset(cells.right))
+        for title, cells in (("Runs, the best first", runs), ("Pairs of runs", pairs))
+    ]
+    lead = found.said(cost=True)
+    return Section("comparison", "Which is better", lead, (*_parts(drawn, "comparison"), *sheets))
+
+
+def _result(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None:
+    if material.subject is None:
+        return None
+    record = material.subject.record
+    scores = _scores(record, "", "Scores")
+    sheets = [scores, *([_class_sheet(material.subject)] if material.subject.is_classes else [])]
+    if record.get("group_metrics"):
+        sheets.append(_scores(record, "group_", f"Scores of {group_title(record)}"))
+    lead = (f"Estimated by {record['how']}.", *(f"Note: {note}." for note in record["notes"]))
+    return Section("result", "How good it is", lead, (*_parts(drawn, "result"), *sheets))
+
+
+def _scores(record: JsonObject, kind: str, title: str) -> Sheet:
+    header, *rows = score_table([record], number, kind=kind)
+    right = frozenset(range(1, len(header)))
+    return Sheet(title, tuple(header), tuple(map(tuple, rows)), right, f"{legend(record)}.")
+
+
+def _class_sheet(subject: Subject) -> Sheet:
+    counts = subject.confusion
+    found = recalls(counts)
+    rows = tuple(
+        (
+            name,
+            f"{int(counts[i].sum()):,}",
+            *(number(float(column[i])) for column in (found.recall, found.precision, found.f1)),
+            f"{number(float(found.low[i]))} to {number(float(found.high[i]))}",
+        )
+        for i, name in enumerate(subject.classes)
+    )
+    header = ("class", "images", "recall", "precision", "F1", "recall, 95 %")
+    return Sheet("Each class", header, rows, frozenset(range(1, 6)))
+
+
+def _labels(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None:
+    curve = material.curve
+    if curve is None:
+        return None
+    header, *rows = curve.cells()
+    sheet = Sheet("Fewer labels", tuple(header), tuple(map(tuple, rows)), frozenset(range(5)))
+    lead = (curve.verdict, curve.how, *curve.notes)
+    return Section("labels", "Would more labels help?", lead, (*_parts(drawn, "labels"), sheet))
+
+
+def _layers(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None:
+    probe = material.layers
+    if probe is None:
+        return None
+    metric = probe.metric
+    rows = tuple(
+        (
+            str(row["layer"]),
+            str(row["depth"]),
+            f"{row['d']:,}",
+            say_number(row[metric]),
+            "-" if row["layer"] == probe.default else say_number(row["gain"]),
+            str(probe.chosen.get(row["layer"], 0)),
+        )
+        for row in probe.table.to_dict(orient="records")
+    )
+    header = ("layer", "depth", "values", metric, f"more than {probe.default}", "chosen in splits")
+    sheet = Sheet("Layers", header, rows, frozenset(range(1, 6)))
+    lead = (probe.verdict, *probe.notes)
+    return Section("layers", "Which layer", lead, (*_parts(drawn, "layers"), sheet))
+
+
+def _images(material: Material, _: dict[str, list[Drawn]]) -> Section | None:
+    if material.subject is None or material.pictures is None:
+        return None
+    found = galleries(material.subject, material.pictures)
+    if not found:
+        return None
+    return Section("images", "Images to look at", (), tuple(found))
+
+
+def _search(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None:
+    parts = _parts(drawn, "search")
+    if not parts or material.subject is None:
+        return None
+    record = material.subject.record
+    chosen = ", ".join(f"{name} = {value}" for name, value in record["best_params"].items())
+    return Section("search", "What was chosen", (f"{chosen}.",), tuple(parts))
+
+
+def _map(_: Material, drawn: dict[str, list[Drawn]]) -> Section | None:
+    parts = _parts(drawn, "map")
+    return Section("map", "The embeddings", (), tuple(parts)) if parts else None
+
+
+def _how(material: Material, _: dict[str, list[Drawn]]) -> Section | None:
+    if material.subject is None:
+        return None
+    subject = material.subject
+    record = subject.record
+    facts = _facts(record)
+    parts = (
+        Code("Methods, to paste into a paper", methods(subject), prose=True),
+        Code("The command that repeats it", record["command"]),
+        Sheet("What made these numbers", ("what", "value"), tuple(facts)),
+        *_certificates(subject),
+    )
+    return Section("how", "How it was made", (), parts)
+
+
+def _facts(record: JsonObject) -> list[tuple[str, str]]:
+    data, features = record["data"], record["features"]
+    kinds: Sequence[JsonObject] = features.get("parts") or [features]
+    facts = [("data", data["source"]), ("manifest", data["manifest"])]
+    facts += [("left out", f"{x['rows']} rows, {x['why']}") for x in data["left_out"]]
+    for kind in kinds:
+        facts += [
+            ("features", kind["label"]),
+            ("recipe", kind.get("hash", "-")),
+            ("rows", kind.get("fingerprint", "-")),
+            ("preprocessing", kind["preprocess"]),
+            ("stored as", kind["dtype"]),
+        ]
+    facts += [("seed", str(record["seed"])), ("made", record["created"])]
+    return facts + [(name, version) for name, version in record["versions"].items()]
+
+
+def _certificates(subject: Subject) -> list[Sheet]:
+    """Show what the vectors were computed with, where the cache still says so."""
+    if isinstance(subject.features, str):
+        return []
+    rows = []
+    for kind in subject.features.kinds:
+        made = kind.provenance
+        engine, precision, device = (made.get(k, "-") for k in ("engine", "precision", "device"))
+        how = f"{engine} in {precision}, {device}"
+        proofs = made.get("certificates", {})
+        own = [proofs[key] for key in proofs if key.startswith(kind.recipe.hash)]
+        cosine = min((proof["min_cosine"] for proof in own if proof["passed"]), default=None)
+        proof = "the reference" if cosine is None else f"{cosine:.5f}"
+        rows.append((kind.label, how, proof))
+    header = ("features", "computed by", "least cosine with the reference")
+    return [Sheet("Numerics", header, tuple(rows), frozenset({2}))]

@@ -1,0 +1,141 @@
+"""A run that is reported on: its files, and what the cache still knows of its images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from featx import datasets
+from featx.artifact import read_info
+from featx.cautions import SUSPECTS_FILE, TWINS_FILE
+from featx.comparison import Run
+from featx.errors import FeatxError
+from featx.features import load
+
+if TYPE_CHECKING:
+    from featx._types import Array, Float64s, Ints, JsonObject
+    from featx.features import Features
+    from featx.recipe import Preprocess
+
+CURVES_FILE = "curves.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A finished run, and where its images and vectors are to be found.
+
+    Attributes
+    ----------
+    run
+        As `featx.comparison.read_run` gives it.
+    cache
+        The cache folder.
+    folder
+        Of the run; None where it was not written.
+    """
+
+    run: Run
+    cache: Path
+    folder: Path | None = None
+    _tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def record(self) -> JsonObject:
+        """What ``result.json`` holds."""
+        return self.run.record
+
+    @property
+    def is_classes(self) -> bool:
+        """Whether it predicts classes."""
+        return bool(self.record["task"] == "classification")
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Names of the classes, in the order of the scores."""
+        return [str(row["class"]) for row in self.record["classes"]]
+
+    @property
+    def twins(self) -> pd.DataFrame:
+        """Near-identical images on both sides of a split, all as text."""
+        return self._table(TWINS_FILE)
+
+    @property
+    def suspects(self) -> pd.DataFrame:
+        """Rows whose label is likely wrong, all as text."""
+        return self._table(SUSPECTS_FILE)
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """What each epoch of a fine-tuning brought."""
+        return self._table(CURVES_FILE)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        if name not in self._tables:
+            file = None if self.folder is None else self.folder / name
+            there = file is not None and file.is_file()
+            table = pd.read_csv(file, dtype=str, keep_default_na=False) if there else None
+            self._tables[name] = pd.DataFrame() if table is None else table
+        return self._tables[name]
+
+    @cached_property
+    def numbers(self) -> tuple[Float64s, Float64s]:
+        """(m,) targets and predictions of a regression, of each tested row once."""
+        rows = self.run.rows
+        y, said = (rows[name].to_numpy(dtype=object) for name in ("target", "prediction"))
+        return y.astype(np.float64), said.astype(np.float64)
+
+    @cached_property
+    def confusion(self) -> Ints:
+        """(k, k) how often each class (rows) was called each class, of each tested row once."""
+        place = {name: i for i, name in enumerate(self.classes)}
+        rows = self.run.rows
+        counts = np.zeros((len(place), len(place)), dtype=np.int64)
+        pairs = zip(rows["target"], rows["prediction"], strict=True)
+        for true, said in pairs:
+            counts[place[true], place[said]] += 1
+        return counts
+
+    @cached_property
+    def features(self) -> Features | str:
+        """The view that the head was fitted on, or why it cannot be opened."""
+        asked = self.record["arguments"]
+        if asked.get("features") is None:
+            return "it was trained on the images themselves"
+        try:
+            found = load(asked["data"], asked["features"], cache=self.cache)
+        except FeatxError as error:
+            return str(error)
+        if found.manifest.hash != self.record["data"]["manifest"]:
+            return f"the data set {found.name} has changed since"
+        return found
+
+    @cached_property
+    def digests(self) -> dict[tuple[str, str], bytes]:
+        """The digest of each (path, item) of the data set, of images that the run knows."""
+        try:
+            manifest = datasets.load(self.cache, self.record["data"]["name"])
+        except FeatxError:
+            return {}
+        known = self.run.images
+        keys = zip(manifest.path, manifest.item.tolist(), manifest.digest, strict=True)
+        found = {(str(path), str(item)): digest.tobytes() for path, item, digest in keys}
+        return {key: digest for key, digest in found.items() if digest in known}
+
+    @cached_property
+    def preprocess(self) -> Preprocess | None:
+        """How its images are read; None where that is not known."""
+        try:
+            return None if self.folder is None else read_info(self.folder).recipe.preprocess
+        except FeatxError:
+            return None
+
+
+def top_scores(row: Array, classes: list[str], n: int = 3) -> tuple[tuple[str, float], ...]:
+    """Give the ``n`` highest of (k,) scores with their classes."""
+    best = np.argsort(-row, kind="stable")[:n]
+    return tuple((classes[i], float(row[i])) for i in best)

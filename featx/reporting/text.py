@@ -1,0 +1,32 @@
+"""Numbers and names as a report shows them."""
+
+from __future__ import annotations
+
+import math
+
+
+def number(value: float | None) -> str:
+    """Give a number with three digits or so; ``-`` for what there is not."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size >= 100:
+        return f"{value:.1f}"
+    return f"{value:.3f}" if size >= 1e-3 or size == 0 else f"{value:.1e}"
+
+
+def spread(mean: float | None, std: float | None) -> str:
+    """Give ``0.889 ± 0.012``."""
+    return number(mean) if std is None else f"{number(mean)} ± {number(std)}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Give ``0.876 to 0.902``; ``-`` where there is none."""
+    return "-" if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def percent(share: float) -> str:
+    """Give ``12 %``."""
+    return f"{100 * share:.0f} %" if share >= 0.095 or share == 0 else f"{100 * share:.1f} %"

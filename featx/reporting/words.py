@@ -1,0 +1,184 @@
+"""What a report says in plain words: what was found, and a paragraph for a paper."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featx.comparison.run import default_metric
+from featx.reporting.parts import Key
+from featx.reporting.text import interval, number, percent, spread
+
+if TYPE_CHECKING:
+    from featx._types import JsonObject
+    from featx.reporting.subject import Subject
+
+_HEADS = {
+    "svm": "a linear support vector machine",
+    "svr": "linear support vector regression",
+    "ridge": "ridge regression",
+    "logreg": "logistic regression",
+    "rbf": "a support vector machine with an RBF kernel",
+    "mlp": "a multilayer perceptron",
+    "nn": "a multilayer perceptron",
+    "knn": "nearest neighbours",
+    "finetune": "the network itself, fine-tuned,",
+}
+_POOLINGS = {"flatten": "flattened", "avg": "averaged over positions"}
+
+
+def main_metric(record: JsonObject) -> str:
+    """Name the metric that a report begins with."""
+    return default_metric(record)
+
+
+def summary(subject: Subject) -> tuple[str, ...]:
+    """Say the most important things, one sentence each."""
+    record = subject.record
+    metric = main_metric(record)
+    score, baseline = record["metrics"][metric], record["baseline"][metric]["mean"]
+    first = (
+        f"{spread(score['mean'], score['std'])} {_plain(metric)} on {score['n']:,} images that the "
+        f"head had not seen; {_guess(record)} gives {number(baseline)}."
+    )
+    rest = _of_classes(subject) if subject.is_classes else _of_numbers(subject)
+    return (first, *rest)
+
+
+def _plain(metric: str) -> str:
+    upper = {"mae", "rmse", "plcc", "srocc", "krocc"}
+    return metric.upper() if metric in upper else metric.replace("_", " ")
+
+
+def _guess(record: JsonObject) -> str:
+    kind = record["baseline_kind"]
+    return "the mean of the targets" if kind == "mean" else f"guessing the {kind}"
+
+
+def _of_classes(subject: Subject) -> list[str]:
+    counts = subject.confusion
+    wrong = counts - np.diag(np.diag(counts))
+    said = []
+    if wrong.any():
+        a, b = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        share = wrong[a, b] / counts[a].sum()
+        said.append(
+            f"{subject.classes[a]} is taken for {subject.classes[b]} most often: {wrong[a, b]:,} "
+            f"of {counts[a].sum():,} images ({percent(share)})."
+        )
+    else:
+        said.append("No image was taken for another class.")
+    recalls = {
+        str(row["class"]): row["recall"]
+        for row in subject.record["classes"]
+        if row["recall"] is not None
+    }
+    if len(recalls) > 1:
+        best, worst = max(recalls, key=recalls.__getitem__), min(recalls, key=recalls.__getitem__)
+        if recalls[best] > recalls[worst]:
+            said.append(
+                f"{best} is recognised best ({percent(recalls[best])} of its images), {worst} "
+                f"worst ({percent(recalls[worst])})."
+            )
+    return said
+
+
+def _of_numbers(subject: Subject) -> list[str]:
+    metrics = subject.record["metrics"]
+    words = {"plcc": "Pearson's correlation (PLCC)", "srocc": "Spearman's (SROCC)"}
+    scores = {name: metrics.get(name, {}) for name in words}
+    said = [
+        f"{words[name]} {spread(score['mean'], score['std'])}"
+        for name, score in scores.items()
+        if score.get("mean") is not None
+    ]
+    y, prediction = subject.numbers
+    off = np.abs(prediction - y)
+    half = f"Half of the predictions are off by less than {number(float(np.median(off)))}, "
+    tenth = f"one in ten by more than {number(float(np.quantile(off, 0.9)))}."
+    return [*([f"{', '.join(said)}."] if said else []), half + tenth]
+
+
+def keys(subject: Subject) -> tuple[Key, ...]:
+    """Give the numbers that a reader looks for first."""
+    record = subject.record
+    metric = main_metric(record)
+    order = [metric, *(name for name in _FIRST[record["task"]] if name != metric)]
+    there = [name for name in order if name in record["metrics"]][:3]
+    scores = [_key(name, record["metrics"][name]) for name in there]
+    took = sum(record["seconds"].values())
+    return (
+        *scores,
+        Key(f"{record['n']:,}", "images", _what(record)),
+        Key(f"{took:.0f} s" if took >= 10 else f"{took:.1f} s", "to fit and to estimate"),
+    )
+
+
+_FIRST = {
+    "classification": ("accuracy", "balanced_accuracy", "roc_auc"),
+    "regression": ("rmse", "plcc", "srocc"),
+}
+
+
+def _what(record: JsonObject) -> str:
+    classes = f"{len(record['classes'])} classes, " if record["classes"] else ""
+    return f"{classes}{record['d']:,} values each" if record.get("d") else classes.rstrip(", ")
+
+
+def _key(name: str, score: JsonObject) -> Key:
+    corrected = score.get("corrected_low") is not None
+    kind = "corrected_" if corrected else ""
+    ends = interval(score.get(f"{kind}low"), score.get(f"{kind}high"))
+    of = "other training images, too" if corrected else "other test images"
+    return Key(spread(score["mean"], score["std"]), _plain(name), f"95 %: {ends}, for {of}")
+
+
+def methods(subject: Subject) -> str:
+    """Give a paragraph that says how the numbers came about, for a paper."""
+    record = subject.record
+    task = "classes" if record["classes"] else "values"
+    kinds = record["features"].get("parts") or [record["features"]]
+    embedded = " Beside them, they were embedded with ".join(_embedded(kind) for kind in kinds)
+    libraries = ", ".join(
+        f"{name} {value}" for name, value in record["versions"].items() if name != "featx"
+    )
+    chosen = ", ".join(f"{k} = {v}" for k, v in record["best_params"].items())
+    metric = main_metric(record)
+    score = record["metrics"][metric]
+    head = _HEADS.get(record["head"], record["head"])
+    scaled = "" if record["scale"] == "none" else f" on features scaled by {record['scale']}"
+    return (
+        f"{record['n']:,} images were embedded with {embedded} On these features {head}{scaled} "
+        f"was fitted to predict the {task} of {record['target']!r}"
+        f"{f' (final parameters: {chosen})' if chosen else ''}. Performance was estimated by "
+        f"{record['how']}. {_plain(metric).capitalize()} was "
+        f"{spread(score['mean'], score['std'])} (mean and standard deviation over "
+        f"{score['splits']} splits); {_intervals(score)} The random seed was {record['seed']}. "
+        f"Software: featx {record['versions']['featx']}, {libraries}."
+    )
+
+
+def _embedded(kind: JsonObject) -> str:
+    recipe = kind.get("recipe") or {}
+    name = recipe.get("backbone", kind["label"])
+    pooling = recipe.get("pooling", "flatten")
+    frozen = "frozen" if kind.get("random_seed") is None else "untrained (random)"
+    weights = f", weights {recipe['weights']}" if recipe.get("weights") else ""
+    cut = f", cut at {recipe['layer']!r}" if recipe.get("layer") else ""
+    return (
+        f"the {frozen} network {name}{weights}{cut} and {_POOLINGS.get(pooling, pooling)} to "
+        f"{kind['d']:,} values ({kind['preprocess']})."
+    )
+
+
+def _intervals(score: JsonObject) -> str:
+    ends = interval(score.get("low"), score.get("high"))
+    if ends == "-":
+        return ""
+    words = f"the 95 % interval is {ends} ({score['how'].removeprefix('95 % ')})"
+    other = interval(score.get("corrected_low"), score.get("corrected_high"))
+    if other != "-":
+        how = str(score["corrected_how"]).removeprefix("95 % ").partition(":")[0]
+        words += f", and {other} where training images vary too ({how})"
+    return words + "."
