@@ -112,7 +112,8 @@ def of_search(subject: Subject) -> Iterator[Drawn]:
         values = [row["params"].get(name) for row in same]
         if len(set(map(str, values))) < 2:
             continue
-        edge = str(best[name]) in (str(values[0]), str(values[-1])) and _ordered(values)
+        at_edge = str(best[name]) in (str(values[0]), str(values[-1])) and _ordered(values)
+        edge = f" The best value lies at the edge: widen it with --grid {name}=..."
         yield Drawn(
             f"search-{_slug(name)}",
             f"What {name} does",
