@@ -128,9 +128,7 @@ def of_search(subject: Subject) -> Iterator[Drawn]:
             ),
             f"{record['criterion']} at {len(values)} values of {name}; best at {best[name]}.",
             "The search that chose the final head; the band is the spread over its splits."
-            + (
-                f" The best value lies at the edge: widen it with --grid {name}=..." if edge else ""
-            ),
+            + (edge if at_edge else ""),
         )
 
 
