@@ -25,8 +25,10 @@ LAYERS = {
         "scores leaks tiles",
     ],
     "2 adapters": [
-        "sources images augment tokens datasets backbones store heads artifact demo tables runs "
-        "plots",
+        (
+            "sources images augment tokens datasets backbones store heads artifact demo tables "
+            "runs plots"
+        ),
     ],
     "3 engines": ["forward gram catalog", "evaluate features embedding", "tuning"],
     "4 workflows": [

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from featx._types import Array, Float64s, Ints
 from featx.plots.columns import best_first, named
 from featx.plots.rows import dots, name_rows, row_height
-from featx.plots.style import styled
+from featx.plots.style import finished, styled
 from featx.plots.text import short
 
 COLUMN = 50
@@ -53,7 +53,7 @@ def class_scores(
         axes.set_xlabel(short(metric, 48))
     _head(grid, len(order))
     _limit(grid[0], columns)
-    return figure
+    return finished(grid[0])
 
 
 def _known(order: Ints, values: Float64s) -> Ints:

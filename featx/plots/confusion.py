@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 
 from featx._types import Array, Float64s, Ints
 from featx.errors import UsageError
-from featx.plots.style import DENSITY, INK, axes_of, figure_of, styled
+from featx.plots.style import DENSITY, INK, axes_of, figure_of, finished, styled
 from featx.plots.text import longest_of, shorts
+from featx.plots.ticks import turn
 
 COUNTED = 15
 """Most classes for which counts are written into the cells."""
@@ -64,7 +65,7 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[object] | Array) -> Fi
     if k <= COUNTED:
         _write(axes, table, side / max(k, 1))
     _bar(axes)
-    return figure_of(axes)
+    return finished(axes)
 
 
 def _shares(counts: Array) -> Float64s:
@@ -78,12 +79,10 @@ def _name(axes: Axes, names: Sequence[object], side: float) -> None:
     k, shown = len(names), shorts(names)
     size = float(np.clip(72 * side / max(k, 1) * 0.7, 6.5, 9))
     steep = longest_of(shown) * size * 0.6 > 72 * side / max(k, 1)
-    turned = {"rotation": 45 if k <= 25 else 90, "rotation_mode": "anchor", "ha": "right"}
     axes.set_yticks(range(k), labels=shown, fontsize=size)
-    axes.set_xticks(range(k), labels=shown, fontsize=size, **(turned if steep else {}))
-    if steep and k > 25:
-        for label in axes.get_xticklabels():
-            label.set_va("center")
+    axes.set_xticks(range(k), labels=shown, fontsize=size)
+    if steep:
+        turn(axes, 45 if k <= 25 else 90)
     edges = np.arange(1, k) - 0.5
     axes.set_xticks(edges, minor=True)
     axes.set_yticks(edges, minor=True)

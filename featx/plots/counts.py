@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from featx._types import Array, Float64s
 from featx.plots.columns import named
 from featx.plots.rows import name_rows, row_height
-from featx.plots.style import BLUE, axes_of, figure_of, styled
+from featx.plots.style import BLUE, axes_of, finished, styled
 
 NAMED = 50
 """Most bars that have a name."""
@@ -42,7 +42,7 @@ def bars(names: Sequence[object] | Array, counts: ArrayLike) -> Figure:
     axes.set_xlabel("rows")
     axes.margins(x=0.1)
     axes.set_xlim(left=0)
-    return figure_of(axes)
+    return finished(axes)
 
 
 def _write(axes: Axes, counts: Float64s) -> None:
@@ -66,4 +66,4 @@ def _ranked(counts: Float64s) -> Figure:
     axes.set_ylim(bottom=0)
     low, middle, high = np.percentile(falling, [0, 50, 100])
     axes.set_title(f"{k:,} classes with {low:,.0f} to {high:,.0f} rows, median {middle:,.0f}")
-    return figure_of(axes)
+    return finished(axes)

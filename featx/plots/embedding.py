@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from featx._types import Array, Float64s
 from featx.errors import UsageError
-from featx.plots.style import COLOURS, GREY, MARKERS, VALUES, axes_of, figure_of, styled
+from featx.plots.style import COLOURS, GREY, MARKERS, VALUES, axes_of, figure_of, finished, styled
 from featx.plots.text import short, shorts
 
 CLASSES = 20
@@ -70,7 +70,7 @@ def embedding_map(
         _draw_classes(axes, points, given, target)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_title(f"n = {len(points):,}")
-    return figure_of(axes)
+    return finished(axes)
 
 
 def _kind(given: Array) -> Literal["classes", "values"]:

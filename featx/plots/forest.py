@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from featx._types import Array, Float64s
 from featx.plots.columns import best_first, is_lower_better, named
 from featx.plots.rows import dots, name_rows, row_height
-from featx.plots.style import VERMILION, axes_of, figure_of, styled
+from featx.plots.style import VERMILION, axes_of, finished, styled
 from featx.plots.text import number, short
 
 NUMBERED = 40
@@ -55,7 +55,7 @@ def intervals(
         _write(axes, shown[0])
     lower = " (less is better)" if is_lower_better(metric) else ""
     axes.set_xlabel(f"{short(metric, 48)}{lower}")
-    return figure_of(axes)
+    return finished(axes)
 
 
 def _write(axes: Axes, mean: Float64s) -> None:

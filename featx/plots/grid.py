@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from featx._types import Array, Float64s
 from featx.plots.columns import named
-from featx.plots.style import BLUE, VERMILION, axes_of, figure_of, styled
+from featx.plots.style import BLUE, VERMILION, axes_of, finished, styled
 from featx.plots.text import short
 from featx.plots.ticks import names_at, ticks_at
 
@@ -69,7 +69,7 @@ def grid_curve(
         axes.set_title(_said(name, listed, best, ordered=x is not None))
     lower = " (less is better)" if lower_is_better else ""
     axes.set(xlabel=name, ylabel=f"{short(metric, 40)}{lower}")
-    return figure_of(axes)
+    return finished(axes)
 
 
 def _numbers(values: Sequence[object]) -> Float64s | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from featx._types import Array
 from featx.plots.columns import best_first, is_lower_better, named
-from featx.plots.style import BLUE, GREEN, VERMILION, axes_of, figure_of, styled
+from featx.plots.style import BLUE, GREEN, VERMILION, axes_of, finished, styled
 from featx.plots.text import short
 from featx.plots.ticks import names_at
 
@@ -44,19 +45,26 @@ def layer_scores(
     names_at(axes, names)
     axes.vlines(x, lows, highs, color=BLUE, alpha=0.55, linewidth=2)
     axes.plot(x, means, "-o", color=BLUE, linewidth=1.4)
-    marks = {"best": _best(means, metric), "chosen": names.index(chosen) if chosen in names else None}
-    for (said, place), colour in zip(marks.items(), (VERMILION, GREEN), strict=True):
-        if place is not None:
-            style = {"markersize": 8 if said == "best" else 13, "markeredgewidth": 2}
-            filled = colour if said == "best" else "none"
-            label = f"{said}: {short(names[place])}"
-            axes.plot(x[place], means[place], "o", color=colour, mfc=filled, label=label, **style)
+    best = _best(means, metric)
+    if chosen in names:
+        _mark(axes, names, means, names.index(chosen), "chosen")
+    if best is not None:
+        _mark(axes, names, means, best, "best")
     lower = " (less is better)" if is_lower_better(metric) else ""
     axes.set(xlabel="layer, from shallow to deep", ylabel=f"{short(metric, 40)}{lower}")
     axes.grid(visible=False, axis="x")
-    if any(place is not None for place in marks.values()):
+    if best is not None:
         axes.legend(loc="best")
-    return figure_of(axes)
+    return finished(axes)
+
+
+def _mark(axes: Axes, names: Sequence[object], means: Array, place: int, kind: str) -> None:
+    """Draw a ring or a dot around one of the layers."""
+    (mark,) = axes.plot(place, means[place], "o", label=f"{kind}: {short(names[place])}")
+    if kind == "best":
+        mark.set(color=VERMILION, markersize=8)
+    else:
+        mark.set(color=GREEN, markerfacecolor="none", markersize=14, markeredgewidth=2)
 
 
 def _best(means: Array, metric: str) -> int | None:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from featx._types import Float64s
 from featx.plots.columns import floats, is_lower_better
-from featx.plots.style import BLUE, axes_of, figure_of, styled
+from featx.plots.style import BLUE, axes_of, finished, styled
 from featx.plots.text import short
 from featx.plots.ticks import ticks_at
 
@@ -37,7 +37,9 @@ def learning_curve(
     std : (n,) float
         Over folds and draws: what a single training set may be off by.
     """
-    x, means, lows, highs, *rest = floats(*(c for c in (rows, mean, low, high, std) if c is not None))
+    x, means, lows, highs, *rest = floats(
+        *(c for c in (rows, mean, low, high, std) if c is not None)
+    )
     order = np.argsort(x, kind="stable")
     x, means, lows, highs = (column[order] for column in (x, means, lows, highs))
     axes = axes_of(6.2, 4.0)
@@ -49,7 +51,7 @@ def learning_curve(
     lower = " (less is better)" if is_lower_better(metric) else ""
     axes.set(xlabel="training rows", ylabel=f"{short(metric, 40)}{lower}")
     axes.legend(loc="best")
-    return figure_of(axes)
+    return finished(axes)
 
 
 def _band(axes: Axes, x: Float64s, low: Float64s, high: Float64s) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from featx._types import Float64s, Ints
 from featx.plots.cloud import cloud
 from featx.plots.columns import finite_pairs
-from featx.plots.style import GREY, VERMILION, axes_of, figure_of, styled
+from featx.plots.style import GREY, VERMILION, axes_of, finished, styled
 from featx.plots.text import short
 
 BINS = 25
@@ -44,7 +44,7 @@ def residuals(y: ArrayLike, prediction: ArrayLike, *, target: str) -> Figure:
     left_out = f", {lost:,} without a value" if lost else ""
     axes.set_title(f"n = {len(y):,}{left_out}")
     axes.legend(loc="upper right")
-    return figure_of(axes)
+    return finished(axes)
 
 
 def running_median(x: Float64s, values: Float64s) -> tuple[Float64s, Float64s]:

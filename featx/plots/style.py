@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import matplotlib
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
@@ -100,9 +100,10 @@ def styled() -> Iterator[None]:
 
     Signs that the font does not have are no warning: they are the reader's own names.
     """
-    with matplotlib.rc_context(), quiet(r"featx\.plots"):
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_SETTINGS | {"font.sans-serif": _fonts()})
+    settings: Any = _SETTINGS | {"font.sans-serif": _fonts()}
+    with mpl.rc_context(), quiet(r"featx\.plots"):
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
         yield
 
 
@@ -117,4 +118,17 @@ def figure_of(axes: Axes) -> Figure:
     """Give the figure that axes are in."""
     figure = axes.get_figure()
     assert isinstance(figure, Figure)  # noqa: S101  # made by axes_of
+    return figure
+
+
+def finished(axes: Axes) -> Figure:
+    """Give the figure of these axes, laid out.
+
+    Laying it out again would move it by hundredths of a point, so it is done once, until nothing
+    moves: then the figure is drawn the same way each time.
+    """
+    figure = figure_of(axes)
+    for _ in range(3):
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     return figure

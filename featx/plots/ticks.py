@@ -13,7 +13,7 @@ from featx.plots.text import longest_of, shorts
 
 
 def spaced(places: Float64s, apart: float) -> Ints:
-    """Give the numbers of rising ``places`` (n,) that are ``apart`` from each other, the last one in.
+    """Give the numbers of rising ``places`` (n,) that stand ``apart``, the last one among them.
 
     The last is that with all rows, or the highest value tried.
     """
@@ -40,14 +40,15 @@ def ticks_at(axes: Axes, values: Float64s, *, log: bool) -> None:
 def names_at(axes: Axes, names: Sequence[object] | Array) -> None:
     """Write names at the places 0, 1, ... of the horizontal axis, aslant where they are long."""
     shown = shorts(names)
-    axes.set_xlim(-0.5, max(len(shown), 1) - 0.5)
-    crowded = longest_of(shown) * len(shown) > 70
     dense = len(shown) > 24
-    turned = {"rotation": 90 if dense else 40, "rotation_mode": "anchor", "ha": "right"}
-    size = 7 if dense else 9
-    axes.set_xticks(
-        np.arange(len(shown)), labels=shown, fontsize=size, **(turned if crowded else {})
-    )
-    if crowded and dense:
-        for label in axes.get_xticklabels():
-            label.set_va("center")
+    axes.set_xlim(-0.5, max(len(shown), 1) - 0.5)
+    axes.set_xticks(np.arange(len(shown)), labels=shown, fontsize=7 if dense else 9)
+    if longest_of(shown) * len(shown) > 70:
+        turn(axes, 90 if dense else 40)
+
+
+def turn(axes: Axes, degrees: float) -> None:
+    """Turn the names below an axis; they end at their tick, whatever font the page has."""
+    for label in axes.get_xticklabels():
+        label.set(rotation=degrees, rotation_mode="anchor", horizontalalignment="right")
+        label.set_verticalalignment("center" if degrees == 90 else "top")

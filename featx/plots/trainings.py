@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from featx._types import Float64s
+from featx._types import Array
 from featx.errors import UsageError
-from featx.plots.style import BLUE, GREEN, GREY, INK, VERMILION, styled
+from featx.plots.style import BLUE, GREEN, GREY, INK, VERMILION, finished, styled
 
 _LOSSES = {"train_loss": ("training", BLUE), "valid_loss": ("validation", VERMILION)}
 _PANELS = {
@@ -50,12 +50,14 @@ def training_curves(frame: pd.DataFrame) -> Figure:
     height = 3.4 + 1.3 * len(panels)
     ratios = [2.6, *(1.0 for _ in panels)]
     figure = Figure(figsize=(6.6, height), layout="constrained")
-    grid = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
+    grid = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[
+        :, 0
+    ].tolist()
     kept = _kept(each)
     for number in [*(i for i in range(len(each)) if i != kept), kept]:
         _draw(grid, panels, each[number], kept=number == kept)
     _finish(grid, panels, len(each), validated=_is_told(frame, "valid_loss"))
-    return figure
+    return finished(grid[0])
 
 
 def _trainings(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -89,12 +91,11 @@ def _kept(each: Sequence[pd.DataFrame]) -> int:
     return int(np.argmax(np.nan_to_num(scores, nan=-np.inf, neginf=-np.inf)))
 
 
-def _taken(rows: pd.DataFrame) -> Float64s:
+def _taken(rows: pd.DataFrame) -> Array:
     """Give the (n,) mark of the epoch that was taken."""
     if "taken" not in rows:
         return np.zeros(len(rows), dtype=bool)
-    marks: Float64s = rows["taken"].astype(str).str.lower().isin(["true", "1", "1.0"]).to_numpy()
-    return marks
+    return rows["taken"].astype(str).str.lower().isin(["true", "1", "1.0"]).to_numpy()
 
 
 def _draw(grid: Sequence[Axes], panels: Sequence[str], rows: pd.DataFrame, *, kept: bool) -> None:
@@ -110,9 +111,9 @@ def _line(axes: Axes, rows: pd.DataFrame, name: str, colour: str, *, kept: bool)
     epochs = rows["epoch"].to_numpy(dtype=np.float64)
     values = rows[name].to_numpy(dtype=np.float64)
     values = np.where(np.isfinite(values), values, np.nan)
-    weight = {"linewidth": 2.0} if kept else {"linewidth": 0.8, "alpha": 0.35}
-    lone = {"marker": "o", "markersize": 3.0} if len(epochs) < 2 else {}
-    axes.plot(epochs, values, color=colour, label=name, **weight, **lone)
+    (line,) = axes.plot(epochs, values, color=colour, label=name, markersize=3)
+    line.set(linewidth=2.0 if kept else 0.8, alpha=1.0 if kept else 0.35)
+    line.set_marker("o" if len(epochs) < 2 else "")
     if kept and (taken := _taken(rows)).any() and name != "lr":
         axes.plot(epochs[taken], values[taken], "o", color=colour, markersize=7, label="taken")
         axes.axvline(epochs[taken][0], color=INK, alpha=0.5, linewidth=0.8, linestyle=(0, (4, 3)))

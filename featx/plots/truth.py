@@ -12,7 +12,7 @@ from featx.metrics import Outcome, ones
 from featx.metrics.regression import plcc, srocc
 from featx.plots.cloud import cloud
 from featx.plots.columns import finite_pairs
-from featx.plots.style import GREY, VERMILION, axes_of, figure_of, styled
+from featx.plots.style import GREY, VERMILION, axes_of, finished, styled
 from featx.plots.text import correlation, number, short
 
 
@@ -39,7 +39,7 @@ def predicted_against_true(y: ArrayLike, prediction: ArrayLike, *, target: str) 
     axes.set(xlabel=f"{name}, true", ylabel=f"{name}, predicted")
     axes.set_title(_title(y, prediction, lost))
     axes.legend(loc="upper left")
-    return figure_of(axes)
+    return finished(axes)
 
 
 def _title(y: Float64s, prediction: Float64s, lost: int) -> str:
