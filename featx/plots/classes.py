@@ -86,9 +86,9 @@ def _head(grid: Sequence[Axes], k: int) -> None:
 
 
 def _limit(axes: Axes, columns: Sequence[Float64s]) -> None:
-    """Show scores from 0 to 1 as such, unless all of them are near 1."""
+    """End the axis of shares at 1, and begin it at the tenth below the lowest."""
     values = np.concatenate(columns)
     values = values[np.isfinite(values)]
     if len(values) and values.min() >= 0 and 0.3 < values.max() <= 1:
-        left = 0.0 if values.min() < 0.75 else np.floor(values.min() * 20) / 20 - 0.02
-        axes.set_xlim(left, 1 + 0.02 * (1 - left))
+        left = min(np.floor(values.min() * 10) / 10, 0.9)
+        axes.set_xlim(left - 0.02 * (1 - left), 1 + 0.02 * (1 - left))

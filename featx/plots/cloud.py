@@ -42,6 +42,7 @@ def _count(axes: Axes, x: Float64s, y: Float64s) -> None:
         cmap=DENSITY,
         norm=LogNorm(0.3, max(counts.max(), 10)),
         interpolation="nearest",
+        zorder=1,
         origin="lower",
         aspect="auto",
         extent=(x_edges[0], x_edges[-1], y_edges[0], y_edges[-1]),

@@ -88,7 +88,7 @@ def _draw_values(axes: Axes, points: Float64s, values: Float64s, target: str) ->
     size = _size(len(points))
     if not told.all():
         x, y = points[~told].T
-        axes.scatter(x, y, s=size, c=GREY, alpha=0.5, linewidths=0, rasterized=True, label=NONE)
+        axes.scatter(x, y, s=size, c=GREY, alpha=0.5, linewidths=0, rasterized=True)
     x, y = points[told].T
     dots = axes.scatter(
         x, y, s=size, c=values[told], cmap=VALUES, alpha=0.85, linewidths=0, rasterized=True
@@ -98,7 +98,7 @@ def _draw_values(axes: Axes, points: Float64s, values: Float64s, target: str) ->
         bar.set_label(short(target, 40))
         bar.ax.grid(visible=False)
     if not told.all():
-        axes.legend(loc="best")
+        axes.legend(handles=[_sign(GREY, "o")], labels=[NONE], loc="best")
 
 
 def _draw_classes(axes: Axes, points: Float64s, labels: Array, target: str) -> None:
@@ -115,9 +115,14 @@ def _draw_classes(axes: Axes, points: Float64s, labels: Array, target: str) -> N
             x, y, s=_size(len(points)), c=colour, marker=marker, alpha=0.8, linewidths=0,
             rasterized=True,
         )  # fmt: skip
-        handles.append(Line2D([], [], color=colour, marker=marker, linewidth=0, markersize=6))
+        handles.append(_sign(colour, marker))
     ordered = [*handles[len(rest) :], *handles[: len(rest)]]
     _legend(axes, ordered, [name for name in groups if name not in rest] + rest, target)
+
+
+def _sign(colour: str, marker: str) -> Line2D:
+    """Give what stands for a class in a legend."""
+    return Line2D([], [], color=colour, marker=marker, linewidth=0, markersize=6)
 
 
 def _is_none(label: object) -> bool:
@@ -149,6 +154,7 @@ def _legend(axes: Axes, handles: Sequence[Line2D], names: Sequence[str], target:
         bbox_to_anchor=(1.01, 0.5),
         title=short(target, 28),
         fontsize=8.5,
+        alignment="left",
     )
     for text, name in zip(legend.get_texts(), shorts(names), strict=True):
         text.set_text(name)

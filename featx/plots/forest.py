@@ -13,8 +13,10 @@ from featx._types import Array, Float64s
 from featx.plots.columns import best_first, is_lower_better, named
 from featx.plots.rows import dots, name_rows, row_height
 from featx.plots.style import VERMILION, axes_of, finished, styled
-from featx.plots.text import number, short
+from featx.plots.text import score, short
 
+NAME = 36
+"""Columns of a name: those of runs are long."""
 NUMBERED = 40
 """Most rows that have their value written."""
 
@@ -47,7 +49,7 @@ def intervals(
     shown = [column[order] for column in columns]
     n = len(order)
     axes = axes_of(7.0, max(n, 2) * row_height(n) + 0.9)
-    name_rows(axes, [listed[i] for i in order])
+    name_rows(axes, [listed[i] for i in order], longest=NAME)
     dots(axes, *shown)
     if n and np.isfinite(shown[0][0]):
         axes.axvline(shown[0][0], color=VERMILION, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
@@ -62,7 +64,7 @@ def _write(axes: Axes, mean: Float64s) -> None:
     """Write the values in a column at the right edge."""
     for place, value in enumerate(mean):
         axes.annotate(
-            number(value),
+            score(value),
             (1, place),
             xycoords=("axes fraction", "data"),
             xytext=(6, 0),

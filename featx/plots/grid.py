@@ -66,7 +66,8 @@ def grid_curve(
     name = short(parameter, 40)
     if best is not None:
         _mark(axes, places[best], means[best])
-        axes.set_title(_said(name, listed, best, ordered=x is not None))
+        kind = "chosen" if str(listed[best]) == str(chosen) else "best"
+        axes.set_title(f"{kind}: {_said(name, listed, best, ordered=x is not None)}")
     lower = " (less is better)" if lower_is_better else ""
     axes.set(xlabel=name, ylabel=f"{short(metric, 40)}{lower}")
     return finished(axes)
@@ -111,7 +112,7 @@ def _place(
 def _mark(axes: Axes, x: float, mean: float) -> None:
     axes.axvline(x, color=VERMILION, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     if math.isfinite(mean):
-        axes.plot([x], [mean], "o", color=VERMILION, markersize=8)
+        axes.plot([x], [mean], "o", color=VERMILION, markersize=8, zorder=4)
 
 
 def _said(name: str, values: Sequence[object], best: int, *, ordered: bool) -> str:

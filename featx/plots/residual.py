@@ -12,10 +12,8 @@ from featx.plots.columns import finite_pairs
 from featx.plots.style import GREY, VERMILION, axes_of, finished, styled
 from featx.plots.text import short
 
-BINS = 25
+PARTS = 25
 """Most medians along the target."""
-_ROWS = 12
-"""Rows of a median, at least, where there are enough."""
 
 
 @styled()
@@ -39,7 +37,8 @@ def residuals(y: ArrayLike, prediction: ArrayLike, *, target: str) -> Figure:
     axes = axes_of(6.4, 4.2)
     cloud(axes, y, residual)
     axes.axhline(0, color=GREY, linestyle=(0, (4, 3)), linewidth=1.2)
-    axes.plot(*running_median(y, residual), color=VERMILION, label="running median")
+    middle = running_median(y, residual)
+    axes.plot(*middle, "-o", color=VERMILION, markersize=3, label="running median")
     axes.set(xlabel=f"{name}, true", ylabel="predicted less true")
     left_out = f", {lost:,} without a value" if lost else ""
     axes.set_title(f"n = {len(y):,}{left_out}")
@@ -59,8 +58,8 @@ def running_median(x: Float64s, values: Float64s) -> tuple[Float64s, Float64s]:
 def _parts(x: Float64s) -> Ints:
     """Give the number of each row's part."""
     levels, level = np.unique(x, return_inverse=True)
-    bins = int(np.clip(len(x) // _ROWS, 1, BINS))
-    if len(levels) <= bins:
+    parts = int(np.clip(np.sqrt(len(x)) / 1.5, 1, PARTS))
+    if len(levels) <= parts:
         return np.asarray(level, dtype=np.int64)
-    edges = np.unique(np.quantile(x, np.linspace(0, 1, bins + 1)[1:-1]))
+    edges = np.unique(np.quantile(x, np.linspace(0, 1, parts + 1)[1:-1]))
     return np.asarray(np.searchsorted(edges, x, side="right"), dtype=np.int64)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from featx._types import Float64s
 from featx.plots.style import BLUE
-from featx.plots.text import shorts
+from featx.plots.text import LONGEST, shorts
 
 ROW = 0.24
 """Height of a row in inches, where there are few."""
@@ -21,10 +21,10 @@ def row_height(rows: int) -> float:
     return ROW if rows <= 25 else _DENSE
 
 
-def name_rows(axes: Axes, names: Sequence[object]) -> None:
+def name_rows(axes: Axes, names: Sequence[object], longest: int = LONGEST) -> None:
     """Write a name beside each of the places 0, 1, ..., the first one on top."""
     size = 9 if len(names) <= 25 else 7
-    axes.set_yticks(np.arange(len(names)), labels=shorts(names), fontsize=size)
+    axes.set_yticks(np.arange(len(names)), labels=shorts(names, longest), fontsize=size)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")

@@ -37,8 +37,11 @@ VALUES = LinearSegmentedColormap.from_list(
 )
 """Numbers: from blue to orange, rising in lightness, and neither end is that of a page."""
 
-DENSITY = LinearSegmentedColormap.from_list("featx_density", [to_rgba(BLUE, 0), to_rgba(BLUE, 1)])
-"""Shares and counts: from nothing, where the page shows through, to blue."""
+DENSITY = LinearSegmentedColormap.from_list(
+    "featx_density", [to_rgba("#56B4E9", 0), to_rgba("#2B93CE", 0.55), to_rgba(BLUE, 1)]
+)
+"""Shares and counts: from nothing, where the page shows through, to blue. Pale ones are a lighter
+blue, which a dark page does not swallow."""
 
 _FALLBACKS = (
     "Noto Sans CJK SC",

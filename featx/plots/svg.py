@@ -30,6 +30,7 @@ _SVG = "http://www.w3.org/2000/svg"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _URL = re.compile(r"url\(#([^)]+)\)")
 _LONG = re.compile(r"-?\d+\.\d{3,}")
+_FAMILY = re.compile(r"font-family: ?[^;]*(; ?|$)")
 _FONT = re.compile(r"font: ?(?:(italic|oblique) )?(?:(\d+|bold) )?([\d.]+px) [^;]*")
 _LARGE = 100_000
 """Signs of an image's data URI."""
@@ -116,7 +117,7 @@ def _own_ids(root: ET.Element, prefix: str) -> None:
 def _restyle(element: ET.Element) -> None:
     """Put the page's colour for ours and its font for matplotlib's; round coordinates."""
     if style := element.get("style"):
-        style = _FONT.sub(_font, style.replace(INK, "currentColor"))
+        style = _FONT.sub(_font, _FAMILY.sub("", style.replace(INK, "currentColor")))
         element.set("style", style.replace(": ", ":").replace("; ", ";"))
     for name in ("fill", "stroke"):
         if element.get(name) == INK:
@@ -126,6 +127,9 @@ def _restyle(element: ET.Element) -> None:
     for name in _ROUNDED:
         if value := element.get(name):
             element.set(name, _LONG.sub(_round, " ".join(value.split())))
+    if element.tag == "text" and (turn := element.get("transform")):
+        if turn.startswith(("rotate(-0 ", "rotate(0 ")):
+            del element.attrib["transform"]
     if element.tag not in ("text", "tspan"):
         element.text = None
     element.tail = None

@@ -54,6 +54,13 @@ def number(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else "-"
 
 
+def score(value: float) -> str:
+    """Give a score with three decimals, a large one with as many digits, ``-`` for none."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
 def correlation(value: float) -> str:
     """Give three decimals, ``undefined`` for that of a constant."""
     return f"{value:.3f}" if math.isfinite(value) else "undefined"

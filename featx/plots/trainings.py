@@ -41,10 +41,12 @@ def training_curves(frame: pd.DataFrame) -> Figure:
     Raises
     ------
     UsageError
-        If there is no ``epoch`` or ``train_loss``.
+        If there is no ``epoch`` or ``train_loss``, or no row.
     """
     if missing := [name for name in ("epoch", "train_loss") if name not in frame]:
         raise UsageError(f"curves of a training need the column {missing[0]}: give its curves.csv")
+    if frame.empty:
+        raise UsageError("curves of a training without an epoch: there is nothing to draw")
     each = list(_trainings(frame))
     panels = [name for name in _PANELS if _is_told(frame, name)]
     height = 3.4 + 1.3 * len(panels)
@@ -135,7 +137,7 @@ def _finish(grid: Sequence[Axes], panels: Sequence[str], n: int, *, validated: b
     grid[0].legend(handles=handles, loc="upper right")
     grid[0].set_ylabel("loss")
     if n > 1:
-        grid[0].set_title(f"{n} trainings, the one that was kept in full")
+        grid[0].set_title(f"{n} trainings; bold: the one that was kept")
     for axes, name in zip(grid[1:], panels, strict=True):
         axes.set_ylabel(_PANELS[name][0])
     grid[-1].set_xlabel("epoch")

@@ -61,7 +61,9 @@ def _square(axes: Axes, y: Float64s, prediction: Float64s) -> None:
     low, high = float(both.min()), float(both.max())
     margin = 0.04 * (high - low) or 0.5
     limits = (low - margin, high + margin)
-    axes.plot(limits, limits, color=GREY, linestyle=(0, (4, 3)), linewidth=1.2, label="right")
+    axes.plot(
+        limits, limits, color=GREY, linestyle=(0, (4, 3)), linewidth=1.2, label="predicted = true"
+    )
     axes.set(xlim=limits, ylim=limits)
     axes.set_aspect("equal")
 
