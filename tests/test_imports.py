@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TORCH = {"torch", "torchvision", "timm"}
-HEAVY = TORCH | {"sklearn", "scipy", "pandas", "pyarrow", "zarr", "tifffile", "PIL"}
+HEAVY = TORCH | {"sklearn", "scipy", "pandas", "pyarrow", "zarr", "tifffile", "PIL", "matplotlib"}
 
 
 def loaded(*arguments: str) -> set[str]:

@@ -25,7 +25,10 @@ LAYERS = {
         "scores leaks tiles",
     ],
     "2 adapters": [
-        "sources images augment tokens datasets backbones store heads artifact demo tables runs",
+        (
+            "sources images augment tokens datasets backbones store heads artifact demo tables "
+            "runs plots"
+        ),
     ],
     "3 engines": ["forward gram catalog", "evaluate features embedding", "tuning"],
     "4 workflows": [
@@ -42,7 +45,7 @@ LAYERS = {
 ROWS = [row.split() for rows in LAYERS.values() for row in rows]
 ROW = {module: number for number, row in enumerate(ROWS) for module in row}
 PURE = [module for row in LAYERS["1 pure values"] for module in row.split()]
-OUTSIDE = {"torch", "torchvision", "timm", "zarr", "PIL", "tifffile", "typer", "rich"}
+OUTSIDE = {"torch", "torchvision", "timm", "zarr", "PIL", "tifffile", "typer", "rich", "matplotlib"}
 """What touches the outside: not for a pure value."""
 
 TORCH = {
