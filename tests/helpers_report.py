@@ -59,25 +59,26 @@ def shot(number: int, **changes: Any) -> Shot:
     return replace(made, **changes)
 
 
-def drawing(name: str, width: int = 460, height: int = 300) -> Drawing:
-    """Give a bar chart as matplotlib writes one: a file's head, ids, styles, a clip path."""
+def drawing(name: str, width: int = 340, height: int = 220) -> Drawing:
+    """Give a bar chart as `featx.plots.to_svg` writes one: in the page's colour, ids of its own."""
+    floor, step = height - 30, (width - 70) / 8
     bars = "".join(
-        f'<g id="bar_{n}" clip-path="url(#clip)"><path d="M {60 + n * width / 10} {height - 40} '
-        f'h {width / 14} V {height - 60 - n * 37 % 170} h -{width / 14} z" '
-        f'style="fill: #1f5c99; stroke: none"/></g>'
+        f'<path d="M {50 + n * step:.1f} {floor} h {step - 8:.1f} v -{(n * 37 + 60) % 140 + 20} '
+        f'h -{step - 8:.1f} z" style="fill:#0072B2" clip-path="url(#fx-{name}-clip)"/>'
+        f'<text x="{50 + n * step:.1f}" y="{height - 12}" style="font-size:9px">class {n}</text>'
         for n in range(8)
     )
+    grid = "".join(
+        f'<path d="M 40 {y} H {width - 10}" style="stroke:currentColor;stroke-opacity:0.16"/>'
+        for y in range(20, floor, 35)
+    )
     svg = (
-        '<?xml version="1.0" encoding="utf-8" standalone="no"?>\n<!DOCTYPE svg PUBLIC '
-        '"-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">\n'
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'width="{width}pt" height="{height}pt" viewBox="0 0 {width} {height}" version="1.1">'
-        '<defs><style type="text/css">*{stroke-linejoin: round; stroke-linecap: butt}</style>'
-        f'<clipPath id="clip"><rect x="40" y="10" width="{width - 60}" height="{height - 40}"/>'
-        f'</clipPath></defs><path d="M 45 10 V {height - 40} H {width - 15}" '
-        f'style="fill: none; stroke: #444"/>{bars}<use xlink:href="#bar_0"/>'
-        f'<text x="60" y="{height - 14}" style="font: 12px sans-serif">id="clip" of {name}</text>'
-        "</svg>\n"
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        f'fill="currentColor" style="width:100%;max-width:{width * 4 / 3:.0f}px;height:auto">'
+        f'<title>{name}</title><defs><clipPath id="fx-{name}-clip"><rect x="40" y="10" '
+        f'width="{width - 50}" height="{floor - 10}"/></clipPath></defs>{grid}'
+        f'<path d="M 40 10 V {floor} H {width - 10}" style="fill:none;stroke:currentColor"/>'
+        f"{bars}</svg>"
     )
     return Drawing(
         name=name,
@@ -151,10 +152,10 @@ def rich_page() -> Page:
         "estimate",
         "How good it is",
         ("Each image was tested by a head that never saw it.", "So was every choice."),
-        (drawing("classes"), drawing("curve"), drawing("folds", 900, 260), short_sheet()),
+        (drawing("classes"), drawing("curve"), drawing("folds", 490, 210), short_sheet()),
     )
     images = Section("images", "Images to look at", ("Worth ten minutes.",), (gallery(), twins()))
-    tables = Section("tables", "All numbers", (), (long_sheet(), drawing("alone")))
+    tables = Section("tables", "All numbers", (), (long_sheet(), drawing("alone", 480, 250)))
     again = Section(
         "again",
         "Do it again",

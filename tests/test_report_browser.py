@@ -131,7 +131,7 @@ def test_images_are_sorted_and_filtered(open_page: Open) -> None:
     assert set(paths(tab)) == {"horse/pic_011.jpg", "horse/pic_018.jpg"}
     control(tab, "Only label").select_option("")
     control(tab, "Search").fill("")
-    control(tab, "Sort by").select_option("heaviest first")
+    control(tab, "Sort by").select_option("most notable first")
     assert paths(tab) == heaviest
 
 

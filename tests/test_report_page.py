@@ -6,7 +6,6 @@ import json
 import os
 import re
 from base64 import b64encode
-from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -14,7 +13,6 @@ from itertools import pairwise
 import pytest
 from helpers_report import CLASSES, HOSTILE, drawing, gallery, rich_page, shot, tile, with_texts
 
-from featx.reporting.drawn import inline
 from featx.reporting.page import render
 from featx.reporting.parts import Code, Gallery, Key, Page, Part, Section, Sheet
 from featx.reporting.visible import one_line, visible
@@ -150,7 +148,7 @@ def test_no_text_becomes_markup(text: str, reader: Reader) -> None:
     assert hostile.structure() == reader.structure()
     assert set(hostile.text_of("h1")) == {visible(text)}
     assert one_line(text) in hostile.text_of("bdi")
-    labels = [a["aria-label"] for _, a in hostile.tags if a.get("role") == "img"]
+    labels = [a["aria-label"] for tag, a in hostile.tags if (tag, a.get("role")) == ("div", "img")]
     assert labels == [visible(text)] * 4
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page)
 
@@ -205,20 +203,16 @@ def test_a_table_whose_first_column_is_numbers_has_no_row_heads() -> None:
     assert [a["scope"] for tag, a in page.tags if tag == "th"] == ["col", "col"]
 
 
-def test_drawings_keep_their_text_and_get_ids_of_their_own() -> None:
-    made = inline(drawing("one", 900, 260))
-    assert made.wide
-    assert not inline(drawing("two")).wide
-    assert made.svg.startswith("<svg ")
-    assert 'id="one-clip"' in made.svg
-    assert 'clip-path="url(#one-clip)"' in made.svg
-    assert 'xlink:href="#one-bar_0"' in made.svg
-    assert '>id="clip" of one</text>' in made.svg
-
-
-def test_a_drawing_without_markup_is_refused() -> None:
-    with pytest.raises(ValueError, match="drawing 'x'"):
-        inline(replace(drawing("x"), svg="<p>none</p>"))
+def test_drawings_stay_as_they_are_and_stand_two_abreast_unless_wide(page: str) -> None:
+    for part in (drawing("classes"), drawing("curve"), drawing("folds", 490, 210)):
+        assert part.svg in page
+    figures = re.findall(r'<figure id="([a-z]+)" class="([a-z ]+)">', page)
+    assert figures == [
+        ("classes", "drawing"),
+        ("curve", "drawing"),
+        ("folds", "drawing wide"),
+        ("alone", "drawing wide"),
+    ]
 
 
 def test_a_name_that_comes_twice_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +14,6 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from featx.reporting.drawn import Inline, inline
 from featx.reporting.parts import Code, Drawing, Gallery, Page, Part, Section, Sheet
 from featx.reporting.payload import payload
 from featx.reporting.visible import one_line, visible
@@ -31,11 +31,15 @@ RESERVED = tuple(f"page-{part}" for part in ("main", "contents", "cautions", "da
 _KINDS: dict[type[Part], str] = {Sheet: "sheet", Gallery: "gallery", Code: "code"}
 """The macro that writes each part; drawings are written in rows."""
 
-Block = tuple[str, Sequence[Part | Inline]]
+_BOX = re.compile(r'<svg\b[^>]*?\bviewBox="\S+ \S+ (\S+) \S+"')
+WIDE_PT = 390
+"""What is wider takes the whole width of the page: in half of it, nobody reads its texts."""
+
+Block = tuple[str, Sequence[Part]]
 
 
 def render(page: Page) -> str:
-    """Give the text of the page: the same for the same page, and always UTF-8.
+    """Give the text of the page: always the same, and UTF-8 whatever the data are called.
 
     Every text of ``page`` is escaped; drawings are markup and stay as they are. A browser that
     opens the page runs its own script alone and asks for nothing, by its security policy.
@@ -53,7 +57,7 @@ def render(page: Page) -> str:
     _check_names(page)
     script = _template("report.js")
     template = _environment().get_template("report.html.jinja")
-    text = template.render(
+    return template.render(
         page=page,
         sections=[(section, _blocks(section)) for section in page.sections],
         policy=policy(script),
@@ -63,7 +67,6 @@ def render(page: Page) -> str:
         first=FIRST,
         long=LONG,
     )
-    return visible(text)  # drawings alone can still hold what is no UTF-8
 
 
 def policy(script: str) -> str:
@@ -90,7 +93,13 @@ def _environment() -> Environment:
         finalize=_shown,
     )
     environment.filters |= {"one_line": one_line, "svg": Markup}
+    environment.tests |= {"wide": _is_wide}
     return environment
+
+
+def _is_wide(drawing: Drawing) -> bool:
+    box = _BOX.match(drawing.svg)
+    return box is not None and float(box[1]) > WIDE_PT
 
 
 def _shown(value: object) -> object:
@@ -108,8 +117,7 @@ def _blocks(section: Section) -> list[Block]:
     blocks: list[Block] = []
     for drawn, parts in groupby(section.parts, lambda part: isinstance(part, Drawing)):
         if drawn:
-            row = [inline(part) for part in parts if isinstance(part, Drawing)]
-            blocks.append(("drawings", row))
+            blocks.append(("drawings", list(parts)))
         else:
             blocks.extend((_KINDS[type(part)], [part]) for part in parts)
     return blocks

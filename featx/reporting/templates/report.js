@@ -36,10 +36,9 @@
 
   // Order entries by a text of theirs; equal ones stay as they were.
   const ordered = (entries, text, down = false) => {
-    const keyed = entries.map((entry) => ({ entry, text: text(entry) }));
+    const keyed = entries.map((entry) => ({ entry, text: text(entry), number: amount(text(entry)) }));
     const numbers = numeric(keyed.map((one) => one.text));
-    const compare = (a, b) =>
-      (numbers ? amount(a.text) - amount(b.text) : 0) || collator.compare(a.text, b.text);
+    const compare = (a, b) => (numbers ? a.number - b.number : 0) || collator.compare(a.text, b.text);
     const there = keyed.filter((one) => !missing(one.text));
     there.sort((a, b) => (down ? -compare(a, b) : compare(a, b)));
     return [...there, ...keyed.filter((one) => missing(one.text))].map((one) => one.entry);
@@ -140,7 +139,7 @@
   };
 
   const ORDERS = {
-    "heaviest first": (shots) => shots,
+    "most notable first": (shots) => shots,
     path: (shots) => ordered(shots, (shot) => shot.path),
     label: (shots) => ordered(shots, (shot) => shot.target),
     prediction: (shots) => ordered(shots, (shot) => shot.said),
@@ -257,6 +256,7 @@
         select(source); // no permission, or a browser without one: the reader's own keys copy it
         said.textContent = "selected: press Ctrl+C or \u2318C";
       }
+      setTimeout(() => { said.textContent = ""; }, 5000);
     });
   };
 
@@ -284,6 +284,14 @@
     links.forEach((link, id) => observer.observe(document.getElementById(id)));
   };
 
+  // What scrolls inside itself can be reached by keys; what does not is no stop on the way.
+  const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => {
+    const scrolls = target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight;
+    if (scrolls) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }));
+
+  document.querySelectorAll("[data-scrolls]").forEach((element) => sizes.observe(element));
   document.querySelectorAll("table[data-sortable]").forEach(sortable);
   document.querySelectorAll("[data-gallery]").forEach(fill);
   document.querySelectorAll("button[data-copy]").forEach(copying);
