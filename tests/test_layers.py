@@ -39,6 +39,7 @@ LAYERS = {
         "fitting model",
         "prediction comparison curves deploy finetuning",
         "probing pipeline",
+        "reporting",
     ],
     "5 shells": ["cli", "featx", "__main__"],
 }

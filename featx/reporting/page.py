@@ -1,0 +1,137 @@
+"""A report as one HTML file that opens anywhere and fetches nothing."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from featx.reporting.parts import Code, Drawing, Gallery, Page, Part, Section, Sheet
+from featx.reporting.payload import payload
+from featx.reporting.visible import one_line, visible
+
+TEMPLATES = Path(__file__).parent / "templates"
+FIRST = 24
+"""Images of a gallery that are shown before anybody asks for more."""
+
+LONG = 12
+"""Rows of a table that need no sorting."""
+
+RESERVED = tuple(f"page-{part}" for part in ("main", "contents", "cautions", "data", "look"))
+"""Ids of the page itself."""
+
+_KINDS: dict[type[Part], str] = {Sheet: "sheet", Gallery: "gallery", Code: "code"}
+"""The macro that writes each part; drawings are written in rows."""
+
+_BOX = re.compile(r'<svg\b[^>]*?\bviewBox="\S+ \S+ (\S+) \S+"')
+WIDE_PT = 390
+"""What is wider takes the whole width of the page: in half of it, nobody reads its texts."""
+
+Block = tuple[str, Sequence[Part]]
+
+
+def render(page: Page) -> str:
+    """Give the text of the page: always the same, and UTF-8 whatever the data are called.
+
+    Every text of ``page`` is escaped; drawings are markup and stay as they are. A browser that
+    opens the page runs its own script alone and asks for nothing, by its security policy.
+
+    Parameters
+    ----------
+    page
+        Names of sections, drawings and galleries are ids of elements, each of them once.
+
+    Raises
+    ------
+    ValueError
+        If a name comes twice.
+    """
+    _check_names(page)
+    script = _template("report.js")
+    template = _environment().get_template("report.html.jinja")
+    return template.render(
+        page=page,
+        sections=[(section, _blocks(section)) for section in page.sections],
+        policy=policy(script),
+        style=Markup(_template("report.css")),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        data=Markup(payload(_galleries(page))),  # noqa: S704
+        first=FIRST,
+        long=LONG,
+    )
+
+
+def policy(script: str) -> str:
+    """Give a Content-Security-Policy under which ``script`` runs, and no other.
+
+    Drawings have styles in attributes, which no digest can allow.
+    """
+    digest = b64encode(sha256(script.encode()).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_shown,
+    )
+    environment.filters |= {"one_line": one_line, "svg": Markup}
+    environment.tests |= {"wide": _is_wide}
+    return environment
+
+
+def _is_wide(drawing: Drawing) -> bool:
+    box = _BOX.match(drawing.svg)
+    return box is not None and float(box[1]) > WIDE_PT
+
+
+def _shown(value: object) -> object:
+    """Make every text that a template writes visible, unless it is markup already."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@cache
+def _template(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _blocks(section: Section) -> list[Block]:
+    """Give what a section shows, in order: drawings that follow each other are one block."""
+    blocks: list[Block] = []
+    for drawn, parts in groupby(section.parts, lambda part: isinstance(part, Drawing)):
+        if drawn:
+            blocks.append(("drawings", list(parts)))
+        else:
+            blocks.extend((_KINDS[type(part)], [part]) for part in parts)
+    return blocks
+
+
+def _galleries(page: Page) -> list[Gallery]:
+    parts = (part for section in page.sections for part in section.parts)
+    return [part for part in parts if isinstance(part, Gallery)]
+
+
+def _check_names(page: Page) -> None:
+    names = [*RESERVED, *(section.name for section in page.sections)]
+    for section in page.sections:
+        names += [part.name for part in section.parts if isinstance(part, Drawing | Gallery)]
+    twice = sorted(name for name, n in Counter(names).items() if n > 1)
+    if twice:
+        raise ValueError(f"a page needs a name for each place in it, got twice: {', '.join(twice)}")

@@ -1,0 +1,267 @@
+"""The page of a report as a reader meets it: in a browser, by clicks, in both themes, on phones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from helpers_report import HOSTILE, gallery, rich_page, with_texts
+from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Page as Tab
+
+from featx.reporting.page import render
+from featx.reporting.parts import Page, Section
+
+pytestmark = pytest.mark.slow
+Open = Callable[..., Tab]
+
+
+@pytest.fixture
+def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+    """Opens a page, and says in the end whether it complained or asked for anything."""
+    complaints: list[str] = []
+    contexts = []
+
+    def opened(page: Page, **options: Any) -> Tab:
+        file = tmp_path / "report.html"
+        file.write_text(render(page), encoding="utf-8", newline="\n")
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(5000)
+        tab.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("dialog", lambda dialog: complaints.append(f"a dialog: {dialog.message}"))
+        tab.on("request", lambda request: asked(request.url))
+        tab.goto(file.as_uri())
+        return tab
+
+    def asked(url: str) -> None:
+        if not url.startswith(("file:", "data:")):
+            complaints.append(f"asks for {url}")
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def texts(found: Locator) -> list[str]:
+    return [text.strip() for text in found.all_text_contents()]
+
+
+def column(tab: Tab, number: int) -> list[str]:
+    cells = tab.locator("table[data-sortable] tbody tr").locator(f":nth-child({number})")
+    return texts(cells.and_(tab.locator("th, td")))
+
+
+def paths(tab: Tab) -> list[str]:
+    return texts(tab.locator("#wrong .shot .path"))
+
+
+def control(tab: Tab, name: str) -> Locator:
+    return tab.locator("#wrong").get_by_label(name)
+
+
+def test_a_click_on_a_head_sorts_a_long_table(open_page: Open) -> None:
+    tab = open_page(rich_page())
+    before = column(tab, 1)
+    head = tab.get_by_role("columnheader", name="images")
+    head.get_by_role("button").click()
+    numbers = [int(text.replace(",", "")) for text in column(tab, 3)]
+    assert numbers == sorted(numbers)
+    expect(head).to_have_attribute("aria-sort", "ascending")
+    head.get_by_role("button").click()
+    numbers = [int(text.replace(",", "")) for text in column(tab, 3)]
+    assert numbers == sorted(numbers, reverse=True)
+    head.get_by_role("button").click()
+    assert column(tab, 1) == before
+    assert head.get_attribute("aria-sort") is None
+
+
+def test_numbers_are_sorted_as_numbers_whatever_stands_around_them(open_page: Open) -> None:
+    tab = open_page(rich_page())
+    tab.get_by_role("button", name="recall").click()
+    recalls = [float(text.split()[0]) for text in column(tab, 2)]
+    assert recalls == sorted(recalls)
+    tab.get_by_role("button", name="time").click()
+    seconds = [seconds_of(text) for text in column(tab, 4)]
+    assert seconds == sorted(seconds)
+    tab.get_by_role("button", name="gain").click()
+    gains = column(tab, 5)
+    assert gains[-5:] == ["-"] * 5
+    numbers = [float(text.replace("\u2212", "-")) for text in gains[:-5]]
+    assert numbers == sorted(numbers)
+    tab.get_by_role("button", name="class", exact=True).click()
+    assert column(tab, 1) == [f"class {n}" for n in range(1, 27)]
+
+
+def seconds_of(text: str) -> float:
+    minutes, _, rest = text.partition(" min ") if " min " in text else ("0", "", text)
+    return 60 * int(minutes) + float(rest.removesuffix(" s"))
+
+
+def test_more_images_are_shown_when_asked_for(open_page: Open) -> None:
+    tab = open_page(rich_page())
+    status = tab.locator("#wrong .controls [role=status]")
+    expect(status).to_have_text("24 of 130 shown")
+    assert len(paths(tab)) == 24
+    tab.locator("#wrong").get_by_role("button", name="Show 96 more").click()
+    expect(status).to_have_text("120 of 130 shown")
+    tab.locator("#wrong").get_by_role("button", name="Show 10 more").click()
+    expect(status).to_have_text("130 of 130 shown")
+    assert tab.locator("#wrong .more").is_hidden()
+
+
+def test_images_are_sorted_and_filtered(open_page: Open) -> None:
+    tab = open_page(rich_page())
+    heaviest = paths(tab)
+    control(tab, "Sort by").select_option("path")
+    assert paths(tab) == sorted(paths(tab)) != heaviest
+    control(tab, "Sort by").select_option("fold")
+    assert set(texts(tab.locator("#wrong .shot .rest"))) == {"fold 0"}
+    control(tab, "Only label").select_option(label="horse (18)")
+    assert set(texts(tab.locator("#wrong .target"))) == {"horse"}
+    status = tab.locator("#wrong .controls [role=status]")
+    expect(status).to_have_text("18 of 18 that match shown, 130 in all")
+    control(tab, "Search").fill("PIC_01")
+    assert set(paths(tab)) == {"horse/pic_011.jpg", "horse/pic_018.jpg"}
+    control(tab, "Only label").select_option("")
+    control(tab, "Search").fill("")
+    control(tab, "Sort by").select_option("most notable first")
+    assert paths(tab) == heaviest
+
+
+def test_an_image_is_enlarged_and_put_away(open_page: Open) -> None:
+    tab = open_page(rich_page())
+    dialog = tab.get_by_role("dialog")
+    expect(dialog).to_be_hidden()
+    thumbnail = tab.locator("#wrong .shot button.thumb").first
+    small = thumbnail.bounding_box()
+    thumbnail.click()
+    expect(dialog).to_be_visible()
+    large = dialog.locator("img").bounding_box()
+    assert small
+    assert large
+    assert large["width"] > 1.5 * small["width"]
+    first = texts(dialog.locator(".path"))
+    tab.keyboard.press("ArrowRight")
+    assert texts(dialog.locator(".path")) != first
+    tab.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(thumbnail).to_be_focused()
+    thumbnail.click()
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
+
+
+def test_pairs_stand_side_by_side(open_page: Open) -> None:
+    tab = open_page(rich_page(), viewport={"width": 360, "height": 740})
+    pair = tab.locator("#twins .pair").first
+    left, right = (half.bounding_box() for half in pair.locator(".thumb").all())
+    assert left
+    assert right
+    assert left["y"] == right["y"]
+    assert left["x"] + left["width"] <= right["x"]
+
+
+def test_a_text_is_selected_where_it_cannot_be_copied(open_page: Open) -> None:
+    tab = open_page(rich_page())
+    tab.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error()) }")
+    tab.get_by_role("button", name="Copy: The commands").click()
+    assert tab.evaluate("() => String(getSelection())").startswith("featx extract photos")
+    expect(tab.locator("[data-copied]").first).to_contain_text("selected")
+
+
+def test_a_text_is_copied(open_page: Open) -> None:
+    tab = open_page(rich_page(), permissions=["clipboard-read", "clipboard-write"])
+    tab.get_by_role("button", name="Copy: The commands").click()
+    expect(tab.locator("[data-copied]").first).to_have_text("copied")
+    assert tab.evaluate("() => navigator.clipboard.readText()").startswith("featx extract photos")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_everybody_can_read_it(open_page: Open, scheme: str, width: int) -> None:
+    size = {"width": width, "height": 900}
+    tab = open_page(rich_page(), color_scheme=scheme, viewport=size, reduced_motion="reduce")
+    assert serious(tab) == []
+    tab.locator("#wrong .shot button.thumb").first.click()
+    assert serious(tab) == []
+
+
+def serious(tab: Tab) -> list[str]:
+    violations = Axe().run(tab).response["violations"]
+    return [
+        f"{found['id']}: {node['html']}"
+        for found in violations
+        if found["impact"] in {"serious", "critical"}
+        for node in found["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "x" * 300, "no-space/" * 40, *HOSTILE[:4]])
+def test_a_phone_scrolls_down_alone(open_page: Open, text: str) -> None:
+    page = with_texts(rich_page(), text) if text else rich_page()
+    tab = open_page(page, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    assert tab.evaluate("() => document.documentElement.scrollWidth") == 360
+    assert tab.evaluate("() => [scrollTo(99, 0), scrollX][1]") == 0
+
+
+@pytest.mark.parametrize("width", [360, 800, 1280])
+def test_drawings_have_a_size(open_page: Open, width: int) -> None:
+    tab = open_page(rich_page(), viewport={"width": width, "height": 900})
+    drawings = tab.locator("svg").all()
+    assert len(drawings) == 4
+    for drawing in drawings:
+        box = drawing.bounding_box()
+        assert box
+        assert box["width"] > 250
+        assert box["height"] > 60
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_name_runs_in_a_browser(open_page: Open, text: str) -> None:
+    tab = open_page(with_texts(rich_page(), text))
+    assert tab.locator("#wrong .shot").count() == 24
+    assert tab.locator("script").count() == 2
+    assert tab.locator("img[onerror], [onfocus], svg[onload]").count() == 0
+    assert tab.title() == tab.locator("h1").inner_text() or not text.isprintable()
+
+
+def test_paper_has_the_first_images_and_no_controls(open_page: Open) -> None:
+    tab = open_page(rich_page(), color_scheme="dark")
+    tab.locator("#wrong .more").click()
+    tab.emulate_media(media="print")
+    visible = tab.locator("#wrong .shot").filter(visible=True)
+    assert visible.count() == 24
+    assert tab.locator(".controls, .more, nav, .copying").filter(visible=True).count() == 0
+    paper = tab.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    assert paper == "rgb(251, 251, 249)"
+
+
+def test_without_a_script_there_is_a_list(open_page: Open) -> None:
+    tab = open_page(rich_page(), java_script_enabled=False)
+    assert tab.locator("#wrong li").count() == 24
+    assert tab.get_by_text("dog/pic_000.jpg").first.is_visible()
+    assert tab.get_by_role("button").count() == 0
+
+
+def test_thousands_of_images_are_no_burden(open_page: Open) -> None:
+    page = Page("Many", "", (), sections=(Section("s", "s", parts=(gallery(2000),)),))
+    tab = open_page(page)
+    assert tab.locator(".shot").count() == 24
+    spent_ms = tab.evaluate(
+        """() => {
+            const start = performance.now();
+            const search = document.querySelector("#wrong input");
+            search.value = "pic_1";
+            search.dispatchEvent(new Event("input"));
+            return performance.now() - start;
+        }"""
+    )
+    assert tab.locator(".shot").count() == 24
+    assert spent_ms < 1000
