@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from featx._types import JsonObject
     from featx.pipeline import Pipeline, PlannedStep, Step
 
-_KINDS = ("extract", "fit", "finetune", "skipped", "compare", "rows")
+_KINDS = ("extract", "fit", "finetune", "skipped", "compare", "alone", "rows")
 _KINDS_OF = {"skip": "skipped"}
 """Steps whose results stand under another name in the JSON object."""
 
@@ -115,7 +115,10 @@ def _value(step: Step) -> Any:
         return [jsonable(one) for one in step.result]
     if step.kind == "skip":
         return vars(step.result)
-    return step.result.to_json() if step.kind == "compare" else step.result.record
+    if step.question is None:
+        return step.result.record
+    question = {"question": step.question.to_json()}
+    return ({"step": step.result} if step.kind == "alone" else step.result.to_json()) | question
 
 
 def _lines(step: Step, pipeline: Pipeline, plus_minus: str) -> Iterator[str]:
@@ -127,7 +130,14 @@ def _lines(step: Step, pipeline: Pipeline, plus_minus: str) -> Iterator[str]:
         yield from extract_cmd.failure_lines(values[0]["failed"])
     elif step.kind in ("fit", "finetune"):
         yield from fit_cmd.scored([step.result.record], plus_minus)
+    elif step.kind == "alone":
+        yield from _wrapped(
+            f"{step.result} is compared with no other step, for none was asked the same: "
+            f"{step.question.words()}"
+        )
     elif step.kind == "compare":
+        runs = count(len(step.result.table), "run")
+        yield from _wrapped(f"{runs} that were asked the same: {step.question.words()}")
         cost = bool(pipeline.finetunes)
         yield from compare_cmd.lines(step.result, cost=cost, plus_minus=plus_minus)
     elif step.kind == "skip":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,8 +20,11 @@ from featx.errors import (
 )
 from featx.extraction import extract
 from featx.fitting import fit
+from featx.heads import HEADS, parse_grid, parse_params
+from featx.heads.neural import device_here
 from featx.metrics import METRICS
 from featx.pipeline.look import Looked, look
+from featx.pipeline.questions import Question, by_question
 
 if TYPE_CHECKING:
     from featx._types import JsonObject, PathLike, Progress
@@ -56,6 +59,9 @@ class Skip:
 class Step:
     """What a step gave: a list of `Extraction`, a `FitResult`, a `Skip`, or a `Comparison`.
 
+    A comparison is of the runs that answer the same ``question``, with a correction for its own
+    tests alone; ``alone`` is the name of a step whose question no other run answers.
+
     In the end the rows of the table, one for each fit and training: dicts with ``step``, ``row``
     (what the file calls it), ``run``, ``head``, ``metric``, what was measured (``mean``, ``std``,
     ``low``, ``high``; ``metrics`` holds the means of all), ``total_s``, ``gain`` and
@@ -63,8 +69,9 @@ class Step:
     ``as``, and ``skipped``: the reason where it was not run, else None.
     """
 
-    kind: Literal["extract", "fit", "finetune", "skip", "compare", "rows"]
+    kind: Literal["extract", "fit", "finetune", "skip", "compare", "alone", "rows"]
     result: Any
+    question: Question | None = None
 
 
 def run_pipeline(
@@ -100,10 +107,7 @@ def run_pipeline(
         yield from work.extracts()
     yield from work.fits()
     yield from work.finetunes()
-    for alike in _by_target(list(work.runs.values())):
-        metrics = [m.name for m in METRICS[alike[0].what[1]] if m.name in pipeline.metrics]
-        ordered = [name for name in pipeline.metrics if name in metrics]
-        yield Step("compare", put_together(alike, ordered))
+    yield from _compared(work.runs, pipeline.metrics)
     if pipeline.rows:
         yield Step("rows", work.table())
 
@@ -145,7 +149,8 @@ class _Work:
             yield from self._tried("fit", i, partial(self._fit, kinds, options))
 
     def _fit(self, kinds: Any, options: JsonObject) -> Any:
-        return fit(kinds, data=self.data, n_jobs=self.n_jobs, **self.shared, **options)
+        told = with_device(options, self.device)
+        return fit(kinds, data=self.data, n_jobs=self.n_jobs, **self.shared, **told)
 
     def finetunes(self) -> Iterator[Step]:
         about = {k: v for k, v in self.pipeline.data_options.items() if k != "name"}
@@ -156,7 +161,8 @@ class _Work:
     def _finetune(self, options: JsonObject) -> Any:
         from featx.finetuning import finetune
 
-        return finetune(self.pipeline.data, device=self.device, **self.shared, **options)
+        device = _one_of(self.device)
+        return finetune(self.pipeline.data, device=device, **self.shared, **options)
 
     def _tried(self, kind: Any, i: int, run: Callable[[], Any]) -> Iterator[Step]:
         """Give what a step gave, or that it was skipped; keep the run of a fit or a training."""
@@ -192,7 +198,31 @@ class _Work:
         ]
 
 
-def _by_target(runs: Sequence[Run]) -> list[list[Run]]:
-    """Give the runs of each target of which there are several."""
-    groups = [[run for run in runs if run.what == what] for what in {run.what: 0 for run in runs}]
-    return [group for group in groups if len(group) > 1]
+def with_device(step: JsonObject, device: str) -> JsonObject:
+    """Let a head that is trained on a device have this one, unless the step itself names some.
+
+    Other heads know a device for inner products alone; these stay on the processor.
+    """
+    if "device" not in HEADS[step.get("head", "svm")].params:
+        return step
+    fixed = parse_params(step.get("set", ()))
+    if "device" in {**fixed, **(parse_grid(step.get("grid")) or {})}:
+        return step
+    there = device_here(_one_of(device))
+    return step if there == "cpu" else {**step, "set": {"device": there, **fixed}}
+
+
+def _one_of(device: str) -> str:
+    """Give the device that a network is trained on: the first where several extract."""
+    return "cuda:0" if device == "cuda:all" else device
+
+
+def _compared(runs: Mapping[str, Run], metrics: tuple[str, ...]) -> Iterator[Step]:
+    """Compare the runs that answer the same question, and name those that have no other."""
+    for question, alike in by_question(runs).items():
+        if len(alike) > 1:
+            known = {metric.name for metric in METRICS[question.task]}
+            shown = [name for name in metrics if name in known]
+            yield Step("compare", put_together(list(alike.values()), shown), question)
+        elif len(runs) > 1:
+            yield Step("alone", next(iter(alike)), question)
