@@ -199,7 +199,7 @@ def of_curve(curve: LearningCurve) -> Drawn:
         "learning-curve",
         "Learning curve",
         plots.learning_curve(
-            table["rows"].to_numpy(float),
+            table["rows"].to_numpy(float).round(),
             table[metric].to_numpy(float),
             table[f"{metric}_low"].to_numpy(float),
             table[f"{metric}_high"].to_numpy(float),
@@ -209,7 +209,7 @@ def of_curve(curve: LearningCurve) -> Drawn:
         f"{metric} against training images, from {number(float(table[metric].iloc[0]))} with "
         f"{table['rows'].iloc[0]:.0f} to {number(float(table[metric].iloc[-1]))} with "
         f"{table['rows'].iloc[-1]:.0f}.",
-        curve.verdict,
+        "Each size is tested on the same images, and tuned inside its own training images.",
     )
 
 
@@ -250,5 +250,5 @@ def of_layers(probe: Probe) -> Drawn:
             chosen=probe.best,
         ),
         f"{metric} of {len(table)} layers from shallow to deep; best at {probe.best}.",
-        probe.verdict,
+        "95 % intervals, each of its layer alone.",
     )

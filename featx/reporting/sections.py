@@ -11,7 +11,7 @@ from featx.reporting import drawings
 from featx.reporting.galleries import galleries
 from featx.reporting.parts import Code, Page, Section, Sheet
 from featx.reporting.recalls import recalls
-from featx.reporting.text import number
+from featx.reporting.text import number, sentence
 from featx.reporting.words import keys, methods, summary
 from featx.scoreboard import group_title, legend, score_table
 
@@ -90,16 +90,15 @@ def page_of(material: Material, drawn: dict[str, list[Drawn]], made: str) -> Pag
 
 def _title(material: Material) -> tuple[str, str, tuple[str, ...]]:
     subject, curve, layers = material.subject, material.curve, material.layers
-    more = [curve.verdict] if curve is not None else []
-    more += [layers.verdict] if layers is not None else []
+    more = [sentence(found.verdict) for found in (curve, layers) if found is not None]
     if subject is not None:
         record = subject.record
-        compared = [] if material.comparison is None else [material.comparison.verdict]
+        compared = [] if material.comparison is None else [sentence(material.comparison.verdict)]
         data = record["data"]["name"]
         under = f"{record['head']} on {record['features']['label']}, run {record['name'] or '-'}"
-        return f"{record['target']} of {data}", under, (*compared, *summary(subject), *more)
+        return f"{data}: {record['target']}", under, (*compared, *summary(subject), *more)
     if curve is not None:
-        return f"{curve.target} of {curve.data}", f"{curve.head} on {curve.features}", tuple(more)
+        return f"{curve.data}: {curve.target}", f"{curve.head} on {curve.features}", tuple(more)
     return "Layers side by side", "", tuple(more)
 
 
@@ -107,7 +106,7 @@ def _cautions(material: Material) -> list[str]:
     if material.subject is None:
         return list(material.missing)
     record = material.subject.record
-    return [*cautions(record, number), *material.missing]
+    return [*map(sentence, cautions(record, number)), *map(sentence, material.missing)]
 
 
 def _parts(drawn: dict[str, list[Drawn]], name: str) -> list[drawings.Drawing]:
@@ -123,8 +122,8 @@ def _comparison(material: Material, drawn: dict[str, list[Drawn]]) -> Section | 
         Sheet(title, tuple(cells.header), tuple(map(tuple, cells.rows)), frozenset(cells.right))
         for title, cells in (("Runs, the best first", runs), ("Pairs of runs", pairs))
     ]
-    lead = found.said(cost=True)
-    return Section("comparison", "Which is better", lead, (*_parts(drawn, "comparison"), *sheets))
+    lead = tuple(map(sentence, found.said(cost=True)))
+    return Section("better", "Which is better", lead, (*_parts(drawn, "comparison"), *sheets))
 
 
 def _result(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None:
@@ -135,7 +134,7 @@ def _result(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None
     sheets = [scores, *([_class_sheet(material.subject)] if material.subject.is_classes else [])]
     if record.get("group_metrics"):
         sheets.append(_scores(record, "group_", f"Scores of {group_title(record)}"))
-    lead = (f"Estimated by {record['how']}.", *(f"Note: {note}." for note in record["notes"]))
+    lead = (f"Estimated by {record['how']}.", *map(sentence, record["notes"]))
     return Section("result", "How good it is", lead, (*_parts(drawn, "result"), *sheets))
 
 
@@ -167,7 +166,7 @@ def _labels(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None
         return None
     header, *rows = curve.cells()
     sheet = Sheet("Fewer labels", tuple(header), tuple(map(tuple, rows)), frozenset(range(5)))
-    lead = (curve.verdict, curve.how, *curve.notes)
+    lead = tuple(map(sentence, (curve.verdict, curve.how, *curve.notes)))
     return Section("labels", "Would more labels help?", lead, (*_parts(drawn, "labels"), sheet))
 
 
@@ -189,8 +188,8 @@ def _layers(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None
     )
     header = ("layer", "depth", "values", metric, f"more than {probe.default}", "chosen in splits")
     sheet = Sheet("Layers", header, rows, frozenset(range(1, 6)))
-    lead = (probe.verdict, *probe.notes)
-    return Section("layers", "Which layer", lead, (*_parts(drawn, "layers"), sheet))
+    lead = tuple(map(sentence, (probe.verdict, *probe.notes)))
+    return Section("where-to-cut", "Which layer", lead, (*_parts(drawn, "layers"), sheet))
 
 
 def _images(material: Material, _: dict[str, list[Drawn]]) -> Section | None:
@@ -208,12 +207,12 @@ def _search(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None
         return None
     record = material.subject.record
     chosen = ", ".join(f"{name} = {value}" for name, value in record["best_params"].items())
-    return Section("search", "What was chosen", (f"{chosen}.",), tuple(parts))
+    return Section("chosen", "What was chosen", (f"{chosen}.",), tuple(parts))
 
 
 def _map(_: Material, drawn: dict[str, list[Drawn]]) -> Section | None:
     parts = _parts(drawn, "map")
-    return Section("map", "The embeddings", (), tuple(parts)) if parts else None
+    return Section("embeddings", "The embeddings", (), tuple(parts)) if parts else None
 
 
 def _how(material: Material, _: dict[str, list[Drawn]]) -> Section | None:

@@ -30,3 +30,14 @@ def interval(low: float | None, high: float | None) -> str:
 def percent(share: float) -> str:
     """Give ``12 %``."""
     return f"{100 * share:.0f} %" if share >= 0.095 or share == 0 else f"{100 * share:.1f} %"
+
+
+def sentence(text: str) -> str:
+    """Give a text that was made to stand in a line as a sentence."""
+    whole = text.strip()
+    return whole if not whole else whole[0].upper() + whole[1:].rstrip(".") + "."
+
+
+def named(name: object) -> str:
+    """Give a name of the user's within a sentence."""
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{name}\N{RIGHT DOUBLE QUOTATION MARK}"

@@ -8,7 +8,7 @@ import numpy as np
 
 from featx.comparison.run import default_metric
 from featx.reporting.parts import Key
-from featx.reporting.text import interval, number, percent, spread
+from featx.reporting.text import interval, named, number, percent, spread
 
 if TYPE_CHECKING:
     from featx._types import JsonObject
@@ -64,8 +64,8 @@ def _of_classes(subject: Subject) -> list[str]:
         a, b = np.unravel_index(int(wrong.argmax()), wrong.shape)
         share = wrong[a, b] / counts[a].sum()
         said.append(
-            f"{subject.classes[a]} is taken for {subject.classes[b]} most often: {wrong[a, b]:,} "
-            f"of {counts[a].sum():,} images ({percent(share)})."
+            f"{named(subject.classes[a])} is taken for {named(subject.classes[b])} most often: "
+            f"{wrong[a, b]:,} of {counts[a].sum():,} images ({percent(share)})."
         )
     else:
         said.append("No image was taken for another class.")
@@ -78,8 +78,8 @@ def _of_classes(subject: Subject) -> list[str]:
         best, worst = max(recalls, key=recalls.__getitem__), min(recalls, key=recalls.__getitem__)
         if recalls[best] > recalls[worst]:
             said.append(
-                f"{best} is recognised best ({percent(recalls[best])} of its images), {worst} "
-                f"worst ({percent(recalls[worst])})."
+                f"{named(best)} is recognised best ({percent(recalls[best])} of its images), "
+                f"{named(worst)} worst ({percent(recalls[worst])})."
             )
     return said
 
