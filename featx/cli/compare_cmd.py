@@ -158,7 +158,7 @@ def compare(
         **_given(fitting),
     )
     _show(console, found, chosen, _View(pairs, cost), output)
-    runs = found.table["name"].tolist()
+    runs = found.table["run"].tolist()
     also(console, report, runs, save_plots=save_plots, out=out, cache=cache)
 
 

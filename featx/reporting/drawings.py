@@ -98,7 +98,8 @@ def of_numbers(subject: Subject) -> Iterator[Drawn]:
         "Residuals",
         plots.residuals(y, prediction, target=target),
         f"Prediction less target; in the mean {number(float(np.mean(prediction - y)))}.",
-        "Heads shrink towards the mean: low values are predicted too high, high ones too low.",
+        "The line is a running median. Where it falls from left to right, predictions shrink "
+        "towards the mean: low values are predicted too high, high ones too low.",
     )
 
 
@@ -217,18 +218,18 @@ def of_comparison(comparison: Comparison) -> Drawn:
     """Give the runs' scores with their intervals."""
     table, metric = comparison.table, comparison.metrics[0]
     lows, highs = table[f"{metric}_low"], table[f"{metric}_high"]
-    first = table.iloc[0]
+    names = table["run" if table["name"].duplicated().any() else "name"].tolist()
     return Drawn(
         "comparison",
         "The runs side by side",
         plots.intervals(
-            table["run"].tolist(),
+            names,
             table[metric].to_numpy(float),
             lows.to_numpy(float),
             highs.to_numpy(float),
             metric=metric,
         ),
-        f"{len(table)} runs; the best, {first['run']}, {number(float(first[metric]))} "
+        f"{len(table)} runs; the best, {names[0]}, {number(float(table[metric].iloc[0]))} "
         f"({interval(lows.iloc[0], highs.iloc[0])}).",
         "95 % intervals, each of its run alone: runs were tested on the same images, so that "
         "differences can be real where intervals overlap. The table says which ones are.",

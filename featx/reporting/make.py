@@ -158,7 +158,7 @@ def _runs(runs: Any, out: Path, *, others: bool) -> list[Run]:
 def _best(runs: list[Run], comparison: Comparison | None) -> Run | None:
     if comparison is None:
         return None
-    name = str(comparison.table["name"].iloc[0])
+    name = str(comparison.table["run"].iloc[0])
     return next(run for run in runs if run.name == name)
 
 

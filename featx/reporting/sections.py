@@ -93,9 +93,11 @@ def _title(material: Material) -> tuple[str, str, tuple[str, ...]]:
     more = [sentence(found.verdict) for found in (curve, layers) if found is not None]
     if subject is not None:
         record = subject.record
-        compared = [] if material.comparison is None else [sentence(material.comparison.verdict)]
+        compared = [] if material.comparison is None else [material.comparison.verdict]
         data = record["data"]["name"]
-        under = f"{record['head']} on {record['features']['label']}, run {record['name'] or '-'}"
+        best = "" if material.comparison is None else "the best run: "
+        run = f", run {record['name']}" if record["name"] else ""
+        under = f"{best}{record['head']} on {record['features']['label']}{run}"
         return f"{data}: {record['target']}", under, (*compared, *summary(subject), *more)
     if curve is not None:
         return f"{curve.data}: {curve.target}", f"{curve.head} on {curve.features}", tuple(more)
@@ -122,7 +124,7 @@ def _comparison(material: Material, drawn: dict[str, list[Drawn]]) -> Section | 
         Sheet(title, tuple(cells.header), tuple(map(tuple, cells.rows)), frozenset(cells.right))
         for title, cells in (("Runs, the best first", runs), ("Pairs of runs", pairs))
     ]
-    lead = tuple(map(sentence, found.said(cost=True)))
+    lead = found.said(cost=True)
     return Section("better", "Which is better", lead, (*_parts(drawn, "comparison"), *sheets))
 
 
