@@ -127,9 +127,8 @@ def _restyle(element: ET.Element) -> None:
     for name in _ROUNDED:
         if value := element.get(name):
             element.set(name, _LONG.sub(_round, " ".join(value.split())))
-    if element.tag == "text" and (turn := element.get("transform")):
-        if turn.startswith(("rotate(-0 ", "rotate(0 ")):
-            del element.attrib["transform"]
+    if element.get("transform", "").startswith(("rotate(-0 ", "rotate(0 ")):
+        del element.attrib["transform"]
     if element.tag not in ("text", "tspan"):
         element.text = None
     element.tail = None
