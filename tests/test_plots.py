@@ -48,9 +48,8 @@ HOSTILE = [
     '" onload="alert(1)',
     "url(#p) #010203 &lt;",
 ]
-KINDS = (
-    "confusion classes truth residual grid learning layers trainings forest map values bars".split()
-)
+KINDS = ["confusion", "classes", "truth", "residual", "grid", "learning", "layers", "trainings"]
+KINDS += ["forest", "map", "values", "bars"]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
