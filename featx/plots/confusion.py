@@ -22,6 +22,9 @@ COUNTED = 15
 NAMED = 40
 """Most classes that are named."""
 
+CELLS = 300
+"""Most cells a side: of smaller ones a page has no pixels."""
+
 _NORM = PowerNorm(0.5, 0, 1)
 """Errors are rare: with the root of the share as depth, 4 % is a fifth of the colour."""
 _DEEP = 0.9
@@ -34,7 +37,8 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[object] | Array) -> Fi
     """Draw a confusion matrix.
 
     The colour of a cell is its share of the true class, ``counts[i, j] / sum_j counts[i, j]``. Up
-    to 15 classes have their counts written; up to 40 are named, more are numbered.
+    to 15 classes have their counts written; up to 40 are named, more are numbered. Of more than
+    300, a cell stands for several classes, and shows the largest share of theirs.
 
     Parameters
     ----------
@@ -54,7 +58,12 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[object] | Array) -> Fi
         raise UsageError(f"a confusion matrix of {k} classes is ({k}, {k}), not {table.shape}")
     side = float(np.clip(0.46 * k, 2.2, 6.2))
     axes = axes_of(side + 2.6, side + 1.2)
-    axes.imshow(_shares(table), cmap=DENSITY, norm=_NORM, interpolation="nearest", aspect="equal")
+    b = max(-(-k // CELLS), 1)
+    cells = _largest(_shares(table), b)
+    end = b * len(cells) - 0.5
+    extent = (-0.5, end, end, -0.5)
+    axes.imshow(cells, cmap=DENSITY, norm=_NORM, interpolation="nearest", extent=extent)
+    axes.set(xlim=(-0.5, max(k, 1) - 0.5), ylim=(max(k, 1) - 0.5, -0.5))
     axes.grid(visible=False)
     axes.spines[:].set_visible(True)
     axes.set(xlabel="predicted class", ylabel="true class")
@@ -73,6 +82,15 @@ def _shares(counts: Array) -> Float64s:
     totals = counts.sum(axis=1, keepdims=True)
     shares: Float64s = counts / np.maximum(totals, 1)
     return shares
+
+
+def _largest(shares: Float64s, b: int) -> Float64s:
+    """Give the largest of each b by b shares."""
+    missing = -len(shares) % b
+    whole = np.pad(shares, (0, missing))
+    blocks = whole.reshape(len(whole) // b, b, len(whole) // b, b)
+    largest: Float64s = blocks.max(axis=(1, 3))
+    return largest
 
 
 def _name(axes: Axes, names: Sequence[object], side: float) -> None:

@@ -40,7 +40,8 @@ def grid_curve(
     ----------
     values : (n,)
         Each once. Numbers are put in order, and on a logarithmic axis where they are positive and
-        span more than 2 decades; others stand side by side in the order that they are in.
+        span more than 2 decades (with a 0 among them, side by side); others stand side by side in
+        the order that they are in.
     mean, std : (n,) float
         The criterion over the splits of the search; NaN where it is not known.
     parameter, metric
@@ -52,22 +53,19 @@ def grid_curve(
     """
     listed, (means, stds) = named(values, mean, std)
     x = _numbers(listed)
-    order = np.arange(len(listed)) if x is None else np.argsort(x, kind="stable")
-    listed, means, stds = [listed[i] for i in order], means[order], stds[order]
+    if x is not None:
+        order = np.argsort(x, kind="stable")
+        listed, x, means, stds = [listed[i] for i in order], x[order], means[order], stds[order]
     axes = axes_of(6.2, 4.0)
-    if x is None:
-        places = np.arange(len(listed), dtype=np.float64)
-        names_at(axes, listed)
-    else:
-        places = x[order]
-        _scale(axes, places)
+    places = _scale(axes, listed, x)
     _draw(axes, places, means, stds, joined=x is not None)
-    best = _place(listed, chosen, means, lower_is_better)
     name = short(parameter, 40)
+    found = _place(listed, chosen)
+    best = _best(means, lower_is_better) if found is None else found
     if best is not None:
         _mark(axes, places[best], means[best])
-        kind = "chosen" if str(listed[best]) == str(chosen) else "best"
-        axes.set_title(f"{kind}: {_said(name, listed, best, ordered=x is not None)}")
+        said = _said(name, listed, best, ordered=x is not None)
+        axes.set_title(f"{'best' if found is None else 'chosen'}: {said}")
     lower = " (less is better)" if lower_is_better else ""
     axes.set(xlabel=name, ylabel=f"{short(metric, 40)}{lower}")
     return finished(axes)
@@ -82,11 +80,20 @@ def _numbers(values: Sequence[object]) -> Float64s | None:
     return numbers if np.isfinite(numbers).all() else None
 
 
-def _scale(axes: Axes, x: Float64s) -> None:
-    log = bool(x[0] > 0 and x[-1] / x[0] > 10**DECADES)
-    if log:
+def _scale(axes: Axes, values: Sequence[object], x: Float64s | None) -> Float64s:
+    """Set the scale, and give the (n,) places of the values on it."""
+    if x is None:
+        names_at(axes, values)
+        return np.arange(len(values), dtype=np.float64)
+    positive = x[x > 0]
+    wide = len(positive) > 0 and bool(positive[-1] / positive[0] > 10**DECADES)
+    if wide and len(positive) < len(x):
+        names_at(axes, [f"{value:g}" for value in x])
+        return np.arange(len(x), dtype=np.float64)
+    if wide:
         axes.set_xscale("log")
-    ticks_at(axes, x, log=log)
+    ticks_at(axes, x, log=wide)
+    return x
 
 
 def _draw(axes: Axes, x: Float64s, mean: Float64s, std: Float64s, *, joined: bool) -> None:
@@ -97,13 +104,16 @@ def _draw(axes: Axes, x: Float64s, mean: Float64s, std: Float64s, *, joined: boo
         axes.errorbar(x, mean, std, fmt="o", color=BLUE, capsize=3, elinewidth=1.2)
 
 
-def _place(
-    values: Sequence[object], chosen: object, mean: Float64s, lower_is_better: bool
-) -> int | None:
-    """Find what was chosen, or else the best mean; None where there is neither."""
+def _place(values: Sequence[object], chosen: object) -> int | None:
+    """Find what was chosen."""
     for i, value in enumerate(values):
         if chosen is not None and (value == chosen or str(value) == str(chosen)):
             return i
+    return None
+
+
+def _best(mean: Float64s, lower_is_better: bool) -> int | None:
+    """Find the best mean."""
     if not np.isfinite(mean).any():
         return None
     return int(np.nanargmin(mean) if lower_is_better else np.nanargmax(mean))

@@ -2,7 +2,7 @@
 
 Matplotlib writes a file. Inside a page, several of them share one space of ids and one style sheet,
 and the page is light or dark. So the file is read as XML, changed as a tree, where no name of a
-class can be taken for markup, and written again.
+class can be taken for markup, and written again. Ids that nothing refers to are left out.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _NO_DATE = {"Date": None, "Creator": None, "Format": None, "Type": None}
 def to_svg(figure: Figure, *, title: str) -> str:
     """Write a figure as an ``<svg>`` element for an HTML page.
 
-    Texts stay texts, in the page's font. Texts, axes and grid have the colour ``currentColor``,
-    and the ground is transparent. The element is as wide as its place, up to its own size. The
-    same figure gives the same bytes.
+    Texts stay texts, in the system's font or in what a style sheet says of ``svg``. Texts, axes and
+    grid have the colour ``currentColor``, and the ground is transparent. The element is as wide as
+    its place, up to its own size. The same figure gives the same bytes.
 
     Parameters
     ----------
@@ -127,9 +127,8 @@ def _restyle(element: ET.Element) -> None:
     for name in _ROUNDED:
         if value := element.get(name):
             element.set(name, _LONG.sub(_round, " ".join(value.split())))
-    if element.tag == "text" and (turn := element.get("transform")):
-        if turn.startswith(("rotate(-0 ", "rotate(0 ")):
-            del element.attrib["transform"]
+    if element.get("transform", "").startswith(("rotate(-0 ", "rotate(0 ")):
+        del element.attrib["transform"]
     if element.tag not in ("text", "tspan"):
         element.text = None
     element.tail = None
