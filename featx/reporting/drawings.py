@@ -154,9 +154,8 @@ def of_training(subject: Subject) -> Iterator[Drawn]:
     curves = subject.curves
     if not len(curves):
         return
-    numbers = curves.apply(lambda column: pd.to_numeric(column, errors="coerce"))
-    taken = curves["taken"] == "True"
-    frame = numbers.assign(taken=taken).dropna(axis=1, how="all")
+    columns = {name: pd.to_numeric(curves[name], errors="coerce") for name in curves}
+    frame = pd.DataFrame(columns).assign(taken=curves["taken"] == "True").dropna(axis=1, how="all")
     yield Drawn(
         "training",
         "Training",

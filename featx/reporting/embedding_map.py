@@ -68,4 +68,5 @@ def _centred(G: Float64s) -> Float64s:
     """Give the inner products of rows less their mean."""
     G = np.asarray(G, dtype=np.float64)
     means = G.mean(axis=0)
-    return G - means - means[:, None] + means.mean()
+    centred: Float64s = G - means - means[:, None] + means.mean()
+    return centred

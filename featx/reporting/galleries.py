@@ -149,4 +149,4 @@ def _pair(pictures: Pictures, one: dict[str, Any]) -> Shot:
 
 
 def _records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    return iter(table.to_dict(orient="records"))
+    return ({str(name): row[name] for name in row} for row in table.to_dict(orient="records"))

@@ -9,7 +9,7 @@ from featx.cautions import cautions
 from featx.comparison.words import say_number
 from featx.reporting import drawings
 from featx.reporting.galleries import galleries
-from featx.reporting.parts import Code, Page, Section, Sheet
+from featx.reporting.parts import Code, Drawing, Page, Section, Sheet
 from featx.reporting.recalls import recalls
 from featx.reporting.text import number, sentence
 from featx.reporting.words import keys, methods, summary
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from featx.curves import LearningCurve
     from featx.probing import Probe
     from featx.reporting.drawings import Drawn
+    from featx.reporting.parts import Part
     from featx.reporting.pictures import Pictures
     from featx.reporting.subject import Subject
 
@@ -111,7 +112,7 @@ def _cautions(material: Material) -> list[str]:
     return [*map(sentence, cautions(record, number)), *map(sentence, material.missing)]
 
 
-def _parts(drawn: dict[str, list[Drawn]], name: str) -> list[drawings.Drawing]:
+def _parts(drawn: dict[str, list[Drawn]], name: str) -> list[Drawing]:
     return [one.part() for one in drawn.get(name, [])]
 
 
@@ -223,7 +224,7 @@ def _how(material: Material, _: dict[str, list[Drawn]]) -> Section | None:
     subject = material.subject
     record = subject.record
     facts = _facts(record)
-    parts = (
+    parts: tuple[Part, ...] = (
         Code("Methods, to paste into a paper", methods(subject), prose=True),
         Code("The command that repeats it", record["command"]),
         Sheet("What made these numbers", ("what", "value"), tuple(facts)),

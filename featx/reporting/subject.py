@@ -77,9 +77,10 @@ class Subject:
     def _table(self, name: str) -> pd.DataFrame:
         if name not in self._tables:
             file = None if self.folder is None else self.folder / name
-            there = file is not None and file.is_file()
-            table = pd.read_csv(file, dtype=str, keep_default_na=False) if there else None
-            self._tables[name] = pd.DataFrame() if table is None else table
+            if file is not None and file.is_file():
+                self._tables[name] = pd.read_csv(file, dtype=str, keep_default_na=False)
+            else:
+                self._tables[name] = pd.DataFrame()
         return self._tables[name]
 
     @cached_property
