@@ -181,6 +181,69 @@ def test_pages_are_rows(tmp_path: Path, cache: Path) -> None:
     assert store.rows == 6
 
 
+VIEWS: dict[str, Any] = {**OPTIONS, "augment": "light"}
+
+
+def test_views_are_planned_as_they_are_then_computed_and_stored(photos: Path, cache: Path) -> None:
+    made = planned(photos, cache=cache, views=4, **VIEWS)
+    one = only(made)
+    assert (made.views, one.compute, one.compute_views, one.stores[0].rows) == (4, 60, 240, 240)
+    assert one.seconds == pytest.approx(one.start_s + 60 / one.images_per_second)
+    (whole,) = featx.extract(photos, cache=cache.with_name("other"), views=4, **VIEWS)
+    assert one.size_bytes == pytest.approx(added(whole.store), rel=0.1)
+    (few,) = featx.extract(photos, cache=cache, views=2, **VIEWS)
+    before, rest = added(few.store), only(planned(photos, cache=cache, views=4, **VIEWS))
+    assert (rest.compute, rest.compute_views, rest.stores[0].rows) == (60, 120, 120)
+    assert rest.seconds == pytest.approx(rest.start_s + 30 / rest.images_per_second)
+    (done,) = featx.extract(photos, cache=cache, views=4, **VIEWS)
+    assert (done.rows, done.store) == (240, few.store)
+    expected = added(done.store, before) + disk._METADATA_BYTES  # counted, though there
+    assert rest.size_bytes == pytest.approx(expected, rel=0.1)
+    for views in (2, 4):
+        none = only(planned(photos, cache=cache, views=views, **VIEWS))
+        assert (none.compute, none.compute_views, none.cached) == (0, 0, 60)
+
+
+def test_views_that_are_pooled_are_counted(photos: Path, cache: Path) -> None:
+    options = {**VIEWS, "image_size": 64, "views": 3}
+    featx.extract(photos, cache=cache, limit=50, **options)
+    one = only(planned(photos, cache=cache, pools=["avg"], **options))
+    assert (one.compute, one.compute_views, one.derived) == (10, 30, 50)
+    assert one.stores[0].rows == 180
+
+
+def test_heads_are_planned_for_all_views_of_an_image(photos: Path, cache: Path) -> None:
+    made = planned(photos, cache=cache, heads=["knn"], views=5, **VIEWS)
+    (head,) = only(made).stores[0].heads
+    y = np.repeat(["bird", "cat", "dog"], 20)
+    dim = only(made).stores[0].dim
+    expected = foresee((300, dim), "float16", y, Spec("knn"), free=made.memory_free_bytes)
+    assert head.size_bytes == expected.size_bytes
+    featx.extract(photos, cache=cache, views=5, **VIEWS)
+    cached = only(planned(photos, cache=cache, heads=["knn"], views=5, **VIEWS))
+    assert cached.stores[0].heads[0].size_bytes == head.size_bytes
+
+
+def test_few_images_are_tried_where_each_has_many_views() -> None:
+    assert probe._more(1) == probe.MORE
+    assert probe._more(8) == (16, 64)
+    assert probe._more(1000) == (2, 2)
+
+
+def test_the_command_passes_views_on(photos: Path, cache: Path) -> None:
+    words = [str(photos), *WORDS, "--views", "3", "--augment", "light", "--cache", str(cache)]
+    text = command("plan", *words).stdout
+    assert "60 images to compute (180 views), 0 cached" in text
+    joined = " ".join(text.split())
+    assert "images/s of 3 views, bound by" in joined
+    assert "values a view" in joined
+    after = text.splitlines()[-1].removeprefix("next: featx ").split()
+    assert after == ["extract", *words]
+    refused = command("plan", str(photos), *WORDS, "--views", "3")
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert "--augment" in refused.stderr
+
+
 def test_images_that_all_fail_give_no_time(tmp_path: Path, cache: Path) -> None:
     for i in range(3):
         (tmp_path / "data").mkdir(exist_ok=True)
@@ -373,6 +436,8 @@ def test_every_option_of_a_plan_is_one_of_an_extraction() -> None:
         for name in ("plan", "extract")
     }
     assert options["plan"] - options["extract"] == {"--head"}
+    of_the_moment = {"--name", "--append", "--on-error", "--retry-failed", "--rehash"}
+    assert options["extract"] - options["plan"] == of_the_moment | {"--max-failed"}
 
 
 def test_the_rate_is_that_of_the_later_images(photos: Path) -> None:

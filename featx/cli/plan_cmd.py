@@ -68,6 +68,8 @@ def plan(
     channels: e.Channels = "",
     page: e.Page = "",
     reader: e.Reader = "",
+    views: e.Views = 1,
+    augment: e.Augment = None,
 ) -> None:
     """Say what an extraction will take: time, disk, memory, and which heads will fit.
 
@@ -110,6 +112,8 @@ def plan(
         channels=channels,
         page=page,
         reader=reader,
+        views=views,
+        augment=augment,
     )
     value = done.to_json() | {"next": literal("featx", *extraction(console.argv))}
     console.show(value, lines(value))
@@ -150,7 +154,7 @@ def _block(value: JsonObject, one: JsonObject) -> Iterator[str]:
     for note in one["notes"]:
         yield from _indented(note)
     if one["compute"] or one["derived"]:
-        yield from _indented(_time(one))
+        yield from _indented(_time(one, value["views"]))
         yield from _disk(value, one)
         free = size(value["memory_free_bytes"])
         yield f"  peak memory about {size(one['memory_bytes'])} of {free} free"
@@ -159,7 +163,8 @@ def _block(value: JsonObject, one: JsonObject) -> Iterator[str]:
 
 
 def _images(value: JsonObject, one: JsonObject) -> str:
-    parts = [f"{one['compute']:,} images to compute, {one['cached']:,} cached"]
+    views = f" ({one['compute_views']:,} views)" if value["views"] > 1 else ""
+    parts = [f"{one['compute']:,} images to compute{views}, {one['cached']:,} cached"]
     counts = {
         "pooled from the flattened store": one["derived"],
         "known as undecodable": one["undecodable"],
@@ -168,7 +173,7 @@ def _images(value: JsonObject, one: JsonObject) -> str:
     return ", ".join([*parts, *(f"{n:,} {what}" for what, n in counts.items() if n)])
 
 
-def _time(one: JsonObject) -> str:
+def _time(one: JsonObject, views: int) -> str:
     if one["seconds"] is None:
         return "no time can be told: none of the images tried could be computed"
     total = f"about {duration(one['seconds'])}"
@@ -176,10 +181,11 @@ def _time(one: JsonObject) -> str:
         return total
     busy = dict(sorted(one["busy"].items(), key=lambda item: -item[1]))
     first = busy.pop(one["bound_by"])
+    of = f" of {views} views" if views > 1 else ""
     others = ", ".join(f"{stage} {100 * share:.0f} %" for stage, share in busy.items())
     return (
         f"{total}: start {duration(one['start_s'])}, then {rate(one['images_per_second'])} "
-        f"images/s, bound by {one['bound_by']} ({100 * first:.0f} % busy; {others})"
+        f"images/s{of}, bound by {one['bound_by']} ({100 * first:.0f} % busy; {others})"
     )
 
 
@@ -190,7 +196,7 @@ def _disk(value: JsonObject, one: JsonObject) -> Iterator[str]:
         packed = "" if share in (None, 1) else f" (compressed to {100 * share:.0f} %)"
         free = "" if several else f", {size(value['disk_free_bytes'])} free"
         name = f"{store['features']}: " if several else ""
-        dim = f"{store['dim']:,} values an image"
+        dim = f"{store['dim']:,} values {'a view' if value['views'] > 1 else 'an image'}"
         yield from _indented(f"{name}{size(store['bytes'])} on disk{packed}{free}, {dim}")
     if several:
         free = size(value["disk_free_bytes"])

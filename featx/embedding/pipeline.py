@@ -136,7 +136,7 @@ def _jobs(todo: Sequence[int], work: Work, views: int) -> Iterator[tuple[Sequenc
     """
     start = 0
     while start < len(todo):
-        stop = start + max(1, work.decoder.at_once // views)
+        stop = start + _images_a_job(work.decoder, views)
         yield todo[start:stop], work.decoder
         start = stop
 
@@ -146,10 +146,14 @@ def _ahead(decoder: Decoder) -> int:
     return max(workers() + 2, AHEAD // decoder.at_once)
 
 
-def images_ahead(pre: Preprocess) -> int:
+def images_ahead(pre: Preprocess, views: int = 1) -> int:
     """Give how many images are decoded by Pillow before anything is known of them."""
     decoder = PillowDecoder(pre)
-    return _ahead(decoder) * decoder.at_once
+    return _ahead(decoder) * _images_a_job(decoder, views)
+
+
+def _images_a_job(decoder: Decoder, views: int) -> int:
+    return max(1, decoder.at_once // views)
 
 
 def _timing(stages: Stages, work: Work, sinks: Sequence[Sink]) -> Timing:

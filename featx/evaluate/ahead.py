@@ -14,6 +14,7 @@ from featx.evaluate.room import estimate, fitting_jobs
 from featx.evaluate.setup import Setup, read_setup
 from featx.evaluate.space import Source
 from featx.evaluate.tall import is_smooth
+from featx.evaluate.viewed import with_images
 from featx.gram import ArrayVectors, Gram
 
 
@@ -46,7 +47,7 @@ def foresee(
     shape, dtype
         (n, d) of the features, and how they are stored.
     y
-        (n,) labels or numbers.
+        (m,) labels or numbers; where m is less than n, each image has n / m views.
     free
         Bytes; None: what is free now.
 
@@ -57,7 +58,9 @@ def foresee(
     """
     nothing = np.broadcast_to(np.zeros((), dtype), shape)  # its strides are zero: one value
     sources = [Source(ArrayVectors(nothing), _no_gram)]
-    setup = read_setup(shape[0], 1, y, spec, None, None, "group", "split")
+    images = np.repeat(np.arange(len(y)), shape[0] // len(y)) if len(y) < shape[0] else None
+    setup = read_setup(len(y), 1, y, spec, None, None, "group", "split")
+    setup = with_images(setup, images, shape[0])
     passes = _streams(setup)
     most = int(effective_n_jobs(-1))
     try:

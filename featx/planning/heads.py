@@ -96,22 +96,39 @@ def _asked(source: Source, column: str) -> Target:
     return Target(np.arange(n) % k, None, words)
 
 
+@dataclass(frozen=True)
+class Vectors:
+    """What heads would be fitted on.
+
+    Attributes
+    ----------
+    parts
+        Pages or channels of a file: each has a row of the target, and is scored.
+    views
+        Of each of these: rows that are scored as one.
+    dim, dtype
+        Of the vectors.
+    """
+
+    parts: float
+    views: int
+    dim: int
+    dtype: str
+
+
 def plan_heads(
-    heads: Sequence[str], asked: Target, items: float, dim: int, dtype: str, free: int
+    heads: Sequence[str], asked: Target, vectors: Vectors, free: int
 ) -> tuple[PlannedHead, ...]:
     """Ask for each head whether a fit with 5 folds finds the memory that it takes.
 
     Parameters
     ----------
-    items
-        Vectors of an image.
-    dim, dtype
-        Of the vectors.
     free
         Bytes of memory.
     """
-    y = np.repeat(asked.y, max(1, round(items)))
-    return tuple(_head(head, asked.task, y, (len(y), dim), dtype, free) for head in heads)
+    y = np.repeat(asked.y, max(1, round(vectors.parts)))
+    shape = (len(y) * vectors.views, vectors.dim)
+    return tuple(_head(head, asked.task, y, shape, vectors.dtype, free) for head in heads)
 
 
 def _head(

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from shutil import copyfile, copytree
 from typing import TYPE_CHECKING
 
-from featx.embedding.sinks import MemorySink, can_derive, has_items
+from featx.embedding.sinks import MemorySink, can_derive, has_item, has_items
 from featx.store import UNDECODABLE, FeatureStore
 from featx.tokens import TokenIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from featx.recipe import Preprocess, Recipe
     from featx.sources import Entry
+    from featx.tokens import Token
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,11 @@ class Known:
         Digests of images whose vectors would be pooled from a flattened store.
     cached, undecodable, missing
         Numbers of images: that every store has, that are known to be bad, that are not there.
+    todo_views, derived_views
+        Of these images, how many views any store lacks; the pages or channels of an image count as
+        one.
     lacking
-        For each recipe, how many of ``todo`` and ``derived`` its store lacks.
+        For each recipe, how many of these views its store lacks.
     sinks
         What the stores hold; what is damaged counts as nothing.
     notes
@@ -44,6 +49,8 @@ class Known:
     cached: int
     undecodable: int
     missing: int
+    todo_views: int
+    derived_views: int
     lacking: tuple[int, ...]
     sinks: tuple[MemorySink, ...]
     notes: tuple[str, ...]
@@ -65,7 +72,11 @@ def copy_index(cache: Path, scratch: Path) -> None:
 
 
 def look_up(
-    entries: Sequence[Entry], recipes: Sequence[Recipe], cache: Path, scratch: Path
+    entries: Sequence[Entry],
+    recipes: Sequence[Recipe],
+    cache: Path,
+    scratch: Path,
+    views: int = 1,
 ) -> Known:
     """Sort entries by what a pass would do with them.
 
@@ -75,6 +86,8 @@ def look_up(
         Where the stores are.
     scratch
         That of `copy_index`.
+    views
+        That are wanted of each image.
 
     Notes
     -----
@@ -84,31 +97,42 @@ def look_up(
     notes: list[str] = []
     sinks = tuple(_sink(cache, recipe, notes) for recipe in recipes)
     pre = recipes[0].preprocess
-    several = pre.page == "all" or pre.channels == "each"
-    counting = f"page={pre.page} channels={pre.channels} reader={pre.reader}" if several else ""
-    with TokenIndex(scratch, counting, notes.append) as tokens:
+    counting = f"page={pre.page} channels={pre.channels} reader={pre.reader}"
+    with TokenIndex(scratch, counting if pre.has_parts else "", notes.append) as tokens:
         known = tokens.get([entry.token for entry in entries if entry.token is not None])
+    return replace(_sorted(entries, known, sinks, pre, views), notes=tuple(notes))
+
+
+def _sorted(
+    entries: Sequence[Entry],
+    known: Mapping[Token, tuple[bytes, int]],
+    sinks: tuple[MemorySink, ...],
+    pre: Preprocess,
+    views: int,
+) -> Known:
     todo: list[int] = []
     derived: list[bytes] = []
-    counts = {"cached": 0, "undecodable": 0, "missing": 0}
+    counts = Counter(cached=0, undecodable=0, missing=0, todo_views=0, derived_views=0)
     lacking = [0] * len(sinks)
     for i, entry in enumerate(entries):
         if entry.failure is not None:
             counts["missing"] += 1
             continue
         found = known.get(entry.token) if entry.token is not None else None
-        lacks = _lacks(sinks, found, pre)
-        lacking = [n + one for n, one in zip(lacking, lacks, strict=True)]
-        if found is None or (any(lacks) and not _derivable(sinks, found[0], lacks, several)):
+        lacks = _lacks(sinks, found, pre, views)
+        lacking = [n + sum(one) for n, one in zip(lacking, lacks, strict=True)]
+        new = sum(map(any, zip(*lacks, strict=True)))
+        if found is None or (new and not _derivable(sinks, found[0], lacks, pre)):
             todo.append(i)
-        elif any(lacks):
+            counts["todo_views"] += new
+        elif new:
             derived.append(found[0])
+            counts["derived_views"] += new
         else:
             counts["undecodable" if _is_bad(sinks, found[0]) else "cached"] += 1
     return Known(
-        tuple(todo), tuple(derived), **counts, lacking=tuple(lacking), sinks=sinks,
-        notes=tuple(notes),
-    )  # fmt: skip
+        tuple(todo), tuple(derived), **counts, lacking=tuple(lacking), sinks=sinks, notes=()
+    )
 
 
 def has_all(sinks: Sequence[MemorySink], digest: bytes, items: int) -> bool:
@@ -137,21 +161,24 @@ def _sound(cache: Path, recipe: Recipe, notes: list[str]) -> FeatureStore | None
 
 
 def _lacks(
-    sinks: Sequence[MemorySink], found: tuple[bytes, int] | None, pre: Preprocess
-) -> list[bool]:
-    """Say which stores lack an image."""
+    sinks: Sequence[MemorySink], found: tuple[bytes, int] | None, pre: Preprocess, views: int
+) -> list[list[bool]]:
+    """Say of each store which views of an image it lacks, or whether any page or channel."""
     if found is None:
-        return [True] * len(sinks)
+        return [[True] * views for _ in sinks]
     digest, items = found
-    several = pre.page == "all" or pre.channels == "each"
-    return [not has_items(sink, digest, items if several else 1) for sink in sinks]
+    if pre.has_parts:
+        return [[not has_items(sink, digest, items)] for sink in sinks]
+    return [[not has_item(sink, digest, view) for view in range(views)] for sink in sinks]
 
 
 def _derivable(
-    sinks: Sequence[MemorySink], digest: bytes, lacks: Sequence[bool], several: bool
+    sinks: Sequence[MemorySink], digest: bytes, lacks: Sequence[list[bool]], pre: Preprocess
 ) -> bool:
     pairs = zip(sinks, lacks, strict=True)
-    return not several and all(can_derive(sink, digest) for sink, lack in pairs if lack)
+    return not pre.has_parts and all(
+        can_derive(sink, digest, len(lack)) for sink, lack in pairs if any(lack)
+    )
 
 
 def _is_bad(sinks: Sequence[MemorySink], digest: bytes) -> bool:

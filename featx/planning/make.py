@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from featx import catalog
 from featx._memory import available
 from featx._types import Silent
-from featx.errors import UsageError, unknown_name
+from featx.errors import unknown_name
 from featx.planning.disk import free_bytes
 from featx.planning.known import copy_index
 from featx.planning.result import Plan
@@ -43,9 +43,9 @@ def plan(
     """Say how long an extraction will take here, what it needs, and what can be fitted on it.
 
     Some of the images that are to be computed go through a real pass in memory: 32 until the
-    network is ready, then as many as take about 3 seconds, 512 at most. Nothing of the cache is
-    changed: a block is written beside the stores and removed again, to see how far it is compressed
-    and how fast that is.
+    network is ready, then as many as take about 3 seconds, 512 at most, with several views of each
+    so many fewer. Nothing of the cache is changed: a block is written beside the stores and removed
+    again, to see how far it is compressed and how fast that is.
 
     Parameters
     ----------
@@ -65,13 +65,14 @@ def plan(
     Notes
     -----
     Time is what it takes until the network is ready, and the images at the rate of those that were
-    tried, or at that of writing where it is slower. What is stored with a certificate needs no
-    other, so that an extraction that adds to a store may start sooner.
+    tried, or at that of writing where it is slower; an image that has some of its views counts for
+    the share that it lacks. What is stored with a certificate needs no other, so that an extraction
+    that adds to a store may start sooner.
 
     Memory is the most that this process has held when the images were tried; for each store the
     block that is filled, and those that are compressed and written; and 2,000 bytes an image for
-    its name, digest and row of the table. All else is bounded by queues, whatever the number of
-    images.
+    its name, digest and row of the table, 200 for each further view. All else is bounded by queues,
+    whatever the number of images.
 
     A head fits where `featx.fit` with 5 folds would start: the estimate is its own.
 
@@ -86,11 +87,6 @@ def plan(
     for name in options:
         if name not in _OPTIONS:
             raise unknown_name("option", name, _OPTIONS)
-    if options.get("views", 1) != 1 or options.get("augment") is not None:
-        raise UsageError(
-            "a plan is of images as they are: leave views and augment out; each further view takes "
-            "the network and the disk about as long and as much as an image does"
-        )
     free = available()
     with TemporaryDirectory(prefix="featx-plan-") as scratch:
         place = Place(folder, Path(scratch), report)
@@ -107,6 +103,7 @@ def plan(
         data=prepared.source.name,
         images=len(entries),
         missing=sum(entry.failure is not None for entry in entries),
+        views=prepared.how.views,
         disk_free_bytes=free_bytes(folder),
         memory_free_bytes=free,
         target=asked.words,

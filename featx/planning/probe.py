@@ -4,6 +4,7 @@ The first pass makes the network ready: it is loaded, converted and certified on
 follows shows nothing of the speed, for while the network is made ready its first images are
 decoded. So a second pass over other images, with the network at hand, gives the rate. Its first
 images are decoded whole, before anything is known of them; the rate is that of those after them.
+Where an image has several views, the first pass takes the images as they are.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 SECONDS = 3.0
 """What the second pass should take."""
 MORE = (32, 512)
-"""Images of the second pass, at least and at most."""
+"""Images of the second pass, at least and at most; see `_more` for several views of each."""
 _FEW = 16
 """With fewer images left the first pass has to say the rate, too."""
 
@@ -47,7 +48,7 @@ class Probe:
     start_s
         Seconds until the network is ready.
     image_s
-        Seconds an image from then on; None where no image could be computed.
+        Seconds an image, with all its views, from then on; None where none could be computed.
     busy
         Of each stage, the share of its threads' time, 0 to 1; nothing is written.
     rows
@@ -115,7 +116,7 @@ def probe(
     *,
     loaded: bool,
 ) -> Probe:
-    """Compute up to 32, and then up to 512 more, seeded images of those ``todo``.
+    """Compute up to 32, and then up to 512 more, seeded images of those ``todo``; see `_more`.
 
     Parameters
     ----------
@@ -127,31 +128,41 @@ def probe(
     how = replace(how, write=False, fresh=True)
     order = np.random.default_rng(how.seed).permutation(np.asarray(todo))
     watch = _Watch(progress)
-    first = run_pass(_part(source, order[:ROWS]), request, scratch, how, watch)
+    alone = replace(how, views=1)
+    first = run_pass(_part(source, order[:ROWS]), request, scratch, alone, watch)
     timing = first.located.timing
     start_s = first.seconds - timing.run_s - (watch.before_s if loaded else 0.0)
     n = first.located.computed
     if not n or not timing.run_s:
         return _probe([first], start_s, None)
-    image_s = timing.run_s / n
-    rest = order[ROWS:][: int(np.clip(SECONDS / image_s, *MORE))]
-    if len(rest) < _FEW:
+    image_s = how.views * timing.run_s / n
+    rest = order[ROWS:] if how.views == 1 else np.roll(order, -ROWS)  # those of the first last
+    rest = rest[: int(np.clip(SECONDS / image_s, *_more(how.views)))]
+    if how.views == 1 and len(rest) < _FEW:
         return _probe([first], start_s, image_s)
     watch = _Watch(progress)
     second = run_pass(_part(source, rest), request, scratch, how, watch)
-    return _probe([first, second], start_s, _image_s(second, watch.times) or image_s)
+    alike = [first, second] if how.views == 1 else [second]
+    return _probe(alike, start_s, _image_s(second, watch.times, how.views) or image_s)
 
 
-def probe_derived(known: Known) -> Probe:
-    """Pool as many of the vectors that flattened stores hold as a block has; as `probe`."""
+def _more(views: int) -> tuple[int, int]:
+    """Give how many images the second pass takes at least and at most: fewer of more views."""
+    least, most = MORE
+    return min(least, max(2, most // (4 * views))), max(2, most // views)
+
+
+def probe_derived(known: Known, views: int) -> Probe:
+    """Pool about as many of the vectors that flattened stores hold as a block has; as `probe`."""
     start = time.perf_counter()
-    digests = known.derived[: max(sink.flat.block_rows for sink in known.sinks if sink.flat)]
+    rows = max(sink.flat.block_rows for sink in known.sinks if sink.flat)
+    digests = known.derived[: max(1, rows // views)]
     sinks = [MemorySink(sink.recipe, flat=sink.flat) for sink in known.sinks]
     for sink in sinks:
-        derive(sink, [(digest, 0) for digest in digests])
+        derive(sink, [(digest, view) for digest in digests for view in range(views)])
     image_s = (time.perf_counter() - start) / len(digests)
-    rows = tuple(_rows([sink]) for sink in sinks)
-    return Probe(0.0, image_s, {}, rows, 1.0, 0, (), (), ())
+    pooled = tuple(_rows([sink]) for sink in sinks)
+    return Probe(0.0, image_s, {}, pooled, float(views), 0, (), (), ())
 
 
 def _part(source: Source, at: Sequence[int] | Array) -> Source:
@@ -160,7 +171,7 @@ def _part(source: Source, at: Sequence[int] | Array) -> Source:
     return replace(source, entries=entries, frame=source.frame.iloc[rows].reset_index(drop=True))
 
 
-def _image_s(done: Pass, times: Sequence[float]) -> float | None:
+def _image_s(done: Pass, times: Sequence[float], views: int = 1) -> float | None:
     """Give seconds an image in the long run.
 
     Images go by in the network's rhythm once the first ones are through; where its batches are
@@ -169,7 +180,7 @@ def _image_s(done: Pass, times: Sequence[float]) -> float | None:
     timing, n = done.located.timing, done.located.computed
     if not n or not timing.run_s:
         return None
-    skipped = min(images_ahead(done.recipes[0].preprocess), len(times) // 2)
+    skipped = min(images_ahead(done.recipes[0].preprocess, views), len(times) // 2)
     passing = (times[-1] - times[skipped - 1]) / (len(times) - skipped)
     return max(passing, timing.run_s * timing.busy["forward"] / n)
 

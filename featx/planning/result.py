@@ -88,9 +88,11 @@ class PlannedBackbone:
     compute, derived, cached, undecodable
         Numbers of images: to be computed, to be pooled from a flattened store, that the stores
         have, and that they know as bad.
+    compute_views
+        Of the images to be computed: views that any store lacks.
     start_s, images_per_second, seconds
-        Of the pass: until the network is ready, from then on, in all. None where no image could
-        be tried.
+        Of the pass: until the network is ready, images with all their views from then on, in all.
+        None where no image could be tried.
     busy
         Of each stage, the share of its threads' time, 0 to 1.
     bound_by
@@ -103,6 +105,7 @@ class PlannedBackbone:
 
     backbone: str
     compute: int
+    compute_views: int
     derived: int
     cached: int
     undecodable: int
@@ -125,6 +128,7 @@ class PlannedBackbone:
         return {
             "backbone": self.backbone,
             "compute": self.compute,
+            "compute_views": self.compute_views,
             "derived": self.derived,
             "cached": self.cached,
             "undecodable": self.undecodable,
@@ -150,6 +154,8 @@ class Plan:
         Name of the data set.
     images, missing
         Numbers of its images, and of those whose file is not there.
+    views
+        That are wanted of each image.
     disk_free_bytes, memory_free_bytes
         Where the cache is or would be, and of memory before anything was loaded.
     target
@@ -161,6 +167,7 @@ class Plan:
     data: str
     images: int
     missing: int
+    views: int
     disk_free_bytes: int
     memory_free_bytes: int
     target: str
@@ -193,6 +200,7 @@ class Plan:
             "data": self.data,
             "images": self.images,
             "missing": self.missing,
+            "views": self.views,
             "seconds": _rounded(self.seconds),
             "bytes": self.size_bytes,
             "disk_free_bytes": self.disk_free_bytes,

@@ -13,9 +13,9 @@ from featx._memory import peak_bytes
 from featx.backbones import resolve
 from featx.images import check_preprocess
 from featx.planning.disk import Written, blocks, stored_bytes, try_writing
-from featx.planning.heads import plan_heads
+from featx.planning.heads import Vectors, plan_heads
 from featx.planning.known import Known, has_all, look_up
-from featx.planning.memory import IMAGE_BYTES, writers, writing_bytes
+from featx.planning.memory import IMAGE_BYTES, VIEW_BYTES, writers, writing_bytes
 from featx.planning.probe import Probe, probe, probe_derived
 from featx.planning.result import PlannedBackbone, PlannedStore
 from featx.store import block_rows
@@ -92,6 +92,8 @@ class Tried:
 
     Attributes
     ----------
+    views
+        That are wanted of each image.
     seen
         What a few images took; None where there is nothing to compute.
     pooled
@@ -105,6 +107,7 @@ class Tried:
     asked: Understood
     known: Known
     compressions: tuple[Compression, ...]
+    views: int
     seen: Probe | None
     pooled: Probe | None
     written: tuple[Written | None, ...]
@@ -112,12 +115,12 @@ class Tried:
 
     @property
     def items(self) -> float:
-        """Vectors of an image."""
-        return self.seen.items if self.seen else 1.0
+        """Vectors of an image: its views, or its pages or channels."""
+        return float(self.views) if self.views > 1 or self.seen is None else self.seen.items
 
     @property
     def image_s(self) -> float | None:
-        """Seconds an image: computed, or written where that is slower."""
+        """Seconds an image with all its views: computed, or written where that is slower."""
         if self.seen is None or self.seen.image_s is None:
             return None
         return max(self.seen.image_s, self.items * sum(w.row_s for w in self.written if w))
@@ -128,6 +131,7 @@ class Tried:
         return PlannedBackbone(
             backbone=self.asked.resolved.recipes[0].backbone,
             compute=len(known.todo),
+            compute_views=known.todo_views,
             derived=len(known.derived),
             cached=known.cached,
             undecodable=known.undecodable,
@@ -147,8 +151,9 @@ class Tried:
     def _seconds(self) -> float | None:
         if self.known.todo and self.image_s is None:
             return None
-        pooling = len(self.known.derived) * ((self.pooled and self.pooled.image_s) or 0.0)
-        return self._start_s() + len(self.known.todo) * (self.image_s or 0.0) + pooling
+        computing = self.known.todo_views / self.views * (self.image_s or 0.0)
+        pooling = self.known.derived_views * ((self.pooled and self.pooled.image_s) or 0.0)
+        return self._start_s() + computing + pooling / self.views
 
     def _busy(self) -> dict[str, float]:
         """Give the shares at the rate of the whole, with writing."""
@@ -166,11 +171,12 @@ class Tried:
         rows, n_blocks, written = self._rows(i), self._blocks(i), self.written[i]
         share = None if written is None else written.share
         taken = stored_bytes(rows, recipe, dim, n_blocks, self.compressions[i], share or 1.0)
-        found = plan_heads(heads, asked, self.items, dim, recipe.dtype, free)
+        vectors = Vectors(self.items / self.views, self.views, dim, recipe.dtype)
+        found = plan_heads(heads, asked, vectors, free)
         return PlannedStore(recipe.label, dim, rows, taken, share, found)
 
     def _rows(self, i: int) -> int:
-        return round(self.known.lacking[i] * self.items)
+        return round(self.known.lacking[i] * self.items / self.views)
 
     def _blocks(self, i: int) -> int:
         recipe, _, dim = self.asked.resolved.filled[i]
@@ -178,7 +184,7 @@ class Tried:
         return blocks(self._rows(i), block_rows(dim, recipe.dtype), a_second)
 
     def _memory(self) -> int:
-        total = self.peak_bytes + IMAGE_BYTES * self.known.n
+        total = self.peak_bytes + (IMAGE_BYTES + VIEW_BYTES * (self.views - 1)) * self.known.n
         for i, (recipe, _, dim) in enumerate(self.asked.resolved.filled):
             block = block_rows(dim, recipe.dtype) * dim * np.dtype(recipe.dtype).itemsize
             written = self.written[i]
@@ -202,8 +208,8 @@ class Tried:
 
 def try_one(place: Place, prepared: Prepared, asked: Understood) -> Tried:
     """Look a source's images up, and try some of those to come."""
-    entries, recipes = prepared.source.entries, asked.resolved.recipes
-    known = look_up(entries, recipes, place.cache, place.index)
+    entries, recipes, views = prepared.source.entries, asked.resolved.recipes, prepared.how.views
+    known = look_up(entries, recipes, place.cache, place.index, views)
     seen = pooled = None
     if known.todo:
         name = recipes[0].backbone
@@ -214,7 +220,7 @@ def try_one(place: Place, prepared: Prepared, asked: Understood) -> Tried:
             loaded=asked.loaded,
         )  # fmt: skip
     if known.derived:
-        pooled = probe_derived(known)
+        pooled = probe_derived(known, views)
     peak = peak_bytes()
     found = seen or pooled
     stored = tuple(_compression(sink, prepared.how.compression) for sink in known.sinks)
@@ -222,7 +228,7 @@ def try_one(place: Place, prepared: Prepared, asked: Understood) -> Tried:
         try_writing(place.cache, recipe, how, rows) if len(rows) else None
         for recipe, how, rows in zip(recipes, stored, found.rows, strict=True)
     ] if found else [None] * len(recipes)  # fmt: skip
-    return Tried(asked, known, stored, seen, pooled, tuple(written), peak)
+    return Tried(asked, known, stored, views, seen, pooled, tuple(written), peak)
 
 
 def _compression(sink: MemorySink, asked: str) -> Compression:
