@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from helpers_cli import featx
 from helpers_photos import folder
 
+from featx.comparison import Run
 from featx.errors import NotFoundError, SourceNotFoundError, UsageError
 from featx.evaluate.mixes import read_mixes
 from featx.fitting import tokens_of
 from featx.pipeline import Pipeline, read_pipeline, run_pipeline
+from featx.pipeline.questions import question_of
 
 RECIPES = sorted((Path(__file__).parents[1] / "pipelines").glob("*.toml"))
 POOLS = ("avg", "std")
@@ -72,6 +75,72 @@ def test_a_recipe_is_run_from_images_to_a_comparison(place: Path) -> None:
     assert len(one["folds"]) == 3
     assert len(said["compare"][0]["runs"]) == 2
     assert len(list((place / "runs").glob("*/result.json"))) == 2
+
+
+QUESTIONS = """
+[data]
+path = "photos"
+
+[[extract]]
+backbone = "helpers_photos:tiny"
+pool = "avg"
+
+[[fit]]
+each = { head = ["knn", "ridge"], seed = [0, 1] }
+test-size = 0.3
+search = false
+
+[[fit]]
+each = { head = ["knn", "ridge"] }
+test-size = 0.3
+train-per-class = 2
+search = false
+
+[[fit]]
+head = "ridge"
+search = false
+"""
+
+
+def test_runs_are_compared_that_were_asked_the_same(place: Path, tmp_path: Path) -> None:
+    text = QUESTIONS.replace('"photos"', f'"{place / "photos"}"')
+    words = ["run", str(write(tmp_path / "a.toml", text)), "--cache", str(place / "cache")]
+    words += ["--out", str(tmp_path / "runs")]
+    result = featx(*words, "--json")
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    names = [fit["name"] for fit in said["fit"]]
+    many, few = said["compare"]
+    assert sorted(run["run"] for run in many["runs"]) == sorted(names[:4])
+    assert sorted(run["run"] for run in few["runs"]) == sorted(names[4:6])
+    assert [len(one["pairs"]) for one in (many, few)] == [6, 1]
+    assert few["pairs"][0]["p_holm"] == few["pairs"][0]["p"]
+    assert many["question"]["words"] == "label (classification), 30 % of the rows tested once"
+    assert few["question"]["train_per_class"] == 2
+    assert [one["step"] for one in said["alone"]] == ["fit 7"]
+    assert said["alone"][0]["question"]["splits"] == "5 folds"
+    text = " ".join(featx(*words).stdout.split())
+    assert f"2 runs that were asked the same: {few['question']['words']}" in text
+    assert "fit 7 is compared with no other step, for none was asked the same: label" in text
+
+
+def test_what_a_run_was_asked() -> None:
+    asked = {"split": None, "test_size": None, "cv": "5", "repeats": 1, "missing": ["NA", "-"]}
+    record = {"target": "age", "task": "regression", "group": "person"}
+
+    def words(**more: object) -> str:
+        arguments = asked | {"train_per_class": None} | more
+        return question_of(Run(record | {"arguments": arguments}, pd.DataFrame())).words()
+
+    rest = "rows of one person together, rows with - or NA left out"
+    assert words() == f"age (regression), 5 folds, {rest}"
+    assert words(missing=["-", "NA"], seed=3) == words()
+    assert words(cv="random:10:0.2", repeats=2) == (
+        f"age (regression), 10 random splits with 20 % test rows, drawn 2 times, {rest}"
+    )
+    assert words(test_size=0.1, cv="5") == words(test_size=0.1, cv="9") != words()
+    column = words(split="part", cv="9")
+    assert column == f"age (regression), tested where column part says so, {rest}"
 
 
 def test_it_runs_on_other_images_and_again_for_nothing(place: Path) -> None:

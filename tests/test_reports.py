@@ -164,6 +164,8 @@ def test_cartoons(run: Run, shared: Path, tmp_path: Path) -> None:
         "best frozen, fused, 236 train",
     ]
     assert len({row["n_train"] for row in said["rows"] if not row["skipped"]}) == 2
+    assert [len(one["runs"]) for one in said["compare"]] == [5, 5]
+    assert [len(one["pairs"]) for one in said["compare"]] == [10, 10]
 
 
 def test_varied_cartoons_train_at_their_own_size(run: Run, shared: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +22,7 @@ from featx.extraction import extract
 from featx.fitting import fit
 from featx.metrics import METRICS
 from featx.pipeline.look import Looked, look
+from featx.pipeline.questions import Question, by_question
 
 if TYPE_CHECKING:
     from featx._types import JsonObject, PathLike, Progress
@@ -56,6 +57,9 @@ class Skip:
 class Step:
     """What a step gave: a list of `Extraction`, a `FitResult`, a `Skip`, or a `Comparison`.
 
+    A comparison is of the runs that answer the same ``question``, with a correction for its own
+    tests alone; ``alone`` is the name of a step whose question no other run answers.
+
     In the end the rows of the table, one for each fit and training: dicts with ``step``, ``row``
     (what the file calls it), ``run``, ``head``, ``metric``, what was measured (``mean``, ``std``,
     ``low``, ``high``; ``metrics`` holds the means of all), ``total_s``, ``gain`` and
@@ -63,8 +67,9 @@ class Step:
     ``as``, and ``skipped``: the reason where it was not run, else None.
     """
 
-    kind: Literal["extract", "fit", "finetune", "skip", "compare", "rows"]
+    kind: Literal["extract", "fit", "finetune", "skip", "compare", "alone", "rows"]
     result: Any
+    question: Question | None = None
 
 
 def run_pipeline(
@@ -100,10 +105,7 @@ def run_pipeline(
         yield from work.extracts()
     yield from work.fits()
     yield from work.finetunes()
-    for alike in _by_target(list(work.runs.values())):
-        metrics = [m.name for m in METRICS[alike[0].what[1]] if m.name in pipeline.metrics]
-        ordered = [name for name in pipeline.metrics if name in metrics]
-        yield Step("compare", put_together(alike, ordered))
+    yield from _compared(work.runs, pipeline.metrics)
     if pipeline.rows:
         yield Step("rows", work.table())
 
@@ -192,7 +194,12 @@ class _Work:
         ]
 
 
-def _by_target(runs: Sequence[Run]) -> list[list[Run]]:
-    """Give the runs of each target of which there are several."""
-    groups = [[run for run in runs if run.what == what] for what in {run.what: 0 for run in runs}]
-    return [group for group in groups if len(group) > 1]
+def _compared(runs: Mapping[str, Run], metrics: tuple[str, ...]) -> Iterator[Step]:
+    """Compare the runs that answer the same question, and name those that have no other."""
+    for question, alike in by_question(runs).items():
+        if len(alike) > 1:
+            known = {metric.name for metric in METRICS[question.task]}
+            shown = [name for name in metrics if name in known]
+            yield Step("compare", put_together(list(alike.values()), shown), question)
+        elif len(runs) > 1:
+            yield Step("alone", next(iter(alike)), question)
