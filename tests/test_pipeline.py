@@ -16,6 +16,7 @@ from featx.evaluate.mixes import read_mixes
 from featx.fitting import tokens_of
 from featx.pipeline import Pipeline, read_pipeline, run_pipeline
 from featx.pipeline.questions import question_of
+from featx.pipeline.run import with_device
 
 RECIPES = sorted((Path(__file__).parents[1] / "pipelines").glob("*.toml"))
 POOLS = ("avg", "std")
@@ -141,6 +142,39 @@ def test_what_a_run_was_asked() -> None:
     assert words(test_size=0.1, cv="5") == words(test_size=0.1, cv="9") != words()
     column = words(split="part", cv="9")
     assert column == f"age (regression), tested where column part says so, {rest}"
+
+
+def test_a_head_that_is_trained_gets_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featx.pipeline.run.device_here", lambda name: name)
+    nn = {"head": "nn", "set": "epochs=2"}
+    told = with_device(nn, "cuda")
+    assert told == {"head": "nn", "set": {"device": "cuda", "epochs": 2}}
+    assert nn["set"] == "epochs=2"
+    assert with_device({"head": "nn"}, "cuda:all")["set"] == {"device": "cuda:0"}
+    for step in (
+        {"head": "nn", "set": {"device": "cpu"}},
+        {"head": "nn", "grid": {"device": ["cpu", "cuda"]}},
+        {"head": "svm", "set": "C=1"},
+        {},
+    ):
+        assert with_device(step, "cuda") == step
+    assert with_device(nn, "cpu") == nn
+
+
+def test_the_device_reaches_the_fits_of_a_run(
+    place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = []
+
+    def fit(*_: object, **options: object) -> None:
+        told.append((options["head"], options.get("set"), "device" in options))
+        raise UsageError("enough")
+
+    monkeypatch.setattr("featx.pipeline.run.fit", fit)
+    monkeypatch.setattr("featx.pipeline.run.device_here", lambda _: "cuda:0")
+    found = read_pipeline(place / "recipe.toml", changes=["fit.1.head=nn", "fit.1.search=true"])
+    list(run_pipeline(found, cache=place / "cache", out=tmp_path))
+    assert told == [("nn", {"device": "cuda:0"}, False), ("knn", "n_neighbors=2", False)]
 
 
 def test_it_runs_on_other_images_and_again_for_nothing(place: Path) -> None:

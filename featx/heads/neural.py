@@ -39,6 +39,21 @@ _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
+def device_here(name: str) -> str:
+    """Give a device that torch has here, as `featx.heads.network.check_device`; it loads torch.
+
+    Raises
+    ------
+    DeviceError
+        If it is not there.
+    """
+    # Before torch is imported: its threads would spin while they wait.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from featx.heads.network import check_device
+
+    return check_device(name)
+
+
 class _Neural(BaseEstimator):  # type: ignore[misc]
     """What both have in common."""
 
@@ -96,14 +111,12 @@ class _Neural(BaseEstimator):  # type: ignore[misc]
                 raise unknown_name(name, str(getattr(self, name)), known)
         hidden, dropout = read_hidden(self.hidden), check_dropout(self.dropout)
         training.loss_for(self._task)
-        # Before torch is imported: its threads would spin while they wait.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        device = device_here(self.device)
         import torch
 
         from featx.heads import network
         from featx.heads.course import Course, run
 
-        device = network.check_device(self.device)
         devices = [torch.device(device)] if device.startswith("cuda") else []
         what = f"a network of {X.shape[1]} inputs and the layers {hidden}"
         # the caller's generator stays as it is

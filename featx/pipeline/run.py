@@ -20,6 +20,8 @@ from featx.errors import (
 )
 from featx.extraction import extract
 from featx.fitting import fit
+from featx.heads import HEADS, parse_grid, parse_params
+from featx.heads.neural import device_here
 from featx.metrics import METRICS
 from featx.pipeline.look import Looked, look
 from featx.pipeline.questions import Question, by_question
@@ -147,7 +149,8 @@ class _Work:
             yield from self._tried("fit", i, partial(self._fit, kinds, options))
 
     def _fit(self, kinds: Any, options: JsonObject) -> Any:
-        return fit(kinds, data=self.data, n_jobs=self.n_jobs, **self.shared, **options)
+        told = with_device(options, self.device)
+        return fit(kinds, data=self.data, n_jobs=self.n_jobs, **self.shared, **told)
 
     def finetunes(self) -> Iterator[Step]:
         about = {k: v for k, v in self.pipeline.data_options.items() if k != "name"}
@@ -158,7 +161,8 @@ class _Work:
     def _finetune(self, options: JsonObject) -> Any:
         from featx.finetuning import finetune
 
-        return finetune(self.pipeline.data, device=self.device, **self.shared, **options)
+        device = _one_of(self.device)
+        return finetune(self.pipeline.data, device=device, **self.shared, **options)
 
     def _tried(self, kind: Any, i: int, run: Callable[[], Any]) -> Iterator[Step]:
         """Give what a step gave, or that it was skipped; keep the run of a fit or a training."""
@@ -192,6 +196,25 @@ class _Work:
             else row.skipped(self.looked.skips[row.step])
             for row in self.pipeline.rows
         ]
+
+
+def with_device(step: JsonObject, device: str) -> JsonObject:
+    """Let a head that is trained on a device have this one, unless the step itself names some.
+
+    Other heads know a device for inner products alone; these stay on the processor.
+    """
+    if "device" not in HEADS[step.get("head", "svm")].params:
+        return step
+    fixed = parse_params(step.get("set", ()))
+    if "device" in {**fixed, **(parse_grid(step.get("grid")) or {})}:
+        return step
+    there = device_here(_one_of(device))
+    return step if there == "cpu" else {**step, "set": {"device": there, **fixed}}
+
+
+def _one_of(device: str) -> str:
+    """Give the device that a network is trained on: the first where several extract."""
+    return "cuda:0" if device == "cuda:all" else device
 
 
 def _compared(runs: Mapping[str, Run], metrics: tuple[str, ...]) -> Iterator[Step]:
