@@ -39,6 +39,32 @@ def test_the_command(noise: Path, tmp_path: Path) -> None:
     assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_images_that_cannot_be_read_are_said(
+    noise: Path, tmp_path: Path, as_json: list[str]
+) -> None:
+    bad = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    for path in bad:
+        path.write_bytes(noise.read_bytes()[:500])
+    words = ["--backbone", "squeezenet1_1", "--weights", "random", "--image-size", "64"]
+    words += ["-o", str(tmp_path / "out"), *as_json]
+    one = command("inspect", str(bad[0]), *words)
+    assert one.exit_code == 1
+    assert f"featx: no image can be read: {bad[0]}: truncated" in one.stderr
+    both = command("inspect", *map(str, bad), *words)
+    assert both.exit_code == 1
+    lines = both.stderr.splitlines()
+    for path in bad:
+        assert any(line.startswith(f"{path}: truncated") for line in lines)
+    assert lines[-1].startswith(f"featx: none of the 2 images can be read; the first: {bad[0]}: ")
+    some = command("inspect", str(bad[0]), str(noise), *words)
+    assert some.exit_code == 0
+    if as_json:
+        assert [one["path"] for one in json.loads(some.stdout)["failed"]] == [str(bad[0])]
+    else:
+        assert f"failed: {bad[0]}: truncated" in " ".join(some.stdout.split())
+
+
 def test_lines_fit_a_terminal() -> None:
     top = [{"category": "c" * 50, "probability": 1.0, "index": 0}]
     value = {

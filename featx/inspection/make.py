@@ -126,14 +126,15 @@ def inspect(
     source = open_source(images, every_file=bool(reader))
     if len(source.entries) > MOST:
         raise UsageError(f"{len(source.entries):,} images; name up to {MOST} to look at")
-    inside = _look(load_backbone(request, progress or Silent()), layer, device)
+    report = progress or Silent()
+    inside = _look(load_backbone(request, report), layer, device)
     failed: list[tuple[str, str]] = []
     seen = [
         inside.see(path, item, pixels, top, maps)
         for path, item, pixels in _read(source.entries, inside.backbone, failed)
     ]
     if not seen:
-        raise ImageError(f"no image can be read: {failed[0][0]}: {failed[0][1]}")
+        raise _none_read(failed, report)
     found = inside.described(tuple(seen), tuple(failed), maps)
     return found if out is None else found.save(out)
 
@@ -206,6 +207,16 @@ def _read(
             continue
         for item, pixels in enumerate(items):
             yield entry.path, item, pixels
+
+
+def _none_read(failed: Sequence[tuple[str, str]], report: Progress) -> ImageError:
+    """Say of every image why it cannot be read."""
+    reasons = [f"{path}: {reason}" for path, reason in failed]
+    if len(reasons) == 1:
+        return ImageError(f"no image can be read: {reasons[0]}")
+    for reason in reasons:
+        report.say(reason)
+    return ImageError(f"none of the {len(reasons)} images can be read; the first: {reasons[0]}")
 
 
 def _guesses(scores: Array, categories: Sequence[str], top: int) -> tuple[Guess, ...]:
