@@ -203,7 +203,7 @@ def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_reader_that_left_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("featx.cli.command._leave_stdout", lambda: None)
+    monkeypatch.setattr("featx.cli.command.leave_stdout", lambda: None)
     fake_extract(monkeypatch, BrokenPipeError(errno.EPIPE, "gone"))
     result = featx("extract", "x", "--backbone", "vgg16")
     assert (result.exit_code, result.output) == (1, "")

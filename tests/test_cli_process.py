@@ -161,6 +161,24 @@ main()
     assert process.wait(timeout=30) == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["heads", "--help"], ["heads"]])
+def test_a_full_disk_on_stdout_is_one_line(words: list[str], unbuffered: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "featx", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(PYTHONUNBUFFERED=unbuffered),
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("featx: cannot write to standard output: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_leaving_quickly_leaves_nothing_undone() -> None:
     script = """
 import atexit, sys, threading, time, types

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import signal
 import sys
 import traceback
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from featx.cli.console import Console
+from featx.cli.console import Console, cannot_write, leave_stdout
 from featx.cli.text import literal
 from featx.errors import FeatxError
 
@@ -44,6 +43,10 @@ class Group(TyperGroup):
         except _UsageError as error:
             message, code = _usage(error), 2
             Console(as_json="--json" in argv).fail(message, code, "UsageError")
+        except OSError as error:  # of --version and --help; a command's own errors end in reporting
+            leave_stdout()
+            code = 1
+            Console().fail(cannot_write(error), code, type(error).__name__)
         sys.exit(code or 0)
 
 
@@ -100,7 +103,7 @@ def reporting(console: Console, argv: Sequence[str], debug: bool) -> Iterator[No
     except (typer.Exit, SystemExit):
         raise
     except BrokenPipeError:
-        _leave_stdout()
+        leave_stdout()
         raise typer.Exit(1) from None
     except BaseException as error:
         if debug:
@@ -127,13 +130,6 @@ def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
 
 _GO_ON = ("extract", "demo", "layers", "compare", "run", "finetune")
 """Commands that go on where they were stopped."""
-
-
-def _leave_stdout() -> None:
-    """Whoever read stdout has gone: let what is still buffered go nowhere, without a word."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ else 1)
-    os.close(nowhere)
 
 
 def stop_on_sigterm() -> None:

@@ -149,7 +149,9 @@ class Console:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise CacheWriteError(f"cannot write to standard output: {error.strerror}") from error
+            if self._out is sys.__stdout__:
+                leave_stdout()
+            raise CacheWriteError(cannot_write(error)) from error
 
     def _warn(
         self,
@@ -161,6 +163,18 @@ class Console:
         line: str | None = None,  # noqa: ARG002  # warnings' own signature
     ) -> None:
         self.note(f"warning ({category.__name__}): {' '.join(str(message).split())}")
+
+
+def cannot_write(error: OSError) -> str:
+    """Say why stdout takes nothing."""
+    return f"cannot write to standard output: {error.strerror}"
+
+
+def leave_stdout() -> None:
+    """Nobody can have what is still buffered: let it go nowhere, without a word at the exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    os.close(nowhere)
 
 
 def _progress(quiet: bool) -> PlainProgress | Bars:
