@@ -53,6 +53,26 @@ def test_groups_of_numbers_are_scored_by_their_means(X, amounts):
     assert found.metrics["plcc"].mean == pytest.approx(np.mean(rows))
 
 
+@pytest.mark.parametrize(
+    ("fixed", "grouped", "told"),
+    [
+        ({"early_stopping": True, "solver": "adam"}, True, True),
+        ({"early_stopping": True, "solver": "adam"}, False, False),
+        ({"early_stopping": True}, True, False),  # lbfgs has no early stopping
+        ({"solver": "adam"}, True, False),
+    ],
+)
+def test_early_stopping_that_parts_groups_is_told(X, amounts, fixed, grouped, told):
+    groups = GROUP if grouped else None
+    spec = Spec(head="mlp", fixed={"max_iter": 3, **fixed}, **QUICK)
+    found = evaluate(X, amounts, spec, groups=groups, group_name="person")
+    note = (
+        "early_stopping of mlp: its validation rows may share groups (person) with its training "
+        "rows; use --head nn, which keeps them apart"
+    )
+    assert (note in found.notes) == told
+
+
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("head", ["svm", "logreg"])
 def test_groups_of_one_label_are_scored_by_their_mean_scores(X, k, head):

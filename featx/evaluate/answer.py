@@ -259,7 +259,7 @@ def _notes(setup: Setup, params: Any, converged: list[bool]) -> tuple[str, ...]:
     if setup.target.classes is not None and len(setup.target.classes) == 2:
         positive = str(setup.target.classes[1])
         notes.append(f"sensitivity and average precision are of {positive!r}, the last class")
-    notes += _about_groups(setup) + _about_small_folds(setup)
+    notes += _about_groups(setup) + _about_small_folds(setup) + _about_own_validation(setup)
     if setup.spec.lower_is_better:
         notes.append(
             "low values of the target are the good ones: it is they that are predicted, so "
@@ -281,6 +281,21 @@ def _about_groups(setup: Setup) -> list[str]:
     note = (
         f"{mixed.sum()} of {len(mixed)} groups ({setup.rows.group_name}) have rows of different "
         "labels: they are left out where the means of groups are scored"
+    )
+    return [note]
+
+
+def _about_own_validation(setup: Setup) -> list[str]:
+    """Say where scikit-learn's network sets rows aside without regard to what belongs together."""
+    if setup.head.name != "mlp" or (setup.rows.groups is None and setup.views is None):
+        return []
+    every = [{**setup.head.fixed, **params} for params in setup.params]
+    if not any(p.get("early_stopping") and p["solver"] != "lbfgs" for p in every):
+        return []  # only the stochastic solvers stop early
+    name = "image" if setup.rows.groups is None else setup.rows.group_name
+    note = (
+        f"early_stopping of mlp: its validation rows may share groups ({name}) with its training "
+        "rows; use --head nn, which keeps them apart"
     )
     return [note]
 
