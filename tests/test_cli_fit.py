@@ -184,11 +184,33 @@ def test_runs_are_listed(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_text(text, encoding="utf-8")
     result = featx("runs", "--out", str(tmp_path))
-    row = "2026-01-02  photos  40  label   accuracy 0.889  0.173     cv 5"
-    assert row in result.stdout
-    assert "cannot be read" in result.stdout
+    header, bad, why, *row = result.stdout.splitlines()
+    assert header == "run  made         n  score           baseline"
+    assert bad.split() == ["b", "-", "-", "-", "-"]
+    assert why.startswith("  cannot be read: ")
+    assert row == [
+        "a    2026-01-02  40  accuracy 0.889     0.173",
+        "  label of photos, cv 5, vgg16:features:flatten@224",
+    ]
     value = json.loads(featx("runs", "--out", str(tmp_path), "--json").stdout)
     assert {row["name"] for row in value["runs"]} == {"a", "b"}
+
+
+def test_runs_fit_a_terminal(tmp_path: Path) -> None:
+    names = ["svm-photos-mobilenet_v2-12", "n" * 80 + "-1", "n" * 80 + "-2"]
+    features = {"label": " + ".join(f"mobilenet_v2:features.{i}:avg@320" for i in range(9))}
+    for name in names:
+        (tmp_path / name).mkdir()
+        text = json.dumps(RECORD | {"features": features, "target": "t" * 90})
+        (tmp_path / name / "result.json").write_text(text, encoding="utf-8")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "result.json").write_text("{" + "x" * 100, encoding="utf-8")
+    lines = featx("runs", "--out", str(tmp_path)).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith(f"{names[0]} ") for line in lines)
+    assert [line.split()[0][-2:] for line in lines if line.startswith("nnn")] == ["-1", "-2"]
+    value = json.loads(featx("runs", "--out", str(tmp_path), "--json").stdout)
+    assert {row["name"] for row in value["runs"]} == {"b", *names}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from featx.cli import training_options as t
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.parsing import names, one_or_all, pairs
-from featx.cli.text import count, duration, literal, number, table
+from featx.cli.text import count, duration, literal, number, one_line, shortened, table
 from featx.scoreboard import group_title, legend, score_table
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _value(value: Any) -> str:
 
 @command
 def runs(console: Console, out: o.Out = "runs") -> None:
-    """List fitted heads, oldest first."""
+    """List fitted heads, oldest first; --json has all that is known of them."""
     from pathlib import Path
 
     from featx.runs import list_runs
@@ -235,28 +235,45 @@ def runs(console: Console, out: o.Out = "runs") -> None:
 def _run_lines(rows: list[JsonObject], folder: str) -> Iterable[str]:
     if not rows:
         return [f"no run in {folder}; `featx fit` makes one"]
-    header = ["run", "made", "data", "n", "target", "score", "baseline", "estimated by", "features"]
-    return table(header, map(_run_cells, rows), right=[3])
+    cells = [[one_line(cell) for cell in _run_cells(row)] for row in rows]
+    rest = [max(map(len, column)) for column in zip(_RUN_COLUMNS, *cells, strict=True)][1:]
+    longest = _COLUMNS - sum(rest) - 2 * len(rest)
+    named = [[shortened(name, longest), *others] for name, *others in cells]
+    header, *shown = table(_RUN_COLUMNS, named, right=[2, 4])
+    below = [shortened(f"  {one_line(_about_run(row))}", _COLUMNS) for row in rows]
+    return [header, *(line for pair in zip(shown, below, strict=True) for line in pair)]
+
+
+_COLUMNS = 80
+_RUN_COLUMNS = ("run", "made", "n", "score", "baseline")
 
 
 def _run_cells(row: JsonObject) -> list[str]:
     if "error" in row:
-        return [row["name"], *["-"] * 7, f"cannot be read: {row['error']}"]
-    scores, asked = row["metrics"], row["arguments"]
-    metric = row["criterion"] if row["criterion"] in scores else next(iter(scores))
+        return [row["name"], *["-"] * 4]
+    metric, scores = _metric_of(row), row["metrics"]
+    return [
+        row["name"],
+        row["created"][:10],
+        str(row["n"]),
+        f"{metric} {number(scores[metric]['mean'])}",
+        number(row["baseline"][metric]["mean"]),
+    ]
+
+
+def _about_run(row: JsonObject) -> str:
+    """Say what a run is of."""
+    if "error" in row:
+        return f"cannot be read: {row['error']}"
+    asked = row["arguments"]
     by = f"cv {asked['cv']}" + (f" x {asked['repeats']}" if asked["repeats"] > 1 else "")
     if asked["split"] is not None:
         by = f"column {asked['split']}"
     elif asked["test_size"] is not None:
         by = f"{asked['test_size']:g} held out"
-    return [
-        row["name"],
-        row["created"][:10],
-        row["data"]["name"],
-        str(row["n"]),
-        row["target"],
-        f"{metric} {number(scores[metric]['mean'])}",
-        number(row["baseline"][metric]["mean"]),
-        by,
-        row["features"]["label"],
-    ]
+    return f"{row['target']} of {row['data']['name']}, {by}, {row['features']['label']}"
+
+
+def _metric_of(row: JsonObject) -> str:
+    scores = row["metrics"]
+    return str(row["criterion"] if row["criterion"] in scores else next(iter(scores)))

@@ -86,6 +86,14 @@ def interval(score: JsonObject) -> str:
     return f"{number(score['low'])} to {number(score['high'])}"
 
 
+def shortened(text: str, width: int) -> str:
+    """Leave out the middle of what is longer: a name's end may be what tells it from others."""
+    if len(text) <= width:
+        return text
+    end = (width - 3) // 2
+    return f"{text[: width - 3 - end]}...{text[-end:]}"
+
+
 def table(
     header: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[int] = ()
 ) -> Iterator[str]:
