@@ -187,6 +187,7 @@ def rich_page() -> Page:
             Key("0.889 \u00b1 0.012", "accuracy", "95 %: 0.876 to 0.902, nested 5-fold"),
             Key("0.871", "macro F1", "mean over classes"),
             Key("0.143", "by chance", "the most frequent class: 0.219"),
+            Key("2,048", "images", "7 classes, 2,048 values each"),
             Key("41 s", "from images to numbers", "38 s of it the network"),
         ),
         cautions=(

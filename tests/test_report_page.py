@@ -197,6 +197,11 @@ def test_tables_say_what_heads_what(reader: Reader) -> None:
     assert [tag for tag, a in reader.tags if "data-sortable" in a] == ["table"]
 
 
+def test_a_list_of_names_and_values_is_not_sorted() -> None:
+    part = Sheet("t", ("name", "value"), (("a", "b"),) * 30)
+    assert "<table>" in render(alone(part))
+
+
 def test_a_table_whose_first_column_is_numbers_has_no_row_heads() -> None:
     part = Sheet("t", ("fold", "score"), (("0", "0.9"),), frozenset({0, 1}))
     page = Reader(render(alone(part)))

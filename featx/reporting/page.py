@@ -22,7 +22,7 @@ FIRST = 24
 """Images of a gallery that are shown before anybody asks for more."""
 
 LONG = 12
-"""Rows of a table that need no sorting."""
+"""Rows of a table that need no sorting; nor does a list of names and values, of any length."""
 
 RESERVED = tuple(f"page-{part}" for part in ("main", "contents", "cautions", "data", "look"))
 """Ids of the page itself."""
