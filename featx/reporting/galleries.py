@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,13 +109,18 @@ def _suspects(subject: Subject, pictures: Pictures) -> Gallery:
         row = rows.loc[[key]]
         scores = _scores(row)[0]
         shot = _shot(subject, pictures, row, scores, float(one["evidence"]))
-        odds = f"evidence against the label: {number(float(one['evidence']))} (powers of ten)"
-        shots.append(Shot(**(vars(shot) | {"note": odds})))
+        shots.append(replace(shot, note=_odds(float(one["evidence"]))))
     lead = (
-        f"{len(table)} labels are a thousand times likelier to be wrong than right, by what heads "
-        "said that had not seen them. Look before you change them."
+        f"Labels ({len(table):,}) that are a thousand times likelier to be wrong than right, by what "
+        "heads said that had not seen them. Look before you change them."
     )
     return Gallery("suspects", "Labels that are likely wrong", lead, tuple(shots))
+
+
+def _odds(evidence: float) -> str:
+    """Say evidence to base 10 as odds, as far as anybody would believe them."""
+    odds = f"{10**evidence:,.0f}" if evidence < 6 else "more than a million"
+    return f"{odds} to 1 against the label"
 
 
 def _twins(subject: Subject, pictures: Pictures) -> Gallery:
@@ -122,8 +128,8 @@ def _twins(subject: Subject, pictures: Pictures) -> Gallery:
     shots = tuple(_pair(subject, pictures, one) for one in _records(table.head(MOST // 2)))
     differ = " Where their labels differ, one of them is wrong." if subject.is_classes else ""
     lead = (
-        f"{len(table):,} pairs of all but the same image lie on both sides of a split: a head that "
-        f"has seen one has all but seen the other.{differ}"
+        f"Pairs ({len(table):,}) of all but the same image on both sides of a split: a head that has "
+        f"seen one has all but seen the other.{differ}"
     )
     return Gallery("twins", "Near-identical images across the split", lead, shots)
 
@@ -145,7 +151,7 @@ def _pair(subject: Subject, pictures: Pictures, one: dict[str, Any]) -> Shot:
             )
         )
     same = "the same bytes" if one["same_bytes"] == "True" else f"cosine {float(one['cosine']):.4f}"
-    return Shot(**(vars(sides[0]) | {"other": sides[1], "note": same}))
+    return replace(sides[0], other=sides[1], note=same)
 
 
 def _records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
