@@ -111,7 +111,7 @@ def _suspects(subject: Subject, pictures: Pictures) -> Gallery:
         shot = _shot(subject, pictures, row, scores, float(one["evidence"]))
         shots.append(replace(shot, note=_odds(float(one["evidence"]))))
     lead = (
-        f"Labels ({len(table):,}) that are a thousand times likelier to be wrong than right, by what "
+        f"Labels ({len(table):,}) a thousand times likelier to be wrong than right, by what "
         "heads said that had not seen them. Look before you change them."
     )
     return Gallery("suspects", "Labels that are likely wrong", lead, tuple(shots))
@@ -128,8 +128,8 @@ def _twins(subject: Subject, pictures: Pictures) -> Gallery:
     shots = tuple(_pair(subject, pictures, one) for one in _records(table.head(MOST // 2)))
     differ = " Where their labels differ, one of them is wrong." if subject.is_classes else ""
     lead = (
-        f"Pairs ({len(table):,}) of all but the same image on both sides of a split: a head that has "
-        f"seen one has all but seen the other.{differ}"
+        f"Pairs ({len(table):,}) of all but the same image on both sides of a split: a head that "
+        f"has seen one has all but seen the other.{differ}"
     )
     return Gallery("twins", "Near-identical images across the split", lead, shots)
 
