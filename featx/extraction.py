@@ -88,19 +88,19 @@ class Extraction:
 
     def _repr_html_(self) -> str:
         speed = f", {self.images_per_second:,.0f} images/s" if self.images_per_second else ""
-        said: dict[str, object] = {
+        busy = f"; {said}" if (said := self.timing.describe()) else ""
+        shown: dict[str, object] = {
             "data set": self.data,
             "features": self.label,
             "rows": f"{self.rows:,} x {self.dim:,}",
             "images": self._counts(),
-            "seconds": f"{self.seconds:.1f}{speed}",
-            "where time goes": self.timing.describe(),
+            "time": f"{self.seconds:.1f} s{speed}{busy}",
             "columns": ", ".join(self.columns),
             "first failure": ": ".join(self.failed[0]) if self.failed else "",
             "notes": "; ".join(self.notes),
             "store": self.store,
         }
-        return facts({name: value for name, value in said.items() if value != ""})
+        return facts({name: value for name, value in shown.items() if value != ""})
 
     def to_json(self) -> JsonObject:
         """Give it as a JSON object."""

@@ -155,11 +155,11 @@ def test_an_extraction(photos: Path, tmp_path: Path) -> None:
     assert (facts["rows"], facts["images"]) == ("18 x 16", said)
     assert facts["first failure"] == ": ".join(done.failed[0])
     assert facts["store"] == str(done.store)
-    assert "images/s" in facts["seconds"]
+    assert "images/s" in facts["time"]
     [again] = extract(photos, **options)
     facts = Page(again._repr_html_()).facts
     assert facts["images"] == "18 reused, 1 failed"
-    assert "images/s" not in facts["seconds"]
+    assert "images/s" not in facts["time"]
 
 
 def test_an_extraction_of_nothing(photos: Path, tmp_path: Path) -> None:
