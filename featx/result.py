@@ -38,6 +38,8 @@ SCHEMA_VERSION = 1
 CARD_FILE = "card.md"
 PREDICTIONS_FILE = "predictions.csv"
 
+_MOST_CONFUSED = 100
+"""Classes up to which a record holds the confusion matrix."""
 _LARGE_BYTES = 10**8
 """A saved head above this is worth a line."""
 
@@ -178,6 +180,7 @@ def keep(
     record = _describe(evaluation, features, problem, arguments) | _plain(doubts.record)
     record |= {} if more is None else _plain(more.record)
     predictions = _predictions(evaluation, features, problem)
+    record["confusion"] = _confusion(evaluation, predictions)
     head, tables = evaluation.estimator, (doubts.twins, doubts.suspects)
     if out is None:
         return FitResult({"name": name or "", "path": None} | record, predictions, head, *tables)
@@ -282,6 +285,22 @@ def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -
     return pd.DataFrame(
         columns | score_columns(evaluation.classes, scores, evaluation.probabilities)
     )
+
+
+def _confusion(evaluation: Evaluation, predictions: pd.DataFrame) -> list[list[int]] | None:
+    """Count how often each class (rows) was called each class, of each tested row once.
+
+    None for a regression, and for more classes than a table has room for.
+    """
+    if evaluation.classes is None or len(evaluation.classes) > _MOST_CONFUSED:
+        return None
+    key = [name for name in ("path", "item") if name in predictions]
+    once = predictions.drop_duplicates(key)
+    place = {label: i for i, label in enumerate(evaluation.classes.tolist())}
+    counts = np.zeros((len(place), len(place)), dtype=np.int64)
+    sides = ([place[label] for label in once[name].tolist()] for name in ("target", "prediction"))
+    np.add.at(counts, tuple(sides), 1)
+    return [list(map(int, row)) for row in counts]
 
 
 def score_columns(

@@ -82,7 +82,7 @@ def _shot(
     classes = subject.is_classes
     target, said = str(row["target"].iloc[0]), str(row["prediction"].iloc[0])
     return Shot(
-        path=_name(path, item),
+        path=_name(subject.short(path), item),
         src=picture.src,
         missing=picture.missing,
         target=target if classes else number(float(target)),
@@ -119,7 +119,7 @@ def _suspects(subject: Subject, pictures: Pictures) -> Gallery:
 
 def _twins(subject: Subject, pictures: Pictures) -> Gallery:
     table = subject.twins
-    shots = tuple(_pair(pictures, one) for one in _records(table.head(MOST // 2)))
+    shots = tuple(_pair(subject, pictures, one) for one in _records(table.head(MOST // 2)))
     differ = " Where their labels differ, one of them is wrong." if subject.is_classes else ""
     lead = (
         f"{len(table):,} pairs of all but the same image lie on both sides of a split: a head that "
@@ -128,14 +128,14 @@ def _twins(subject: Subject, pictures: Pictures) -> Gallery:
     return Gallery("twins", "Near-identical images across the split", lead, shots)
 
 
-def _pair(pictures: Pictures, one: dict[str, Any]) -> Shot:
+def _pair(subject: Subject, pictures: Pictures, one: dict[str, Any]) -> Shot:
     sides = []
     for side in ("_1", "_2"):
         path, item = one[f"path{side}"], one.get(f"item{side}", "0")
         picture, fold = pictures.of(path, item), int(one[f"fold{side}"])
         sides.append(
             Shot(
-                path=_name(path, item),
+                path=_name(subject.short(path), item),
                 src=picture.src,
                 missing=picture.missing,
                 target=one[f"target{side}"],
