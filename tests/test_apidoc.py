@@ -53,11 +53,13 @@ def _shown(page: str) -> str:
     return _words(html.unescape(re.sub(r"<[^>]*>", "", page)))
 
 
+@pytest.mark.slow
 def test_nothing_but_the_public_modules_is_described(built: Path) -> None:
     pages = {str(page.relative_to(built).with_suffix("")) for page in built.rglob("*.html")}
     assert pages == {"index", *MODULES.values()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_every_public_name_is_there_with_its_docstring(built: Path, module: str) -> None:
     described = (built / f"{MODULES[module]}.html").read_text(encoding="utf-8")
@@ -74,6 +76,7 @@ def test_every_public_name_is_there_with_its_docstring(built: Path, module: str)
             assert _words(parameter) in _shown(part[0]), (name, parameter)
 
 
+@pytest.mark.slow
 def test_the_first_page_leads_to_the_others(built: Path) -> None:
     described = (built / "featx.html").read_text(encoding="utf-8")
     for page in MODULES.values():
