@@ -5,7 +5,8 @@
 >>> view = featx.load("photos")  # doctest: +SKIP
 >>> featx.fit(view, "svm")  # doctest: +SKIP
 
-Nothing heavy is imported until it is used.
+Nothing heavy is imported until it is used. `featx.plots` draws figures, `featx.reporting` writes
+pages of them.
 """
 
 from importlib import import_module

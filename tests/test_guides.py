@@ -1,0 +1,121 @@
+"""Every block of every guide runs, in the order in which a reader meets them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from helpers_docs import ROOT, RUN, blocks, commands, environment, lay_out, run_block
+
+DOCS = ROOT / "docs"
+PAGES = sorted((DOCS / "guides").glob("*.md"))
+NAMES = [page.stem for page in PAGES]
+SHOWN = {"console", "text"}
+"""What cannot run in a test (a GPU, a download), or is no command: read, not run."""
+MOST_LINES = 150
+MOST_SHOWN = 12
+
+_FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def _text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def _places(page: Path) -> set[str]:
+    """Give the anchors of a page, as they are made of its headings."""
+    headings = re.findall(r"^#+ (.+)$", _FENCED.sub("", _text(page)), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in headings}
+
+
+def _leads_nowhere(page: Path, link: str) -> bool:
+    path, _, place = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    return not target.exists() or bool(place and place not in _places(target))
+
+
+def _said(page: Path) -> list[str]:
+    """Give the commands of featx that a page names, each with what follows in its line."""
+    text = _text(page)
+    inline = re.findall(r"`featx ([a-z]+[^`]*)`", _FENCED.sub("", text))
+    lines = "\n".join(block.code for block in blocks(text) if block.language != "python")
+    return inline + re.findall(r"^featx (.+)$", lines.replace("\\\n", " "), flags=re.MULTILINE)
+
+
+def test_the_index_lists_every_page() -> None:
+    listed = {link for link in _LINK.findall(_text(DOCS / "README.md")) if "guides/" in link}
+    assert {f"guides/{page.name}" for page in PAGES} == listed
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_blocks_are_run_or_are_said_not_to_be(page: Path) -> None:
+    found = blocks(_text(page))
+    assert {block.language for block in found} <= set(RUN) | SHOWN
+    assert _text(page).count("\n```") == 2 * len(found)
+    assert any(block.language in RUN for block in found)
+
+
+def test_few_blocks_are_not_run() -> None:
+    found = [block for page in PAGES for block in blocks(_text(page))]
+    assert sum(block.language in SHOWN for block in found) <= MOST_SHOWN
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_pages_are_short(page: Path) -> None:
+    assert len(_text(page).splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("page", [DOCS / "README.md", *PAGES], ids=["index", *NAMES])
+def test_links_lead_somewhere(page: Path) -> None:
+    links = _LINK.findall(_FENCED.sub("", _text(page)))
+    inside = [link for link in links if not link.startswith("https://")]
+    assert inside
+    assert [link for link in inside if _leads_nowhere(page, link)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_commands_and_options_exist(page: Path) -> None:
+    import typer
+
+    from featx.cli.app import app
+
+    group = typer.main.get_command(app)
+    known = commands()
+    for said in _said(page):
+        name = said.split()[0]
+        assert name in known
+        command = group.commands[name]  # type: ignore[attr-defined]
+        options = {o for p in command.params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
+        assert set(re.findall(r"(?<!\S)--[a-z][a-z-]*", said)) <= options, said
+
+
+def _messages() -> list[str]:
+    """Give the messages that the page on errors quotes: each part that is always the same."""
+    rows = re.findall(
+        r"^\| (`.*?) \|", _text(DOCS / "guides" / "troubleshooting.md"), flags=re.MULTILINE
+    )
+    quoted = [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
+    return [part.strip(" ,;") for message in quoted for part in message.split("\u2026")]
+
+
+def test_messages_that_are_explained_are_those_of_the_code() -> None:
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "featx").rglob("*.py"))
+    said = re.sub(r'"\s*\n\s*f?"', "", sources).replace('unknown_name("', "unknown ")
+    parts = [part for part in _messages() if part]
+    assert len(parts) > 30
+    assert [part for part in parts if part not in said] == []
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+@pytest.mark.skipif(os.name == "nt", reason="the blocks of sh need a POSIX shell")
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_block_runs(page: Path, tmp_path: Path, shared: Path) -> None:
+    lay_out(tmp_path, shared)
+    variables = environment(tmp_path, shared)
+    for block in blocks(_text(page)):
+        if block.language in RUN:
+            run_block(block, tmp_path, variables)
