@@ -85,15 +85,18 @@
   };
 
   const bars = (shot, kind) => {
-    const likely = kind === "probability";
-    const longest = likely ? 1 : Math.max(1e-9, ...shot.scores.map(([, score]) => Math.abs(score ?? 0)));
+    const likely = kind === "probability"; // margins have no zero that a bar could begin at
     const list = make("ul", { className: "scores" });
     for (const [name, score] of shot.scores) {
-      const bar = make("i", { className: score < 0 ? "bar below" : "bar" });
-      bar.style.width = `${Math.min(1, Math.abs(score ?? 0) / longest) * 100}%`;
+      const label = make("span", {});
+      if (likely) {
+        const bar = make("i", { className: "bar" });
+        bar.style.width = `${Math.min(1, Math.max(0, score ?? 0)) * 100}%`;
+        label.append(bar);
+      }
+      label.append(make("bdi", { textContent: name }));
       const number = score === null ? "\u2013" : score.toFixed(likely ? 3 : 2).replace("-", "\u2212");
-      list.append(make("li", { title: `${kind} of ${name}` },
-        make("span", {}, bar, make("bdi", { textContent: name })), make("b", { textContent: number })));
+      list.append(make("li", { title: `${kind} of ${name}` }, label, make("b", { textContent: number })));
     }
     list.setAttribute("aria-label", likely ? "Probabilities" : "Scores");
     return list;
