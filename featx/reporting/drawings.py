@@ -13,6 +13,7 @@ from featx.comparison.run import KEY
 from featx.reporting.embedding_map import map_of
 from featx.reporting.parts import Drawing
 from featx.reporting.recalls import recalls
+from featx.reporting.subject import as_written
 from featx.reporting.text import interval, number, percent, spread
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from featx._types import JsonObject
+    from featx._types import Float64s, JsonObject
     from featx.comparison import Comparison
     from featx.curves import LearningCurve
     from featx.probing import Probe
@@ -97,10 +98,15 @@ def of_numbers(subject: Subject) -> Iterator[Drawn]:
         "residuals",
         "Residuals",
         plots.residuals(y, prediction, target=target),
-        f"Prediction less target; in the mean {number(float(np.mean(prediction - y)))}.",
+        f"Prediction less target; in the mean {number(_mean(prediction - y))}.",
         "The line is a running median. Where it falls from left to right, predictions shrink "
         "towards the mean: low values are predicted too high, high ones too low.",
     )
+
+
+def _mean(values: Float64s) -> float:
+    told = values[np.isfinite(values)]
+    return float(told.mean()) if len(told) else np.nan
 
 
 def of_search(subject: Subject) -> Iterator[Drawn]:
@@ -113,7 +119,7 @@ def of_search(subject: Subject) -> Iterator[Drawn]:
         values = [row["params"].get(name) for row in same]
         if len(set(map(str, values))) < 2:
             continue
-        at_edge = str(best[name]) in (str(values[0]), str(values[-1])) and _ordered(values)
+        at_edge = _ordered(values) and best[name] in (min(values), max(values))
         edge = f" The best value lies at the edge: widen it with --grid {name}=..."
         yield Drawn(
             f"search-{_slug(name)}",
@@ -172,9 +178,8 @@ def of_map(subject: Subject) -> Iterator[Drawn]:
         return
     rows = subject.run.rows
     manifest = features.manifest
-    keys = pd.MultiIndex.from_arrays(
-        [manifest.path.astype(str), manifest.item.astype(str)], names=KEY
-    )
+    paths = [as_written(path) for path in manifest.path]
+    keys = pd.MultiIndex.from_arrays([paths, manifest.item.astype(str)], names=KEY)
     tested = np.flatnonzero(keys.isin(rows.index))
     if len(tested) < 3:
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx.reporting.parts import Gallery, Shot
-from featx.reporting.subject import top_scores
+from featx.reporting.subject import as_numbers, top_scores
 from featx.reporting.text import number
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _mistakes(subject: Subject, pictures: Pictures) -> Gallery:
 def _scores(rows: pd.DataFrame) -> Float64s:
     """(m, k) scores of each row; k is 0 for a regression."""
     columns = [name for name in rows if str(name).startswith(("score_", "probability_"))]
-    return rows[columns].to_numpy(dtype=object).astype(np.float64)
+    return as_numbers(rows[columns])
 
 
 def _wrongness(subject: Subject, rows: pd.DataFrame, scores: Float64s) -> Float64s:
@@ -68,10 +68,9 @@ def _wrongness(subject: Subject, rows: pd.DataFrame, scores: Float64s) -> Float6
     wrong = (rows["target"] != rows["prediction"]).to_numpy()
     if not scores.shape[1]:
         return wrong.astype(np.float64)
-    place = {name: i for i, name in enumerate(subject.classes)}
-    own = scores[np.arange(len(rows)), [place[name] for name in rows["target"]]]
-    margin = np.maximum(scores.max(axis=1) - own, 1e-12)
-    return np.where(wrong, np.nan_to_num(margin), 0.0)
+    own = scores[np.arange(len(rows)), subject.places(rows["target"])]
+    margin = np.nan_to_num(scores.max(axis=1) - own)
+    return np.where(wrong, np.maximum(margin, 1e-12), 0.0)
 
 
 def _shot(
@@ -110,9 +109,10 @@ def _suspects(subject: Subject, pictures: Pictures) -> Gallery:
         shot = _shot(subject, pictures, row, scores, float(one["evidence"]))
         odds = f"evidence against the label: {number(float(one['evidence']))} (powers of ten)"
         shots.append(Shot(**(vars(shot) | {"note": odds})))
+    labels = "label is" if len(table) == 1 else "labels are"
     lead = (
-        f"{len(table)} labels are a thousand times likelier to be wrong than right, by what heads "
-        "said that had not seen them. Look before you change them."
+        f"{len(table):,} {labels} a thousand times likelier to be wrong than right, by what heads "
+        "said that had not seen the image. Look before you change a label."
     )
     return Gallery("suspects", "Labels that are likely wrong", lead, tuple(shots))
 
@@ -121,9 +121,10 @@ def _twins(subject: Subject, pictures: Pictures) -> Gallery:
     table = subject.twins
     shots = tuple(_pair(pictures, one) for one in _records(table.head(MOST // 2)))
     differ = " Where their labels differ, one of them is wrong." if subject.is_classes else ""
+    pairs, lie = ("pair", "lies") if len(table) == 1 else ("pairs", "lie")
     lead = (
-        f"{len(table):,} pairs of all but the same image lie on both sides of a split: a head that "
-        f"has seen one has all but seen the other.{differ}"
+        f"{len(table):,} {pairs} of all but the same image {lie} on both sides of a split: a head "
+        f"that has seen one has all but seen the other.{differ}"
     )
     return Gallery("twins", "Near-identical images across the split", lead, shots)
 
