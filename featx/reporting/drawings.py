@@ -13,7 +13,6 @@ from featx.comparison.run import KEY
 from featx.reporting.embedding_map import map_of
 from featx.reporting.parts import Drawing
 from featx.reporting.recalls import recalls
-from featx.reporting.subject import as_written
 from featx.reporting.text import interval, number, percent, spread
 
 if TYPE_CHECKING:
@@ -178,8 +177,9 @@ def of_map(subject: Subject) -> Iterator[Drawn]:
         return
     rows = subject.run.rows
     manifest = features.manifest
-    paths = [as_written(path) for path in manifest.path]
-    keys = pd.MultiIndex.from_arrays([paths, manifest.item.astype(str)], names=KEY)
+    keys = pd.MultiIndex.from_arrays(
+        [manifest.path.astype(str), manifest.item.astype(str)], names=KEY
+    )
     tested = np.flatnonzero(keys.isin(rows.index))
     if len(tested) < 3:
         return

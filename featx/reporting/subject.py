@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,14 +132,15 @@ class Subject:
 
     @cached_property
     def digests(self) -> dict[tuple[str, str], bytes]:
-        """The digest of each (path, item) of the data set, of images that the run knows."""
+        """The digest of each (path, item) of the data set, of images that the run was of."""
         try:
             manifest = datasets.load(self.cache, self.record["data"]["name"])
         except FeatxError:
             return {}
-        known = self.run.images
+        same = manifest.hash == self.record["data"]["manifest"]
+        known = self.run.images or ({row.tobytes() for row in manifest.digest} if same else set())
         keys = zip(manifest.path, manifest.item.tolist(), manifest.digest, strict=True)
-        found = {(as_written(path), str(item)): digest.tobytes() for path, item, digest in keys}
+        found = {(str(path), str(item)): digest.tobytes() for path, item, digest in keys}
         return {key: digest for key, digest in found.items() if digest in known}
 
     @cached_property
@@ -166,14 +167,7 @@ def read_subject(what: FitResult | PathLike, cache: Path, out: Path) -> Subject:
         return Subject(run, cache, find_run(what, out))
     folder = what.path if what.path is not None and what.path.is_dir() else None
     given = {TWINS_FILE: what.twins, SUSPECTS_FILE: what.suspects}
-    tables = {name: table.astype(str).map(as_written) for name, table in given.items()}
-    rows = run.predictions.assign(path=run.predictions["path"].map(as_written))
-    return Subject(replace(run, predictions=rows), cache, folder, tables)
-
-
-def as_written(text: object) -> str:
-    """Give a text as a table on the disk holds it: bytes that are no UTF-8 are spelled out."""
-    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    return Subject(run, cache, folder, {name: table.astype(str) for name, table in given.items()})
 
 
 def as_numbers(texts: pd.DataFrame) -> Float64s:
