@@ -125,7 +125,7 @@ def cartoons(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     extract(
         shared / "data" / "pacs_cartoon",
         backbone="vgg16",
-        weights=shared / "weights" / "vgg16-397923af.safetensors",
+        weights=shared / "weights" / "vgg16_features.pth",
         limit_per_class=30,
         pools=["avg"],
         name="cartoons",

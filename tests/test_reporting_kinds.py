@@ -209,9 +209,21 @@ def test_files_that_are_gone_or_changed_are_not_shown(photos: Path, tmp_path: Pa
 def test_images_given_as_an_array(photos: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (18, 40, 40, 3)).astype(np.uint8)
     np.savez(photos / "array.npz", images=pixels, label=np.array(["a", "b", "c"] * 6))
+    os.utime(photos / "array.npz", (1_600_000_000, 1_600_000_000))
     found = rows(reported(photos, embedded(photos, "array.npz", "array")))
     assert {one["missing"] for one in found} == {
         "it is one of an array, of which no thumbnails are made"
+    }
+
+
+def test_images_given_in_memory(photos: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 255, (18, 40, 40, 3)).astype(np.uint8)
+    view = embedded(photos, pixels, "memory")
+    frame = view.manifest.frame.assign(label=["a", "b", "c"] * 6)
+    view = replace(view, manifest=replace(view.manifest, frame=frame))
+    found = rows(reported(photos, view))
+    assert {one["missing"].partition(",")[0] for one in found} == {
+        "its file is not known: it was given in memory"
     }
 
 

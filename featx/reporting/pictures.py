@@ -27,6 +27,9 @@ SIDE = 144
 """Pixels of a thumbnail's longer side."""
 QUALITY = 72
 """Of its JPEG: some 4 kB each."""
+_NO_FILE = (
+    "its file is not known: it was given in memory, or had just been written when it was extracted"
+)
 _IN_AN_ARRAY = re.compile(rb"\[\d+\]$")
 """What an image of an array file is called: ``photos.npy[3]``."""
 
@@ -68,7 +71,7 @@ class Pictures:
             return Picture(missing="the cache does not know this image any more")
         place = self._places.get(digest)
         if place is None:
-            return Picture(missing="its file is not known: it was given in memory")
+            return Picture(missing=_NO_FILE)
         try:
             payload = Path(os.fsdecode(place)).read_bytes()
         except OSError as error:
