@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -290,3 +291,51 @@ def test_hostile_names_on_the_command_line(tmp_path: Path) -> None:
     assert [tag for tag, _ in Reader(page).tags].count("script") == 2
     shots = data_of(page)["galleries"].get("mistakes", {"shots": []})["shots"]
     assert {one["missing"] for one in shots} <= {""}
+
+
+RECIPE_FILE = """
+[data]
+path = "photos"
+
+[[extract]]
+backbone = "helpers_photos:tiny"
+image-size = 32
+
+[[fit]]
+each = {{ head = [{heads}], cv = [{cv}] }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("heads", "cv", "pages"),
+    [
+        ('"svm"', '"2"', {"runs/svm-photos-helpers_photos-tiny-1/report.html"}),
+        ('"svm", "ridge"', '"2"', {"runs/report.html"}),
+        ('"svm", "ridge"', '"2", "3"', {"runs/report-1.html", "runs/report-2.html"}),
+    ],
+)
+def test_a_recipe_has_a_report_of_each_comparison(
+    heads: str, cv: str, pages: set[str], photos: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(photos / "photos", tmp_path / "photos")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE_FILE.format(heads=heads, cv=cv), encoding="utf-8")
+    where = ["--out", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
+    result = featx("run", str(recipe), "--report", "--n-jobs", "1", "--device", "cpu", *where)
+    assert result.exit_code == 0, result.output
+    found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("report*.html")}
+    assert found == pages
+    assert result.stderr.count("report: ") == len(pages)
+
+
+def test_a_trained_network_has_a_report(photos: Path) -> None:
+    words = ["--backbone", "helpers_photos:tiny", "--image-size", "32", "--epochs", "2"]
+    where = ["--out", str(photos / "trained"), "--cache", str(photos / "cache")]
+    splits = ["--test-size", "0.4", "--device", "cpu", "--name", "t"]
+    result = featx("finetune", str(photos / "photos"), *words, *splits, *where, "--report")
+    assert result.exit_code == 0, result.output
+    page = (photos / "trained" / "t" / "report.html").read_text(encoding="utf-8")
+    assert "fine-tuned" in texts(page)
+    again = featx("report", "t", "--curve", *where)
+    assert again.exit_code == 0, again.output
+    assert "training" in json.loads(featx("report", "t", "--json", *where).stdout)["figures"]

@@ -120,7 +120,7 @@ def _suspects(subject: Subject, pictures: Pictures) -> Gallery:
 def _twins(subject: Subject, pictures: Pictures) -> Gallery:
     table = subject.twins
     shots = tuple(_pair(pictures, one) for one in _records(table.head(MOST // 2)))
-    differ = " Where their labels differ, one of them is wrong." if subject.is_classes else ""
+    differ = " Where their labels differ, one of them may be wrong." if subject.is_classes else ""
     pairs, lie = ("pair", "lies") if len(table) == 1 else ("pairs", "lie")
     lead = (
         f"{len(table):,} {pairs} of all but the same image {lie} on both sides of a split: a head "
