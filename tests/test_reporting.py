@@ -279,6 +279,12 @@ def test_a_learning_curve_is_made_where_it_is_asked_for(place: Path) -> None:
     assert "learning-curve" in made(place, run, curve=True).figures
 
 
+def test_no_curve_is_made_unasked_where_the_fit_took_long(place: Path, classes: FitResult) -> None:
+    slow = replace(classes, record=classes.record | {"seconds": {"search": 61.0}})
+    assert "learning-curve" not in made(place, slow, curve=None).figures
+    assert "learning-curve" in made(place, slow, curve=True).figures
+
+
 def test_the_curve_ends_where_the_fit_does(place: Path, classes: FitResult) -> None:
     words = texts(read(made(place, classes, curve=True)))
     assert "Would more labels help?" in words

@@ -43,7 +43,7 @@ def report(
         bool | None,
         typer.Option(
             "--curve/--no-curve",
-            help="With a learning curve [default: where it takes seconds].",
+            help="With a learning curve [default: where the fit took seconds].",
         ),
     ] = None,
     images: Annotated[

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
 REPORT_FILE = "report.html"
 CURVE_HEADS = ("svm", "svr", "ridge", "logreg")
-"""Heads whose learning curve takes seconds."""
+"""Heads whose learning curve takes about as long as their fit did."""
+CURVE_S = 60
+"""Seconds of a fit up to which a report has a learning curve unless it is asked for."""
 CURVE_ROWS = 20_000
-"""Rows up to which a report has a learning curve unless it is asked for."""
+"""Rows up to which it has one: a curve holds the inner products of all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +87,8 @@ def report(
         `featx.Comparison` beside them is not needed, it is made. None: the newest in ``out``,
         unless ``curve`` or ``layers`` is given.
     curve
-        What `featx.curve` gave; True has it made, False leaves it out. None: made for heads and
-        numbers of rows for which it takes seconds, if the cache still has the features.
+        What `featx.curve` gave; True has it made, False leaves it out. None: made where
+        the fit took seconds, if the cache still has the features.
     layers
         What `featx.probe_layers` gave.
     images
@@ -169,7 +171,7 @@ def _curve(
     if asked is False or subject is None:
         return None, ["no learning curve: there is no run to make one of"] if asked else []
     record = subject.record
-    if asked is None and (record["head"] not in CURVE_HEADS or record["n"] > CURVE_ROWS):
+    if asked is None and not _is_quick(record):
         return None, []
     features = subject.features
     if isinstance(features, str):
@@ -186,6 +188,11 @@ def _curve(
         return curve(features, record["head"], **options, progress=progress), []
     except FeatxError as error:
         return None, [f"no learning curve: {error}"]
+
+
+def _is_quick(record: JsonObject) -> bool:
+    took_s = sum(record["seconds"].values())
+    return record["head"] in CURVE_HEADS and record["n"] <= CURVE_ROWS and took_s <= CURVE_S
 
 
 def _made() -> str:
