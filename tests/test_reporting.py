@@ -296,6 +296,8 @@ def test_a_run_without_its_cache(place: Path, classes: FitResult, tmp_path: Path
     assert list(found.figures) == ["confusion-matrix", "class-scores", "search-C"]
     page = read(found)
     assert "No learning curve and no map" in texts(page)
+    less = report(classes.path, cache=tmp_path / "none", file=tmp_path / "r.html", curve=False)
+    assert "No map: " in texts(read(less))
     shots = data_of(page)["galleries"]["mistakes"]["shots"]
     assert {one["missing"] for one in shots} == {"the cache does not know this image any more"}
 

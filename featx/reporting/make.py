@@ -168,14 +168,14 @@ def _curve(
     """Give the learning curve, made where that is wanted and quick, or say why there is none."""
     if not isinstance(asked, bool) and asked is not None:
         return asked, []
-    if asked is False or subject is None:
+    if subject is None:
         return None, ["no learning curve: there is no run to make one of"] if asked else []
-    record = subject.record
-    if asked is None and not _is_quick(record):
-        return None, []
-    features = subject.features
+    record, features = subject.record, subject.features
+    wanted = _is_quick(record) if asked is None else asked
     if isinstance(features, str):
-        return None, [f"no learning curve and no map: {features}"]
+        return None, [f"no {'learning curve and no ' if wanted else ''}map: {features}"]
+    if not wanted:
+        return None, []
     from featx.curves import curve
 
     left = ("data", "features", "train_per_class", "quality", "lower_is_better", "aggregate")
