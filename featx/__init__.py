@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from featx.prediction import predict as predict
     from featx.probing import Probe as Probe
     from featx.probing import probe_layers as probe_layers
+    from featx.reporting import Report as Report
+    from featx.reporting import report as report
     from featx.result import FitResult as FitResult
     from featx.surveying import Stats as Stats
     from featx.surveying import stats as stats
@@ -50,6 +52,7 @@ _WHERE = {
     "Model": "model",
     "Plan": "planning",
     "Probe": "probing",
+    "Report": "reporting",
     "Stats": "surveying",
     "compare": "comparison",
     "cross_validate": "fitting",
@@ -64,6 +67,7 @@ _WHERE = {
     "plan": "planning",
     "predict": "prediction",
     "probe_layers": "probing",
+    "report": "reporting",
     "stats": "surveying",
 }
 __all__ = sorted(_WHERE)

@@ -110,6 +110,7 @@ def test_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         "nested 5-fold cross-validation\n"
         "note: column 'person' looks like an identity\n"
         "results: runs/svm-photos-vgg16-1 (1.3 s)\n"
+        "look: featx report runs/svm-photos-vgg16-1\n"
         "next: featx predict runs/svm-photos-vgg16-1 FOLDER\n"
     )
 

@@ -93,6 +93,20 @@ def test_demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "nothing was computed" not in text
 
 
+def test_demo_with_a_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake_demo(monkeypatch)
+    report = Workflow(SimpleNamespace(path=tmp_path / "report.html"))
+    replace_module(monkeypatch, "reporting", report=report)
+    plain = featx("demo", "--cache", str(tmp_path)).stdout
+    assert f"  featx report {RECORD['path']} --cache {tmp_path}\n" in plain
+    text = featx("demo", "--cache", str(tmp_path), "--report").stdout
+    assert report.args == (RECORD["path"],)
+    assert f"$ featx report {RECORD['name']}\n" in text
+    assert f"  report   {tmp_path / 'report.html'} (open it in a browser)\n" in text
+    value = json.loads(featx("demo", "--cache", str(tmp_path), "--report", "--json").stdout)
+    assert value["report"] == str(tmp_path / "report.html")
+
+
 def test_a_second_demo_says_that_nothing_was_computed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

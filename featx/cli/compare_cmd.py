@@ -158,7 +158,7 @@ def compare(
         **_given(fitting),
     )
     _show(console, found, chosen, _View(pairs, cost), output)
-    runs = found.table["run"].tolist()
+    runs = found.table["run"].tolist() if names(backbone) or names(head) else what
     also(console, report, runs, save_plots=save_plots, out=out, cache=cache)
 
 

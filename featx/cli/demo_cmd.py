@@ -12,6 +12,7 @@ from featx.cli.console import Console
 from featx.cli.extract_cmd import failure_lines, store_lines
 from featx.cli.fit_cmd import scored
 from featx.cli.jsonable import jsonable
+from featx.cli.report_cmd import Wanted, look_at, make
 from featx.cli.text import count, literal
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ FITS = (("svm", "defective"), ("ridge", "defect_probability"))
 
 
 @command
-def demo(console: Console, cache: o.Cache = None, out: o.Out = "runs") -> None:
+def demo(
+    console: Console, report: Wanted = False, cache: o.Cache = None, out: o.Out = "runs"
+) -> None:
     """Try the main job on photographs of solar cells.
 
     Embeds 2,624 photographs with a pretrained network, then fits a classifier and a regression on
@@ -37,13 +40,15 @@ def demo(console: Console, cache: o.Cache = None, out: o.Out = "runs") -> None:
     folder = cache_dir(cache)
     extraction = _embed(console, folder)
     records = [_fit(console, extraction, step, folder, out) for step in FITS]
-    value = {
+    value: JsonObject = {
         "license": LICENSE,
         "citations": CITATIONS,
         "extract": extraction,
         "fits": records,
     }
-    console.show(value, _end(value, folder, Path(out)))
+    if report:
+        value |= _report(console, records[0], folder, out)
+    console.show(value, _end(value, folder, Path(out), look_at(records[0], cache)))
 
 
 def _embed(console: Console, cache: Path) -> JsonObject:
@@ -85,6 +90,11 @@ def _fit(
     return record
 
 
+def _report(console: Console, record: JsonObject, cache: Path, out: str) -> JsonObject:
+    _announce(console, "report", record["name"])
+    return {"report": str(make(console, record["path"], out=out, cache=cache).path)}
+
+
 def _announce(console: Console, *words: str) -> None:
     """Show the command that does the step that follows."""
     console.tell(["", f"$ {literal('featx', *words)}"])
@@ -106,14 +116,18 @@ def _extraction_lines(value: JsonObject) -> Iterator[str]:
     yield from failure_lines(value["failed"])
 
 
-def _end(value: JsonObject, cache: Path, out: Path) -> Iterator[str]:
+def _end(value: JsonObject, cache: Path, out: Path, look: str) -> Iterator[str]:
     first: dict[str, Any] = value["fits"][0]
     yield ""
     yield "Where everything lies:"
     yield f"  vectors  {cache.absolute()} (`featx ls`, `featx info`)"
     yield f"  results  {out.absolute()} (`featx runs`; each with a card.md)"
+    if "report" in value:
+        yield f"  report   {value['report']} (open it in a browser)"
     yield "Try next:"
     yield f"  {literal('featx', 'fit', '--head', 'logreg', '--target', first['target'])}"
     yield "  featx fit --head svm --target cell_type"
+    if "report" not in value:
+        yield f"  {look}"
     yield f"  {literal('featx', 'predict', first['path'])} FOLDER"
     yield "  featx extract FOLDER --backbone vgg16"

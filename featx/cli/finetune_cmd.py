@@ -14,7 +14,7 @@ from featx.cli.console import Console
 from featx.cli.fit_cmd import lines
 from featx.cli.glyphs import sparkline
 from featx.cli.parsing import image_size, names, numbers, one_or_all
-from featx.cli.report_cmd import SavePlots, Wanted, also
+from featx.cli.report_cmd import SavePlots, Wanted, also, look_at
 from featx.cli.text import count, duration, number
 
 if TYPE_CHECKING:
@@ -188,11 +188,12 @@ def finetune(
         progress=console.progress,
         **{option: given for option, given in about.items() if given is not None},
     )
-    console.show(result.record, _lines(result.record, console.plus_minus, console.block))
+    look = None if report or save_plots is not None else look_at(result.record, cache)
+    console.show(result.record, _lines(result.record, console.plus_minus, console.block, look))
     also(console, report, result, save_plots=save_plots, out=out, cache=cache)
 
 
-def _lines(record: JsonObject, plus_minus: str, block: str) -> Iterator[str]:
+def _lines(record: JsonObject, plus_minus: str, block: str, look: str | None) -> Iterator[str]:
     told: JsonObject = record["training"]
     yield (
         f"took epoch {told['best_epoch'] + 1} of {told['epochs']}; {told['epochs_run']} epochs in "
@@ -204,4 +205,4 @@ def _lines(record: JsonObject, plus_minus: str, block: str) -> Iterator[str]:
         if losses:
             ends = f"{number(losses[0])} to {number(losses[-1])}"
             yield f"  {words:<15} {sparkline(losses[-_WIDTH:], block)}  {ends}"
-    yield from lines([record], plus_minus)
+    yield from lines([record], plus_minus, look)

@@ -13,7 +13,7 @@ from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.glyphs import confusion
 from featx.cli.parsing import names, one_or_all, pairs
-from featx.cli.report_cmd import SavePlots, Wanted, also
+from featx.cli.report_cmd import SavePlots, Wanted, also, look_at
 from featx.cli.text import (
     count,
     duration,
@@ -158,14 +158,22 @@ def fit(
         fitted = [fit(kinds, head, target=targets[0] if targets else None, **options)]
     records = [result.record for result in fitted]
     value = records[0] if len(records) == 1 else {"fits": records}
-    console.show(value, lines(records, console.plus_minus))
+    look = None if report or save_plots is not None else look_at(records[0], cache)
+    console.show(value, lines(records, console.plus_minus, look))
     for result in fitted:
-        also(console, report, result, save_plots=save_plots, out=out, cache=cache)
+        place = (
+            save_plots if save_plots is None or len(fitted) == 1 else f"{save_plots}/{result.name}"
+        )
+        also(console, report, result, save_plots=place, out=out, cache=cache)
 
 
-def lines(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
+def lines(
+    records: list[JsonObject], plus_minus: str = "±", look: str | None = None
+) -> Iterator[str]:
     """Say what was found, and what to do next."""
     yield from scored(records, plus_minus)
+    if look is not None:
+        yield f"look: {look}"
     yield f"next: {literal('featx', 'predict', records[0]['path'])} FOLDER"
 
 

@@ -10,11 +10,12 @@ from featx.cli import complete
 from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
-from featx.cli.text import wrapped
+from featx.cli.text import literal, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from featx._types import JsonObject
     from featx.reporting import Report
 
 SavePlots = Annotated[
@@ -42,7 +43,7 @@ def report(
         bool | None,
         typer.Option(
             "--curve/--no-curve",
-            help="With a learning curve [default: where it takes seconds].",
+            help="With a learning curve [default: where the fit took seconds].",
         ),
     ] = None,
     images: Annotated[
@@ -91,6 +92,12 @@ def also(console: Console, wanted: bool, runs: Any = None, **options: Any) -> No
     if wanted or options.get("save_plots") is not None:
         made = make(console, runs, **options)
         console.note(f"report: {made.path}")
+
+
+def look_at(record: JsonObject, cache: str | None) -> str:
+    """Give the command that writes a report of a run."""
+    where = [] if cache is None else ["--cache", str(cache)]
+    return literal("featx", "report", record["path"], *where)
 
 
 def lines(made: Report) -> Iterator[str]:

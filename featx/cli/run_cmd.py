@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.jsonable import jsonable
 from featx.cli.parsing import one_or_all, pairs
+from featx.cli.report_cmd import also
 from featx.cli.text import count, duration, interval, number, table
 from featx.errors import FeatxError
 
@@ -60,6 +62,12 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if any step had to be skipped.")
     ] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Write a page of each comparison, or of the last fit: `featx report`."
+        ),
+    ] = False,
     cache: o.Cache = None,
 ) -> None:
     """Run a recipe file: extract, fit, fine-tune, and compare.
@@ -81,17 +89,33 @@ def run(
         pipeline, device=device, n_jobs=n_jobs, out=out, cache=cache, progress=console.progress
     )
     value: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
+    compared: list[list[str]] = []
     for step in steps:
         if step.kind == "rows":
             value["rows"] = step.result
         else:
             value[_KINDS_OF.get(step.kind, step.kind)].append(_value(step))
         console.tell([*_lines(step, pipeline, console.plus_minus), ""])
+        compared += [step.result.table["run"].tolist()] if step.kind == "compare" else []
     console.show(value, [])
+    for place, runs in _reports(compared, value, Path(out)) if report else ():
+        also(console, report, runs, file=place, out=out, cache=cache)
     skipped = {one["step"]: one["reason"] for one in value["skipped"]}
     of = len(pipeline.rows) or len(pipeline.extracts)
     kept = {k: v for k, v in skipped.items() if not (pipeline.rows and k.startswith("extract"))}
     refuse_skips(skipped if strict else kept, of, strict)
+
+
+def _reports(
+    compared: list[list[str]], value: dict[str, list[Any]], out: Path
+) -> Iterator[tuple[Path | None, list[str]]]:
+    """Give what to report on, and where to: of several comparisons each has a file."""
+    fitted = [record["name"] for record in (*value["fit"], *value["finetune"])]
+    if len(compared) > 1:
+        files = (out / f"report-{i}.html" for i in range(1, len(compared) + 1))
+        yield from zip(files, compared, strict=True)
+    elif compared or fitted:
+        yield None, compared[0] if compared else fitted[-1:]
 
 
 def refuse_skips(skipped: dict[str, str], of: int, strict: bool) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from featx._types import JsonObject
+    from featx._types import Float64s, JsonObject
     from featx.comparison import Comparison
     from featx.curves import LearningCurve
     from featx.probing import Probe
@@ -97,10 +97,15 @@ def of_numbers(subject: Subject) -> Iterator[Drawn]:
         "residuals",
         "Residuals",
         plots.residuals(y, prediction, target=target),
-        f"Prediction less target; in the mean {number(float(np.mean(prediction - y)))}.",
+        f"Prediction less target; in the mean {number(_mean(prediction - y))}.",
         "The line is a running median. Where it falls from left to right, predictions shrink "
         "towards the mean: low values are predicted too high, high ones too low.",
     )
+
+
+def _mean(values: Float64s) -> float:
+    told = values[np.isfinite(values)]
+    return float(told.mean()) if len(told) else np.nan
 
 
 def of_search(subject: Subject) -> Iterator[Drawn]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx.reporting.parts import Gallery, Shot
-from featx.reporting.subject import top_scores
+from featx.reporting.subject import as_numbers, top_scores
 from featx.reporting.text import number
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _mistakes(subject: Subject, pictures: Pictures) -> Gallery:
 def _scores(rows: pd.DataFrame) -> Float64s:
     """(m, k) scores of each row; k is 0 for a regression."""
     columns = [name for name in rows if str(name).startswith(("score_", "probability_"))]
-    return rows[columns].to_numpy(dtype=object).astype(np.float64)
+    return as_numbers(rows[columns])
 
 
 def _wrongness(subject: Subject, rows: pd.DataFrame, scores: Float64s) -> Float64s:
@@ -69,10 +69,9 @@ def _wrongness(subject: Subject, rows: pd.DataFrame, scores: Float64s) -> Float6
     wrong = (rows["target"] != rows["prediction"]).to_numpy()
     if not scores.shape[1]:
         return wrong.astype(np.float64)
-    place = {name: i for i, name in enumerate(subject.classes)}
-    own = scores[np.arange(len(rows)), [place[name] for name in rows["target"]]]
-    margin = np.maximum(scores.max(axis=1) - own, 1e-12)
-    return np.where(wrong, np.nan_to_num(margin), 0.0)
+    own = scores[np.arange(len(rows)), subject.places(rows["target"])]
+    margin = np.nan_to_num(scores.max(axis=1) - own)
+    return np.where(wrong, np.maximum(margin, 1e-12), 0.0)
 
 
 def _shot(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,28 +11,30 @@ from typing import TYPE_CHECKING, Any
 from featx import catalog, plots
 from featx._files import write_text, writing
 from featx._types import Silent
-from featx.comparison import put_together, read_run
+from featx.comparison import put_together
 from featx.errors import FeatxError, NotFoundError, UsageError
 from featx.reporting.page import render
 from featx.reporting.pictures import Pictures
 from featx.reporting.sections import Material, page_of
-from featx.reporting.subject import Subject
-from featx.result import FitResult
+from featx.reporting.subject import read_subject
 from featx.runs import list_runs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from featx._types import JsonObject, PathLike, Progress
-    from featx.comparison import Comparison, Run
+    from featx.comparison import Comparison
     from featx.curves import LearningCurve
     from featx.probing import Probe
+    from featx.reporting.subject import Subject
 
 REPORT_FILE = "report.html"
 CURVE_HEADS = ("svm", "svr", "ridge", "logreg")
-"""Heads whose learning curve takes seconds."""
+"""Heads whose learning curve takes about as long as their fit did."""
+CURVE_S = 60
+"""Seconds of a fit up to which a report has a learning curve unless it is asked for."""
 CURVE_ROWS = 20_000
-"""Rows up to which a report has a learning curve unless it is asked for."""
+"""Rows up to which it has one: a curve holds the inner products of all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +87,8 @@ def report(
         `featx.Comparison` beside them is not needed, it is made. None: the newest in ``out``,
         unless ``curve`` or ``layers`` is given.
     curve
-        What `featx.curve` gave; True has it made, False leaves it out. None: made for heads and
-        numbers of rows for which it takes seconds, if the cache still has the features.
+        What `featx.curve` gave; True has it made, False leaves it out. None: made where
+        the fit took seconds, if the cache still has the features.
     layers
         What `featx.probe_layers` gave.
     images
@@ -107,17 +108,16 @@ def report(
     NotFoundError, UnknownNameError, ModelFileError
         If a run is not there, or cannot be read.
     UsageError
-        If runs predict different things.
+        If runs predict different things, or ``file`` is no HTML file.
     CacheWriteError
         If a file cannot be written.
     """
-    say = progress or Silent()
-    several = _runs(runs, Path(out), others=layers is not None or _is_curve(curve))
-    comparison = put_together(several) if len(several) > 1 else None
-    run = several[0] if comparison is None and several else _best(several, comparison)
-    folder = catalog.cache_dir(cache)
-    subject = None if run is None else Subject(run, folder, _folder(run, Path(out)))
-    made_curve, missing = _curve(curve, subject, say)
+    _check_file(file)
+    asked = _asked(runs, Path(out), others=layers is not None or _is_curve(curve))
+    several = [read_subject(one, catalog.cache_dir(cache), Path(out)) for one in asked]
+    comparison = put_together([one.run for one in several]) if len(several) > 1 else None
+    subject = _best(several, comparison)
+    made_curve, missing = _curve(curve, subject, progress or Silent())
     material = Material(
         subject,
         None if subject is None else Pictures(subject, images),
@@ -128,7 +128,7 @@ def report(
     )
     drawn = material.drawn()
     page = page_of(material, drawn, _made())
-    path = _file(file, subject, several, Path(out))
+    path = Path(file) if file is not None else _place(several, Path(out))
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, render(page))
@@ -142,49 +142,40 @@ def _is_curve(curve: object) -> bool:
     return curve is not None and not isinstance(curve, bool)
 
 
-def _runs(runs: Any, out: Path, *, others: bool) -> list[Run]:
-    if runs is None or (isinstance(runs, Sequence) and not isinstance(runs, str) and not runs):
+def _asked(runs: Any, out: Path, *, others: bool) -> list[Any]:
+    if runs is None or (isinstance(runs, list | tuple) and not runs):
         if others:
             return []
         found = [row for row in list_runs(out) if "error" not in row]
         if not found:
             raise NotFoundError(f"no run in {out.absolute()}; `featx fit` makes one")
-        runs = [found[-1]["path"]]
-    if isinstance(runs, str | Path | FitResult):
-        runs = [runs]
-    return [read_run(one, out) for one in runs]
+        return [found[-1]["path"]]
+    return list(runs) if isinstance(runs, list | tuple) else [runs]
 
 
-def _best(runs: list[Run], comparison: Comparison | None) -> Run | None:
+def _best(subjects: list[Subject], comparison: Comparison | None) -> Subject | None:
+    """Give the run that the comparison puts first: runs of several folders may share a name."""
     if comparison is None:
-        return None
-    name = str(comparison.table["run"].iloc[0])
-    return next(run for run in runs if run.name == name)
-
-
-def _folder(run: Run, out: Path) -> Path | None:
-    """Give a run's folder, wherever it was moved to."""
-    for place in (run.record.get("path"), out / run.name):
-        if place and Path(place).is_dir():
-            return Path(place)
-    return None
+        return subjects[0] if subjects else None
+    first, metric = comparison.table.iloc[0], comparison.metrics[0]
+    named = [one for one in subjects if one.run.name == first["run"]]
+    return next((one for one in named if one.run.score(metric) == first[metric]), named[0])
 
 
 def _curve(
     asked: LearningCurve | bool | None, subject: Subject | None, progress: Progress
 ) -> tuple[LearningCurve | None, list[str]]:
     """Give the learning curve, made where that is wanted and quick, or say why there is none."""
-    if asked is False or (asked is None and subject is None):
-        return None, []
     if not isinstance(asked, bool) and asked is not None:
         return asked, []
-    assert subject is not None  # noqa: S101  # of a curve alone the branch before
-    record = subject.record
-    if asked is None and (record["head"] not in CURVE_HEADS or record["n"] > CURVE_ROWS):
-        return None, []
-    features = subject.features
+    if subject is None:
+        return None, ["no learning curve: there is no run to make one of"] if asked else []
+    record, features = subject.record, subject.features
+    wanted = _is_quick(record) if asked is None else asked
     if isinstance(features, str):
-        return None, [f"no learning curve and no map: {features}"]
+        return None, [f"no {'learning curve and no ' if wanted else ''}map: {features}"]
+    if not wanted:
+        return None, []
     from featx.curves import curve
 
     left = ("data", "features", "train_per_class", "quality", "lower_is_better", "aggregate")
@@ -199,19 +190,24 @@ def _curve(
         return None, [f"no learning curve: {error}"]
 
 
+def _is_quick(record: JsonObject) -> bool:
+    took_s = sum(record["seconds"].values())
+    return record["head"] in CURVE_HEADS and record["n"] <= CURVE_ROWS and took_s <= CURVE_S
+
+
 def _made() -> str:
     return f"featx {version('featx')}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _file(file: PathLike | None, subject: Subject | None, runs: list[Run], out: Path) -> Path:
-    if file is not None:
-        path = Path(file)
-        if path.suffix.lower() not in (".html", ".htm"):
-            raise UsageError(f"a report is an HTML file, got {path.name!r}; end it with .html")
-        return path
-    if len(runs) == 1 and subject is not None and subject.folder is not None:
-        return subject.folder / REPORT_FILE
-    return out / REPORT_FILE
+def _check_file(file: PathLike | None) -> None:
+    """Raise before any work is done."""
+    if file is not None and Path(file).suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"a report is an HTML file, got {Path(file).name!r}; end it with .html")
+
+
+def _place(subjects: list[Subject], out: Path) -> Path:
+    folder = subjects[0].folder if len(subjects) == 1 else None
+    return (folder or out) / REPORT_FILE
 
 
 def _save(figures: dict[str, Figure], folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,11 @@ SIDE = 144
 """Pixels of a thumbnail's longer side."""
 QUALITY = 72
 """Of its JPEG: some 4 kB each."""
+_NO_FILE = (
+    "its file is not known: it was given in memory, or had just been written when it was extracted"
+)
+_IN_AN_ARRAY = re.compile(rb"\[\d+\]$")
+"""What an image of an array file is called: ``photos.npy[3]``."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +71,12 @@ class Pictures:
             return Picture(missing="the cache does not know this image any more")
         place = self._places.get(digest)
         if place is None:
-            return Picture(missing="its file is not known: it was given as an array, or in memory")
+            return Picture(missing=_NO_FILE)
         try:
             payload = Path(os.fsdecode(place)).read_bytes()
         except OSError as error:
+            if _IN_AN_ARRAY.search(place):
+                return Picture(missing="it is one of an array, of which no thumbnails are made")
             return Picture(missing=f"its file cannot be read: {error.strerror}")
         if images.digest(payload) != digest:
             return Picture(missing="its file has changed since")

@@ -108,7 +108,9 @@ def _title(material: Material) -> tuple[str, str, tuple[str, ...]]:
 def _cautions(material: Material) -> list[str]:
     if material.subject is None:
         return list(material.missing)
-    record = material.subject.record
+    record = dict(material.subject.record)
+    folder = material.subject.folder
+    record |= {"path": None if folder is None else str(folder)}
     return [*map(sentence, cautions(record, number)), *map(sentence, material.missing)]
 
 

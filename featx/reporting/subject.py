@@ -14,12 +14,14 @@ import pandas as pd
 from featx import datasets
 from featx.artifact import read_info
 from featx.cautions import SUSPECTS_FILE, TWINS_FILE
-from featx.comparison import Run
-from featx.errors import FeatxError
+from featx.comparison import Run, read_run
+from featx.errors import FeatxError, ModelFileError
 from featx.features import load
+from featx.result import PREDICTIONS_FILE, FitResult
+from featx.runs import find_run
 
 if TYPE_CHECKING:
-    from featx._types import Array, Float64s, Ints, JsonObject
+    from featx._types import Array, Float64s, Ints, JsonObject, PathLike
     from featx.features import Features
     from featx.recipe import Preprocess
 
@@ -104,19 +106,32 @@ class Subject:
     def numbers(self) -> tuple[Float64s, Float64s]:
         """(m,) targets and predictions of a regression, of each tested row once."""
         rows = self.run.rows
-        y, said = (rows[name].to_numpy(dtype=object) for name in ("target", "prediction"))
-        return y.astype(np.float64), said.astype(np.float64)
+        y, said = as_numbers(rows[["target", "prediction"]]).T
+        return y, said
 
     @cached_property
     def confusion(self) -> Ints:
         """(k, k) how often each class (rows) was called each class, of each tested row once."""
-        place = {name: i for i, name in enumerate(self.classes)}
-        rows = self.run.rows
-        counts = np.zeros((len(place), len(place)), dtype=np.int64)
-        pairs = zip(rows["target"], rows["prediction"], strict=True)
-        for true, said in pairs:
-            counts[place[true], place[said]] += 1
+        k, rows = len(self.classes), self.run.rows
+        true, said = (self.places(rows[name]) for name in ("target", "prediction"))
+        counts: Ints = np.bincount(true * k + said, minlength=k * k).reshape(k, k)
         return counts
+
+    def places(self, labels: pd.Series[str]) -> Ints:
+        """Give (m,) the number of each label's class.
+
+        Raises
+        ------
+        ModelFileError
+            If one is no class of the head.
+        """
+        found: Ints = pd.Index(self.classes).get_indexer(pd.Index(labels)).astype(np.int64)
+        if (found < 0).any():
+            raise ModelFileError(
+                f"{PREDICTIONS_FILE} of {self.run.name} has {labels[found < 0].iloc[0]!r}, which "
+                "is no class of its head; fit the head again"
+            )
+        return found
 
     @cached_property
     def features(self) -> Features | str:
@@ -134,12 +149,13 @@ class Subject:
 
     @cached_property
     def digests(self) -> dict[tuple[str, str], bytes]:
-        """The digest of each (path, item) of the data set, of images that the run knows."""
+        """The digest of each (path, item) of the data set, of images that the run was of."""
         try:
             manifest = datasets.load(self.cache, self.record["data"]["name"])
         except FeatxError:
             return {}
-        known = self.run.images
+        same = manifest.hash == self.record["data"]["manifest"]
+        known = self.run.images or ({row.tobytes() for row in manifest.digest} if same else set())
         keys = zip(manifest.path, manifest.item.tolist(), manifest.digest, strict=True)
         found = {(str(path), str(item)): digest.tobytes() for path, item, digest in keys}
         return {key: digest for key, digest in found.items() if digest in known}
@@ -147,10 +163,34 @@ class Subject:
     @cached_property
     def preprocess(self) -> Preprocess | None:
         """How its images are read; None where that is not known."""
+        if self.folder is None:
+            return None if isinstance(self.features, str) else self.features.recipe.preprocess
         try:
-            return None if self.folder is None else read_info(self.folder).recipe.preprocess
+            return read_info(self.folder).recipe.preprocess
         except FeatxError:
             return None
+
+
+def read_subject(what: FitResult | PathLike, cache: Path, out: Path) -> Subject:
+    """Read a run from its folder, its name in ``out``, or what `featx.fit` gave.
+
+    Raises
+    ------
+    NotFoundError, UnknownNameError, ModelFileError, SchemaVersionError, UsageError
+        As `featx.comparison.read_run` does.
+    """
+    run = read_run(what, out)
+    if not isinstance(what, FitResult):
+        return Subject(run, cache, find_run(what, out))
+    folder = what.path if what.path is not None and what.path.is_dir() else None
+    given = {TWINS_FILE: what.twins, SUSPECTS_FILE: what.suspects}
+    return Subject(run, cache, folder, {name: table.astype(str) for name, table in given.items()})
+
+
+def as_numbers(texts: pd.DataFrame) -> Float64s:
+    """Give (m, k) the numbers that a table of texts holds, NaN where a cell is empty."""
+    numbers: Float64s = texts.replace("", "nan").to_numpy(dtype=object).astype(np.float64)
+    return numbers
 
 
 def top_scores(row: Array, classes: list[str], n: int = 3) -> tuple[tuple[str, float], ...]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from featx.comparison.run import default_metric
 from featx.reporting.parts import Key
+from featx.reporting.recalls import recalls
 from featx.reporting.text import interval, named, number, percent, spread
 
 if TYPE_CHECKING:
@@ -38,12 +39,18 @@ def summary(subject: Subject) -> tuple[str, ...]:
     record = subject.record
     metric = main_metric(record)
     score, baseline = record["metrics"][metric], record["baseline"][metric]["mean"]
-    first = (
-        f"{spread(score['mean'], score['std'])} {_plain(metric)} on {score['n']:,} images that the "
-        f"head had not seen; {_guess(record)} gives {number(baseline)}."
-    )
+    images = f"{score['n']:,} images that the head had not seen"
+    guess = "" if baseline is None else f"; {_guess(record)} gives {number(baseline)}"
+    if score["mean"] is None:
+        first = f"{_plain(metric)} of {images} is undefined{guess}."
+    else:
+        first = f"{spread(score['mean'], score['std'])} {_plain(metric)} on {images}{guess}."
     rest = _of_classes(subject) if subject.is_classes else _of_numbers(subject)
-    return (first, *rest)
+    return (_capital(first), *rest)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _plain(metric: str) -> str:
@@ -69,18 +76,13 @@ def _of_classes(subject: Subject) -> list[str]:
         )
     else:
         said.append("No image was taken for another class.")
-    recalls = {
-        str(row["class"]): row["recall"]
-        for row in subject.record["classes"]
-        if row["recall"] is not None
-    }
-    if len(recalls) > 1:
-        best, worst = max(recalls, key=recalls.__getitem__), min(recalls, key=recalls.__getitem__)
-        if recalls[best] > recalls[worst]:
-            said.append(
-                f"{named(best)} is recognised best ({percent(recalls[best])} of its images), "
-                f"{named(worst)} worst ({percent(recalls[worst])})."
-            )
+    recall = recalls(counts).recall
+    best, worst = int(np.nanargmax(recall)), int(np.nanargmin(recall))
+    if recall[best] > recall[worst]:
+        said.append(
+            f"{named(subject.classes[best])} is recognised best ({percent(recall[best])} of its "
+            f"images), {named(subject.classes[worst])} worst ({percent(recall[worst])})."
+        )
     return said
 
 
@@ -95,6 +97,9 @@ def _of_numbers(subject: Subject) -> list[str]:
     ]
     y, prediction = subject.numbers
     off = np.abs(prediction - y)
+    off = off[np.isfinite(off)]
+    if not len(off):
+        return ["No prediction is a number."]
     half = f"Half of the predictions are off by less than {number(float(np.median(off)))}, "
     tenth = f"one in ten by more than {number(float(np.quantile(off, 0.9)))}."
     return [*([f"{', '.join(said)}."] if said else []), half + tenth]
@@ -131,7 +136,8 @@ def _key(name: str, score: JsonObject) -> Key:
     kind = "corrected_" if corrected else ""
     ends = interval(score.get(f"{kind}low"), score.get(f"{kind}high"))
     of = "other training images, too" if corrected else "other test images"
-    return Key(spread(score["mean"], score["std"]), _plain(name), f"95 %: {ends}, for {of}")
+    detail = "" if ends == "-" else f"95 %: {ends}, for {of}"
+    return Key(spread(score["mean"], score["std"]), _plain(name), detail)
 
 
 def methods(subject: Subject) -> str:
@@ -152,9 +158,8 @@ def methods(subject: Subject) -> str:
         f"{record['n']:,} images were embedded with {embedded} On these features {head}{scaled} "
         f"was fitted to predict the {task} of {record['target']!r}"
         f"{f' (final parameters: {chosen})' if chosen else ''}. Performance was estimated by "
-        f"{record['how']}. {_plain(metric).capitalize()} was "
-        f"{spread(score['mean'], score['std'])} (mean and standard deviation over "
-        f"{score['splits']} splits); {_intervals(score)} The random seed was {record['seed']}. "
+        f"{record['how']}. {_capital(_plain(metric))} was {spread(score['mean'], score['std'])}"
+        f"{_over(score)}; {_intervals(score)}. The random seed was {record['seed']}. "
         f"Software: featx {record['versions']['featx']}, {libraries}."
     )
 
@@ -175,10 +180,15 @@ def _embedded(kind: JsonObject) -> str:
 def _intervals(score: JsonObject) -> str:
     ends = interval(score.get("low"), score.get("high"))
     if ends == "-":
-        return ""
+        return "no interval can be given"
     words = f"the 95 % interval is {ends} ({score['how'].removeprefix('95 % ')})"
     other = interval(score.get("corrected_low"), score.get("corrected_high"))
     if other != "-":
         how = str(score["corrected_how"]).removeprefix("95 % ").partition(":")[0]
         words += f", and {other} where training images vary too ({how})"
-    return words + "."
+    return words
+
+
+def _over(score: JsonObject) -> str:
+    splits = score["splits"]
+    return f" (mean and standard deviation over {splits} splits)" if splits > 1 else ""
