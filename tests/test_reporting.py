@@ -22,7 +22,6 @@ from featx.errors import CacheWriteError, NotFoundError, UnknownNameError, Usage
 from featx.features import load
 from featx.fitting import fit
 from featx.reporting import Report, report
-from featx.reporting.drawings import of_search
 from featx.reporting.embedding_map import map_of
 from featx.reporting.recalls import recalls
 from featx.reporting.subject import Subject, read_subject
@@ -225,16 +224,6 @@ def test_one_split_has_no_spread_to_speak_of(place: Path) -> None:
 
 def test_an_error_keeps_its_capitals(place: Path, numbers: FitResult) -> None:
     assert "RMSE was " in methods(subject_of(numbers, place))
-
-
-@pytest.mark.parametrize(("best", "at_edge"), [(1.0, False), (0.01, True), (10.0, True)])
-def test_the_edge_of_a_grid_is_that_of_its_values(
-    place: Path, classes: FitResult, best: float, at_edge: bool
-) -> None:
-    candidates = [{"params": {"C": c}, "mean": c, "std": 0.1} for c in (1.0, 10.0, 0.01)]
-    record = classes.record | {"candidates": candidates, "best_params": {"C": best}}
-    (found,) = of_search(subject_of(replace(classes, record=record), place))
-    assert ("--grid C=" in found.caption) == at_edge
 
 
 def test_two_runs_are_compared(place: Path, classes: FitResult) -> None:

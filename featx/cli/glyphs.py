@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MOST_CLASSES = 10
 """That a matrix in a terminal of 80 columns has room for."""
 _NAME = 9
-_HEADING = 5
+_WIDTH = 79
 _LEVELS = "▁▂▃▄▅▆▇█"
 _ASCII = "_.-=+*#@"
 
@@ -26,8 +26,9 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Iterat
     if not counts or len(classes) > MOST_CLASSES:
         return
     names = [one_line(str(name)) for name in classes]
-    yield "labels in rows, what was said in columns:"
-    header = ["", *(_heading(name) for name in names)]
+    yield "labels in rows, predictions in columns:"
+    room = (_WIDTH - _NAME) // len(names) - 2
+    header = ["", *(_heading(name, room) for name in names)]
     rows = [
         [shortened(name, _NAME), *(str(n) if n else "." for n in row)]
         for name, row in zip(names, counts, strict=True)
@@ -35,8 +36,8 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Iterat
     yield from table(header, rows, right=range(1, len(header)))
 
 
-def _heading(name: str) -> str:
-    return name if len(name) <= _HEADING else name[: _HEADING - 1] + "."
+def _heading(name: str, room: int) -> str:
+    return name if len(name) <= room else name[: room - 1] + "."
 
 
 def sparkline(values: Sequence[float | None], block: str = "█") -> str:

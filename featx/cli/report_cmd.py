@@ -91,7 +91,10 @@ def also(console: Console, wanted: bool, runs: Any = None, **options: Any) -> No
     """Write a report beside what a command does, where that is wanted, and say where it is."""
     if wanted or options.get("save_plots") is not None:
         made = make(console, runs, **options)
-        console.note(f"report: {made.path}")
+        if console.as_json:
+            console.note(f"report: {made.path}")
+        else:
+            console.tell([f"report: {made.path}"])
 
 
 def look_at(record: JsonObject, cache: str | None) -> str:

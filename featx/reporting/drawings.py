@@ -133,7 +133,8 @@ def of_search(subject: Subject) -> Iterator[Drawn]:
                 lower_is_better=not record["greater_is_better"],
             ),
             f"{record['criterion']} at {len(values)} values of {name}; best at {best[name]}.",
-            f"The search that chose the final head{band}.",
+            f"The search that chose the final head{band}. The best of these scores is "
+            "optimistic, as it was chosen: the estimate above is not.",
         )
 
 
@@ -209,7 +210,7 @@ def of_curve(curve: LearningCurve) -> Drawn:
         f"{metric} against training images, from {number(float(table[metric].iloc[0]))} with "
         f"{table['rows'].iloc[0]:.0f} to {number(float(table[metric].iloc[-1]))} with "
         f"{table['rows'].iloc[-1]:.0f}.",
-        "Each size is tested on the same images, and tuned inside its own training images.",
+        "Each size is tested on the same images.",
     )
 
 
@@ -230,8 +231,8 @@ def of_comparison(comparison: Comparison) -> Drawn:
         ),
         f"{len(table)} runs; the best, {names[0]}, {number(float(table[metric].iloc[0]))} "
         f"({interval(lows.iloc[0], highs.iloc[0])}).",
-        "95 % intervals, each of its run alone: runs were tested on the same images, so that "
-        "differences can be real where intervals overlap. The table says which ones are.",
+        "95 % intervals, each of its run alone. Where runs were tested on the same images, a "
+        "difference can be real though intervals overlap: the table says which ones are.",
     )
 
 

@@ -45,7 +45,7 @@ def _mistakes(subject: Subject, pictures: Pictures) -> Gallery:
     if subject.is_classes:
         lead = (
             f"{wrong:,} of {len(rows):,} images were called something else than their label; "
-            "first those that the head was surest of."
+            "first those where another class is furthest ahead of the label's."
         )
     else:
         lead = "The images whose predictions are furthest off."
@@ -108,7 +108,9 @@ def _suspects(subject: Subject, pictures: Pictures) -> Gallery:
         row = rows.loc[[key]]
         scores = _scores(row)[0]
         shot = _shot(subject, pictures, row, scores, float(one["evidence"]))
-        shots.append(replace(shot, note=_odds(float(one["evidence"]))))
+        if subject.is_classes:
+            shot = replace(shot, note=_odds(float(one["evidence"])))
+        shots.append(shot)
     lead = (
         f"Labels ({len(table):,}) a thousand times likelier to be wrong than right, by what "
         "heads said that had not seen them. Look before you change them."
@@ -125,7 +127,7 @@ def _odds(evidence: float) -> str:
 def _twins(subject: Subject, pictures: Pictures) -> Gallery:
     table = subject.twins
     shots = tuple(_pair(subject, pictures, one) for one in _records(table.head(MOST // 2)))
-    differ = " Where their labels differ, one of them is wrong." if subject.is_classes else ""
+    differ = " Where their labels differ, look which one is right." if subject.is_classes else ""
     lead = (
         f"Pairs ({len(table):,}) of all but the same image on both sides of a split: a head that "
         f"has seen one has all but seen the other.{differ}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,8 @@ def report(
         Whether thumbnails are shown. They are made from the files that were extracted, where these
         still have the same bytes.
     file
-        Where to; None: ``report.html`` in the run's folder, of several runs in ``out``.
+        Where to; None: ``report.html`` in the run's folder; ``comparison-1.html`` or the like in
+        ``out`` where it is not of one run.
     save_plots
         A folder that gets every figure as PNG and as SVG.
     out
@@ -115,6 +117,7 @@ def report(
     _check_file(file)
     asked = _asked(runs, Path(out), others=layers is not None or _is_curve(curve))
     several = [read_subject(one, catalog.cache_dir(cache), Path(out)) for one in asked]
+    _check_different(several)
     comparison = put_together([one.run for one in several]) if len(several) > 1 else None
     subject = _best(several, comparison)
     made_curve, missing = _curve(curve, subject, progress or Silent())
@@ -125,10 +128,11 @@ def report(
         made_curve,
         layers,
         tuple(missing),
+        tuple(one for one in several if one is not subject),
     )
     drawn = material.drawn()
     page = page_of(material, drawn, _made())
-    path = Path(file) if file is not None else _place(several, Path(out))
+    path = Path(file).resolve() if file is not None else _place(several, made_curve, Path(out))
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, render(page))
@@ -151,6 +155,12 @@ def _asked(runs: Any, out: Path, *, others: bool) -> list[Any]:
             raise NotFoundError(f"no run in {out.absolute()}; `featx fit` makes one")
         return [found[-1]["path"]]
     return list(runs) if isinstance(runs, list | tuple) else [runs]
+
+
+def _check_different(subjects: list[Subject]) -> None:
+    places = [one.folder.resolve() for one in subjects if one.folder is not None]
+    if twice := [place for place in places if places.count(place) > 1]:
+        raise UsageError(f"the run {twice[0].name!r} is named twice; name each run once")
 
 
 def _best(subjects: list[Subject], comparison: Comparison | None) -> Subject | None:
@@ -201,13 +211,21 @@ def _made() -> str:
 
 def _check_file(file: PathLike | None) -> None:
     """Raise before any work is done."""
-    if file is not None and Path(file).suffix.lower() not in (".html", ".htm"):
+    if file is None:
+        return
+    if Path(file).suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"a report is an HTML file, got {Path(file).name!r}; end it with .html")
+    if Path(file).exists() and not Path(file).resolve().is_file():
+        raise UsageError(f"{file} is there and no ordinary file; give another name")
 
 
-def _place(subjects: list[Subject], out: Path) -> Path:
-    folder = subjects[0].folder if len(subjects) == 1 else None
-    return (folder or out) / REPORT_FILE
+def _place(subjects: list[Subject], curve: LearningCurve | None, out: Path) -> Path:
+    if len(subjects) == 1 and subjects[0].folder is not None:
+        return subjects[0].folder / REPORT_FILE
+    kind = "report" if len(subjects) == 1 else "comparison" if subjects else "layers"
+    kind = "curve" if curve is not None and not subjects else kind
+    numbers = count(1)
+    return next(path for n in numbers if not (path := out / f"{kind}-{n}.html").exists())
 
 
 def _save(figures: dict[str, Figure], folder: Path) -> None:

@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     from featx.recipe import Preprocess
     from featx.reporting.subject import Subject
 
-SIDE = 144
+SIDE = 224
 """Pixels of a thumbnail's longer side."""
 QUALITY = 72
-"""Of its JPEG: some 4 kB each."""
+"""Of its JPEG: some 9 kB each."""
 _NO_FILE = (
     "its file is not known: it was given in memory, or had just been written when it was extracted"
 )
@@ -62,6 +63,14 @@ class Pictures:
         if key not in self._made:
             self._made[key] = self._make(key)
         return self._made[key]
+
+    def unseen(self) -> list[str]:
+        """Say how many thumbnails there are not, and the most frequent reason."""
+        reasons = Counter(made.missing for made in self._made.values() if made.missing)
+        if not self.wanted or not reasons:
+            return []
+        [(why, _)] = reasons.most_common(1)
+        return [f"{reasons.total()} of {len(self._made)} pictures cannot be shown: {why}"]
 
     def _make(self, key: tuple[str, str]) -> Picture:
         if not self.wanted:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featx.cautions import cautions
+from featx.comparison.run import known_metric
 from featx.comparison.words import say_number
 from featx.reporting import drawings
 from featx.reporting.galleries import galleries
 from featx.reporting.parts import Code, Drawing, Page, Section, Sheet
 from featx.reporting.recalls import recalls
 from featx.reporting.text import number, sentence
-from featx.reporting.words import keys, methods, summary
+from featx.reporting.words import keys, main_metric, methods, summary
 from featx.scoreboard import group_title, legend, score_table
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Material:
         The figures by the section that they belong to.
     missing
         What could not be shown, and why.
+    others
+        The runs that the comparison does not put first.
     """
 
     subject: Subject | None
@@ -48,6 +51,7 @@ class Material:
     curve: LearningCurve | None = None
     layers: Probe | None = None
     missing: tuple[str, ...] = ()
+    others: tuple[Subject, ...] = ()
 
     def drawn(self) -> dict[str, list[Drawn]]:
         """Draw the figures, by section."""
@@ -111,7 +115,36 @@ def _cautions(material: Material) -> list[str]:
     record = dict(material.subject.record)
     folder = material.subject.folder
     record |= {"path": None if folder is None else str(folder)}
-    return [*map(sentence, cautions(record, number)), *map(sentence, material.missing)]
+    own = [*_guessing(record), *cautions(record, number), *_unread(material.subject)]
+    others = [
+        f"{one.run.name}: {words}"
+        for one in material.others
+        for words in (*_guessing(one.record), *cautions(one.record, number))
+    ]
+    unseen = [] if material.pictures is None else material.pictures.unseen()
+    return [*map(sentence, [*own, *material.missing, *unseen]), *others]
+
+
+def _guessing(record: JsonObject) -> list[str]:
+    """Say where the score may be that of guessing."""
+    name = main_metric(record)
+    metric = known_metric(name, record["task"])
+    score, base = record["metrics"][name], record["baseline"].get(name, {}).get("mean")
+    kind = "" if score.get("corrected_low") is None else "corrected_"
+    end = score.get(f"{kind}low" if metric.greater_is_better else f"{kind}high")
+    if end is None or base is None or (end - base) * (1 if metric.greater_is_better else -1) > 0:
+        return []
+    return [f"the 95 % interval of {name} reaches {number(base)}: the head may only guess"]
+
+
+def _unread(subject: Subject) -> list[str]:
+    """Name the images that have no vector."""
+    if isinstance(subject.features, str) or not len(subject.features.failed):
+        return []
+    failed = subject.features.failed
+    some = ", ".join(f"{p} ({why})" for p, why in failed.head(3).itertuples(index=False))
+    more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+    return [f"images that could not be read ({len(failed)}): {some}{more}"]
 
 
 def _parts(drawn: dict[str, list[Drawn]], name: str) -> list[Drawing]:
@@ -123,9 +156,10 @@ def _comparison(material: Material, drawn: dict[str, list[Drawn]]) -> Section | 
     if found is None:
         return None
     runs, pairs = found.cells(cost=True), found.cells(pairs=True)
+    between = f"Differences in {found.metrics[0]}"
     sheets = [
         Sheet(title, tuple(cells.header), tuple(map(tuple, cells.rows)), frozenset(cells.right))
-        for title, cells in (("Runs, the best first", runs), ("Pairs of runs", pairs))
+        for title, cells in (("Runs, the best first", runs), (between, pairs))
     ]
     lead = found.said(cost=True)
     return Section("better", "Which is better", lead, (*_parts(drawn, "comparison"), *sheets))
