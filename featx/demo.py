@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featx._files import replacing
+from featx._quiet import quiet
 from featx.errors import MissingDependencyError, WeightsError
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def demo_weights(cache: Path) -> Path:
     _package("timm")
     _check_sha256(source)
 
-    import timm
+    with quiet(r"tqdm\b"):  # which misses a widget for bars, in notebooks
+        import timm
     import torch
     from safetensors.torch import save
 

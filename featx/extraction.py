@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from featx import catalog, datasets
+from featx._html import facts
 from featx._types import Silent
 from featx.backbones import resolve
 from featx.embedding import manifest_of, run_pass
@@ -75,6 +76,31 @@ class Extraction:
     def images_per_second(self) -> float:
         """Of the images computed or derived."""
         return (self.computed + self.derived) / self.seconds if self.seconds else 0.0
+
+    def _counts(self) -> str:
+        counts = {"computed": self.computed, "derived": self.derived, "reused": self.reused}
+        said = [f"{n:,} {name}" for name, n in counts.items() if n] or ["no vector"]
+        return ", ".join([*said, *([f"{len(self.failed):,} failed"] if self.failed else [])])
+
+    def __repr__(self) -> str:
+        size = f"{self.rows} x {self.dim}"
+        return f"<Extraction {self.data}: {size} {self.label}; {self._counts()}>"
+
+    def _repr_html_(self) -> str:
+        speed = f", {self.images_per_second:,.0f} images/s" if self.images_per_second else ""
+        busy = f"; {said}" if (said := self.timing.describe()) else ""
+        shown: dict[str, object] = {
+            "data set": self.data,
+            "features": self.label,
+            "rows": f"{self.rows:,} x {self.dim:,}",
+            "images": self._counts(),
+            "time": f"{self.seconds:.1f} s{speed}{busy}",
+            "columns": ", ".join(self.columns),
+            "first failure": ": ".join(self.failed[0]) if self.failed else "",
+            "notes": "; ".join(self.notes),
+            "store": self.store,
+        }
+        return facts({name: value for name, value in shown.items() if value != ""})
 
     def to_json(self) -> JsonObject:
         """Give it as a JSON object."""

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from featx import catalog
+from featx._html import facts
 from featx._types import Silent
 from featx.artifact import read_artifact
 from featx.embedding import Embedded, How, Wanted, embed_wanted
@@ -214,6 +215,21 @@ class Model:
     def __repr__(self) -> str:
         info = self.info
         return f"<Model {self.path.name}: {info.head} for {info.target} on {info.label}>"
+
+    def _repr_html_(self) -> str:
+        info = self.info
+        prepared = dict.fromkeys(part.recipe.preprocess.describe() for part in info.parts)
+        said: dict[str, object] = {
+            "model": self.path.name,
+            "head": f"{info.head} for {info.target} ({info.task})",
+            "classes": ", ".join(map(str, info.classes)),
+            "features": f"{info.dim} values: {info.label}",
+            "preprocessing": "; ".join(prepared),
+            "views": info.views if info.views > 1 else "",
+            "fitted on": info.data,
+            "folder": self.path,
+        }
+        return facts({name: value for name, value in said.items() if value != ""})
 
 
 def _check_labels(columns: list[str], name: str) -> None:

@@ -115,6 +115,11 @@ def pose(
 ) -> Problem:
     """Take one target out of a view.
 
+    Parameters
+    ----------
+    target, group
+        Columns; None for those that the view was opened with.
+
     Raises
     ------
     UnknownNameError
@@ -122,6 +127,7 @@ def pose(
     TargetError
         If no row has a target, or a number is asked for and some values are none.
     """
+    target, group = target or features.target, group or features.group
     views = features.views
     if views is None:
         problem = _pose(features, target, group, split, task, missing)

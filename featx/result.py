@@ -8,13 +8,13 @@ import platform
 import shlex
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from featx import _html
 from featx._files import write_json, write_text
 from featx.artifact import HEAD_FILE, write_artifact, write_images
 from featx.card import render_card
@@ -22,6 +22,7 @@ from featx.cautions import SUSPECTS_FILE, TWINS_FILE, cautions
 from featx.features import describe, extract_seconds
 from featx.modelinfo import ModelInfo, Part
 from featx.runs import RESULT_FILE, new_run
+from featx.scoreboard import group_title, legend, score_table
 from featx.tables import write_table
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ SCHEMA_VERSION = 1
 CARD_FILE = "card.md"
 PREDICTIONS_FILE = "predictions.csv"
 
+_MOST_CONFUSED = 100
+"""Classes up to which a record holds the confusion matrix."""
 _LARGE_BYTES = 10**8
 """A saved head above this is worth a line."""
 
@@ -112,10 +115,10 @@ class FitResult:
         return "\n".join([*lines, self.record["how"], *self.notes, *cautions(self.record)])
 
     def _repr_html_(self) -> str:
-        said = [self.record["how"], *self.notes, *cautions(self.record)]
-        texts = "".join(f"<p>{escape(text)}</p>" for text in said)
-        table = self.table.to_html(float_format="{:.4g}".format)
-        return f"<p><b>{escape(_title(self.record))}</b></p>{table}{texts}"
+        record = self.record
+        said = [legend(record), record["how"], *self.notes, *cautions(record)]
+        title = _html.lines([_title(record)], bold=True)
+        return title + _scores_html(record) + _html.lines(said)
 
 
 def _title(record: JsonObject) -> str:
@@ -123,6 +126,21 @@ def _title(record: JsonObject) -> str:
         f"{record['head']} for {record['target']} ({record['task']}): "
         f"{record['n']} x {record['d']} {record['features']['label']}"
     )
+
+
+def _scores_html(record: JsonObject) -> str:
+    """Give the scores, and those of the means of groups where there are any, aligned."""
+    header, *rows = score_table([record], _three_digits)
+    tables = _html.table(header, rows, right=range(1, len(header)))
+    if record.get("group_metrics"):
+        header, *rows = score_table([record], _three_digits, kind="group_")
+        tables += _html.lines([f"{group_title(record)}:"])
+        tables += _html.table(header, rows, right=range(1, len(header)))
+    return tables
+
+
+def _three_digits(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
 
 
 def keep(
@@ -162,6 +180,7 @@ def keep(
     record = _describe(evaluation, features, problem, arguments) | _plain(doubts.record)
     record |= {} if more is None else _plain(more.record)
     predictions = _predictions(evaluation, features, problem)
+    record["confusion"] = _confusion(evaluation, predictions)
     head, tables = evaluation.estimator, (doubts.twins, doubts.suspects)
     if out is None:
         return FitResult({"name": name or "", "path": None} | record, predictions, head, *tables)
@@ -266,6 +285,22 @@ def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -
     return pd.DataFrame(
         columns | score_columns(evaluation.classes, scores, evaluation.probabilities)
     )
+
+
+def _confusion(evaluation: Evaluation, predictions: pd.DataFrame) -> list[list[int]] | None:
+    """Count how often each class (rows) was called each class, of each tested row once.
+
+    None for a regression, and for more classes than a table has room for.
+    """
+    if evaluation.classes is None or len(evaluation.classes) > _MOST_CONFUSED:
+        return None
+    key = [name for name in ("path", "item") if name in predictions]
+    once = predictions.drop_duplicates(key)
+    place = {label: i for i, label in enumerate(evaluation.classes.tolist())}
+    counts = np.zeros((len(place), len(place)), dtype=np.int64)
+    sides = ([place[label] for label in once[name].tolist()] for name in ("target", "prediction"))
+    np.add.at(counts, tuple(sides), 1)
+    return [list(map(int, row)) for row in counts]
 
 
 def score_columns(

@@ -55,6 +55,7 @@ def test_a_table_that_fits_the_terminal_and_a_sentence(work: Workflow) -> None:
         "      5             35    50  0.585 ± 0.043   0.559 to 0.612",
         "    all           1875     1  0.889           -",
         "",
+        "accuracy ▁█",
         "still improving at the end",
         "5-fold cross-validation",
         "note: classes with fewer training rows than a size give all they have: 'guitar'",

@@ -499,7 +499,7 @@ def test_a_comparison_shows_itself(fit: Any) -> None:
     assert found.verdict in repr(found)
     html = found._repr_html_()
     assert "<table" in html
-    assert "</b>" in html
+    assert "font-weight:bold" in html
     assert found.to_markdown().startswith("| backbone | head | accuracy |")
     assert found.to_latex().count("\\\\\n") == 4
     last = found.to_latex().splitlines()[-1]

@@ -6,6 +6,7 @@ import multiprocessing
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,12 @@ def test_regression(features: Features, tmp_path: Path) -> None:
     assert result.metrics["plcc"] > 0.9
     assert list(result.predictions) == ["path", "target", "prediction", "fold"]
     assert not read_artifact(tmp_path / result.name, print)[1].classes
+
+
+def test_a_view_brings_its_own_target(features: Features) -> None:
+    of_ages = replace(features, target="age")
+    assert cross_validate(of_ages, "ridge", **QUICK).record["target"] == "age"
+    assert cross_validate(of_ages, target="label", **QUICK).record["target"] == "label"
 
 
 def test_rows_without_a_target_are_left_out(tmp_path: Path) -> None:

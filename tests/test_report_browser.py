@@ -17,6 +17,8 @@ from featx.reporting.parts import Page, Section
 
 pytestmark = pytest.mark.slow
 Open = Callable[..., Tab]
+A4_PX = 680
+"""A4 less its margins."""
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ def test_images_are_sorted_and_filtered(open_page: Open) -> None:
     assert set(paths(tab)) == {"horse/pic_011.jpg", "horse/pic_018.jpg"}
     control(tab, "Only label").select_option("")
     control(tab, "Search").fill("")
-    control(tab, "Sort by").select_option("most notable first")
+    control(tab, "Sort by").select_option("most notable")
     assert paths(tab) == heaviest
 
 
@@ -204,10 +206,12 @@ def serious(tab: Tab) -> list[str]:
 
 
 @pytest.mark.parametrize("text", ["", "x" * 300, "no-space/" * 40, *HOSTILE[:4]])
-def test_a_phone_scrolls_down_alone(open_page: Open, text: str) -> None:
+@pytest.mark.parametrize("width", [360, 800, 1280])
+def test_a_page_scrolls_down_alone(open_page: Open, text: str, width: int) -> None:
     page = with_texts(rich_page(), text) if text else rich_page()
-    tab = open_page(page, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
-    assert tab.evaluate("() => document.documentElement.scrollWidth") == 360
+    phone = {"is_mobile": True, "has_touch": True} if width < 400 else {}
+    tab = open_page(page, viewport={"width": width, "height": 740}, **phone)
+    assert tab.evaluate("() => document.documentElement.scrollWidth") <= width
     assert tab.evaluate("() => [scrollTo(99, 0), scrollX][1]") == 0
 
 
@@ -243,10 +247,17 @@ def test_paper_has_the_first_images_and_no_controls(open_page: Open) -> None:
     assert paper == "rgb(251, 251, 249)"
 
 
+@pytest.mark.parametrize("text", ["x" * 300, HOSTILE[3]])
+def test_paper_is_wide_enough(open_page: Open, text: str) -> None:
+    tab = open_page(with_texts(rich_page(), text), viewport={"width": A4_PX, "height": 900})
+    tab.emulate_media(media="print")
+    assert tab.evaluate("() => document.documentElement.scrollWidth") <= A4_PX
+
+
 def test_without_a_script_there_is_a_list(open_page: Open) -> None:
     tab = open_page(rich_page(), java_script_enabled=False)
     assert tab.locator("#wrong li").count() == 24
-    assert tab.get_by_text("dog/pic_000.jpg").first.is_visible()
+    assert tab.locator("#wrong li").get_by_text("dog/pic_000.jpg").is_visible()
     assert tab.get_by_role("button").count() == 0
 
 

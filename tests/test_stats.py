@@ -60,7 +60,7 @@ def test_a_folder_of_classes(tmp_path: Path) -> None:
     assert label.counts == {"dog": 12, "bird": 11, "cat": 11}
     assert found.sides is None
     assert "34" in repr(found)
-    assert "<th>mean</th>" in found._repr_html_()
+    assert ">mean</th>" in found._repr_html_()
 
 
 def test_each_file_is_read_and_decoded_once(

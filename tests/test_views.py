@@ -20,7 +20,6 @@ from featx.export import export
 from featx.extraction import Extraction, extract
 from featx.features import load
 from featx.manage import verify
-from featx.planning import plan
 from featx.recipe import Recipe
 from featx.store import FeatureStore
 
@@ -227,11 +226,6 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises((UsageError, UnknownNameError), match=words):
         run(photos, cache, **options)
-
-
-def test_a_plan_is_of_images_as_they_are(photos: Path, cache: Path) -> None:
-    with pytest.raises(UsageError, match="leave views and augment out"):
-        plan(photos, cache=cache, views=2, augment="light", backbone="helpers_photos:tiny")
 
 
 def test_the_command_line_takes_a_file(photos: Path, cache: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from featx._quiet import quiet
 from featx._types import JsonObject, Progress
 from featx.backbones.assemble import Loaded, assemble, seeded
 from featx.backbones.base import Backbone
@@ -92,7 +93,8 @@ def timm_module() -> ModuleType:
         If it is not installed.
     """
     try:
-        return importlib.import_module("timm")
+        with quiet(r"tqdm\b"):  # which misses a widget for bars, in notebooks
+            return importlib.import_module("timm")
     except ModuleNotFoundError as error:
         raise MissingDependencyError("timm/NAME backbones need timm: pip install timm") from error
 

@@ -10,6 +10,7 @@ import typer
 from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
+from featx.cli.glyphs import sparkline
 from featx.cli.parsing import names, one_or_all, pairs
 from featx.cli.report_cmd import SavePlots, Wanted, also
 from featx.cli.text import duration, table, wrapped
@@ -120,11 +121,11 @@ def curve(
 
         write_text(Path(output), found.to_csv())
         console.note(f"written: {output}")
-    console.show(found, lines(found, console.plus_minus))
+    console.show(found, lines(found, console.plus_minus, console.block))
     also(console, report, curve=found, save_plots=save_plots, out=out, cache=cache)
 
 
-def lines(found: LearningCurve, plus_minus: str = "±") -> Iterator[str]:
+def lines(found: LearningCurve, plus_minus: str = "±", block: str = "█") -> Iterator[str]:
     """Say the table, what more labels give, and how it was estimated."""
     yield f"{found.head} for {found.target} ({found.task}), {found.n} rows of {found.data}"
     yield from wrapped(found.features, "  ")
@@ -132,6 +133,7 @@ def lines(found: LearningCurve, plus_minus: str = "±") -> Iterator[str]:
     header, *rows = found.cells(plus_minus)
     yield from table(header, rows, right=(0, 1, 2))
     yield ""
+    yield f"{found.metric} {sparkline(found.table[found.metric].tolist(), block)}"
     yield from wrapped(found.verdict)
     yield from wrapped(found.how)
     for note in found.notes:

@@ -12,9 +12,10 @@ from featx.cli import training_options as t
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.fit_cmd import lines
+from featx.cli.glyphs import sparkline
 from featx.cli.parsing import image_size, names, numbers, one_or_all
 from featx.cli.report_cmd import SavePlots, Wanted, also, look_at
-from featx.cli.text import count, duration
+from featx.cli.text import count, duration, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from featx._types import JsonObject
 
 _Option = typer.Option
+
+
+_WIDTH = 40
+"""Epochs whose losses are drawn: the last ones."""
 
 
 @command
@@ -184,15 +189,20 @@ def finetune(
         **{option: given for option, given in about.items() if given is not None},
     )
     look = None if report or save_plots is not None else look_at(result.record, cache)
-    console.show(result.record, _lines(result.record, console.plus_minus, look))
+    console.show(result.record, _lines(result.record, console.plus_minus, console.block, look))
     also(console, report, result, save_plots=save_plots, out=out, cache=cache)
 
 
-def _lines(record: JsonObject, plus_minus: str, look: str | None) -> Iterator[str]:
+def _lines(record: JsonObject, plus_minus: str, block: str, look: str | None) -> Iterator[str]:
     told: JsonObject = record["training"]
     yield (
         f"took epoch {told['best_epoch'] + 1} of {told['epochs']}; {told['epochs_run']} epochs in "
         f"{count(told['trainings'], 'training')} on {told['device']}, "
         f"{duration(record['seconds']['training'])}"
     )
+    for name, words in (("train_loss", "training loss"), ("valid_loss", "validation loss")):
+        losses = [row[name] for row in told["curve"] if row.get(name) is not None]
+        if losses:
+            ends = f"{number(losses[0])} to {number(losses[-1])}"
+            yield f"  {words:<15} {sparkline(losses[-_WIDTH:], block)}  {ends}"
     yield from lines([record], plus_minus, look)

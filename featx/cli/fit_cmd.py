@@ -11,6 +11,7 @@ from featx.cli import options as o
 from featx.cli import training_options as t
 from featx.cli.command import command
 from featx.cli.console import Console
+from featx.cli.glyphs import confusion
 from featx.cli.parsing import names, one_or_all, pairs
 from featx.cli.report_cmd import SavePlots, Wanted, also, look_at
 from featx.cli.text import (
@@ -182,6 +183,8 @@ def scored(records: list[JsonObject], plus_minus: str = "±") -> Iterator[str]:
         yield from _what(record)
     yield ""
     yield from _scores(records, plus_minus)
+    for record in records:
+        yield from _confusion(record)
     for how in dict.fromkeys(record["how"] for record in records):
         yield from wrapped(how)
     for note in dict.fromkeys(note for record in records for note in record["notes"]):
@@ -205,6 +208,13 @@ def _what(record: JsonObject) -> Iterator[str]:
             yield from wrapped(grid, "  ", "    ")
     chosen = ", ".join(f"{key}={_value(value)}" for key, value in record["best_params"].items())
     yield f"  {'chosen' if searched else 'parameters'}: {chosen or 'the defaults'}"
+
+
+def _confusion(record: JsonObject) -> Iterator[str]:
+    classes = [str(row["class"]) for row in record.get("classes") or []]
+    found = list(confusion(record.get("confusion") or [], classes))
+    if found:
+        yield from ["", *found, ""]
 
 
 def _scores(records: list[JsonObject], plus_minus: str) -> Iterator[str]:

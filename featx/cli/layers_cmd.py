@@ -11,6 +11,7 @@ from featx.cli import complete
 from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
+from featx.cli.glyphs import sparkline
 from featx.cli.parsing import image_size, names, one_or_all
 from featx.cli.report_cmd import SavePlots, Wanted, also
 from featx.cli.text import number, table, wrapped
@@ -141,7 +142,7 @@ def layers(
         write_text(Path(output), found.to_csv())
         console.note(f"written: {output}")
     value = found.to_json()
-    console.show(value, lines(value, console.plus_minus))
+    console.show(value, lines(value, console.plus_minus, console.block))
     also(console, report, layers=found, save_plots=save_plots, out=out, cache=cache)
 
 
@@ -150,13 +151,14 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def lines(value: JsonObject, plus_minus: str = "±") -> Iterator[str]:
+def lines(value: JsonObject, plus_minus: str = "±", block: str = "█") -> Iterator[str]:
     """Say the table, the verdict, and what to know of it."""
     metric, default = value["metric"], value["default"]
     header = ["layer", "depth", "d", metric, "95 %", "gain over default", "p"]
     rows = [_cells(row, metric, default, plus_minus) for row in value["layers"]]
     yield from table(header, rows, right=range(1, len(header)))
     yield ""
+    yield f"{metric} {sparkline([row[metric] for row in value['layers']], block)}"
     for text in (value["verdict"], *value["notes"]):
         yield from wrapped(text)
 

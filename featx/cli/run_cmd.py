@@ -154,24 +154,24 @@ def _lines(step: Step, pipeline: Pipeline, plus_minus: str) -> Iterator[str]:
         yield from extract_cmd.failure_lines(values[0]["failed"])
     elif step.kind in ("fit", "finetune"):
         yield from fit_cmd.scored([step.result.record], plus_minus)
-    elif step.kind == "alone":
-        yield from _wrapped(
-            f"{step.result} is compared with no other step, for none was asked the same: "
-            f"{_asked(step)}"
-        )
-    elif step.kind == "compare":
-        runs = count(len(step.result.table), "run")
-        yield from _wrapped(f"{runs} that were asked the same: {_asked(step)}")
-        cost = bool(pipeline.finetunes)
-        yield from compare_cmd.lines(step.result, cost=cost, plus_minus=plus_minus)
+    elif step.question is not None:
+        words = step.question.words()
+        yield from _compared(step, words, bool(pipeline.finetunes), plus_minus)
     elif step.kind == "skip":
         yield from _wrapped(f"{step.result.step} is skipped: {step.result.reason}")
     else:
         yield from row_lines(step.result, pipeline.metrics)
 
 
-def _asked(step: Step) -> str:
-    return "" if step.question is None else step.question.words()
+def _compared(step: Step, asked: str, cost: bool, plus_minus: str) -> Iterator[str]:
+    """Say what the runs of a comparison have in common, or that a run has no other."""
+    if step.kind == "alone":
+        other = "is compared with no other step, for none was asked the same"
+        yield from _wrapped(f"{step.result} {other}: {asked}")
+        return
+    runs = count(len(step.result.table), "run")
+    yield from _wrapped(f"{runs} that were asked the same: {asked}")
+    yield from compare_cmd.lines(step.result, cost=cost, plus_minus=plus_minus)
 
 
 def row_lines(rows: Sequence[JsonObject], metrics: Sequence[str]) -> Iterator[str]:

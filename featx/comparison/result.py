@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from featx import _html
 from featx.comparison.cost import cost_words
 from featx.comparison.formats import Cells, csv_text, latex, markdown, one_line
 from featx.comparison.words import say_number
@@ -116,10 +116,8 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         cells = self.cells()
-        shown = pd.DataFrame(list(cells.rows), columns=list(cells.header))
-        first, *rest = (escape(text) for text in [self.verdict, *self.notes])
-        notes = "".join(f"<p>{text}</p>" for text in rest)
-        return f"{shown.to_html(index=False, escape=True)}<p><b>{first}</b></p>{notes}"
+        shown = _html.table(cells.header, cells.rows, right=cells.right)
+        return shown + _html.lines([self.verdict], bold=True) + _html.lines(self.notes)
 
 
 def _pair_cells(row: JsonObject) -> list[str]:

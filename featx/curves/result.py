@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 import pandas as pd
+
+from featx import _html
 
 if TYPE_CHECKING:
     from featx._types import JsonObject
@@ -103,9 +104,10 @@ class LearningCurve:
         return "\n".join([self._shown().to_string(index=False), self.verdict, self.how])
 
     def _repr_html_(self) -> str:
-        table = self._shown().to_html(index=False, escape=True)
-        rest = "".join(f"<p>{escape(text)}</p>" for text in (self.how, *self.notes))
-        return f"{table}<p><b>{escape(self.verdict)}</b></p>{rest}"
+        header, *rows = self.cells()
+        shown = _html.table(header, rows, right=range(len(header)))
+        verdict = _html.lines([self.verdict], bold=True)
+        return shown + verdict + _html.lines((self.how, *self.notes))
 
 
 def _number(value: float) -> str:

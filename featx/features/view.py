@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from featx import targets
+from featx._html import facts
 from featx.errors import TargetError, unknown_name
 from featx.features.kind import Kind
 from featx.views import Views
@@ -186,7 +186,7 @@ class Features:
     def _repr_html_(self) -> str:
         recipes = [kind.recipe for kind in self.kinds]
         dtypes = " and ".join(dict.fromkeys(recipe.dtype for recipe in recipes))
-        facts = {
+        said = {
             "data set": self.name,
             "features": self.label,
             "X": f"{len(self)} x {self.dim}, stored as {dtypes}",
@@ -195,12 +195,7 @@ class Features:
             "preprocessing": "; ".join(dict.fromkeys(r.preprocess.describe() for r in recipes)),
             "store": ", ".join(str(kind.store.path) for kind in self.kinds),
         }
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{escape(k)}</th>"
-            f"<td style='text-align:left'>{escape(str(v))}</td></tr>"
-            for k, v in facts.items()
-        )
-        return f"<table>{cells}</table>{self.frame.head(5).to_html(escape=True)}"
+        return facts(said) + self.frame.head(5).to_html(escape=True)
 
 
 def as_numbers(values: Array) -> Array:

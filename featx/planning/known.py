@@ -130,7 +130,9 @@ def _sorted(
             counts["derived_views"] += new
         else:
             counts["undecodable" if _is_bad(sinks, found[0]) else "cached"] += 1
-    return Known(tuple(todo), tuple(derived), **counts, lacking=tuple(lacking), sinks=sinks)
+    return Known(
+        tuple(todo), tuple(derived), **counts, lacking=tuple(lacking), sinks=sinks, notes=()
+    )
 
 
 def has_all(sinks: Sequence[MemorySink], digest: bytes, items: int) -> bool:

@@ -71,8 +71,8 @@ def plan(
 
     Memory is the most that this process has held when the images were tried; for each store the
     block that is filled, and those that are compressed and written; and 2,000 bytes an image for
-    its name, digest and row of the table. All else is bounded by queues, whatever the number of
-    images.
+    its name, digest and row of the table, 200 for each further view. All else is bounded by queues,
+    whatever the number of images.
 
     A head fits where `featx.fit` with 5 folds would start: the estimate is its own.
 

@@ -15,7 +15,7 @@ from featx.images import check_preprocess
 from featx.planning.disk import Written, blocks, stored_bytes, try_writing
 from featx.planning.heads import Vectors, plan_heads
 from featx.planning.known import Known, has_all, look_up
-from featx.planning.memory import IMAGE_BYTES, writers, writing_bytes
+from featx.planning.memory import IMAGE_BYTES, VIEW_BYTES, writers, writing_bytes
 from featx.planning.probe import Probe, probe, probe_derived
 from featx.planning.result import PlannedBackbone, PlannedStore
 from featx.store import block_rows
@@ -184,7 +184,7 @@ class Tried:
         return blocks(self._rows(i), block_rows(dim, recipe.dtype), a_second)
 
     def _memory(self) -> int:
-        total = self.peak_bytes + IMAGE_BYTES * self.known.n
+        total = self.peak_bytes + (IMAGE_BYTES + VIEW_BYTES * (self.views - 1)) * self.known.n
         for i, (recipe, _, dim) in enumerate(self.asked.resolved.filled):
             block = block_rows(dim, recipe.dtype) * dim * np.dtype(recipe.dtype).itemsize
             written = self.written[i]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from featx.reporting.recalls import recalls
 from featx.reporting.text import interval, number, percent, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from matplotlib.figure import Figure
 
@@ -118,32 +118,27 @@ def of_search(subject: Subject) -> Iterator[Drawn]:
         values = [row["params"].get(name) for row in same]
         if len(set(map(str, values))) < 2:
             continue
-        at_edge = _ordered(values) and best[name] in (min(values), max(values))
-        edge = f" The best value lies at the edge: widen it with --grid {name}=..."
+        stds = [_float(row["std"]) for row in same]
+        band = "; the band is the spread over its splits" if np.isfinite(stds).any() else ""
         yield Drawn(
             f"search-{_slug(name)}",
             f"What {name} does",
             plots.grid_curve(
                 values,
                 [_float(row["mean"]) for row in same],
-                [_float(row["std"]) for row in same],
+                stds,
                 parameter=name,
                 metric=record["criterion"],
                 chosen=best[name],
                 lower_is_better=not record["greater_is_better"],
             ),
             f"{record['criterion']} at {len(values)} values of {name}; best at {best[name]}.",
-            "The search that chose the final head; the band is the spread over its splits."
-            + (edge if at_edge else ""),
+            f"The search that chose the final head{band}.",
         )
 
 
 def _differs_in(params: JsonObject, best: JsonObject) -> set[str]:
     return {name for name in params if str(params[name]) != str(best.get(name))}
-
-
-def _ordered(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
 def _float(value: float | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,7 +82,7 @@ def _shot(
     classes = subject.is_classes
     target, said = str(row["target"].iloc[0]), str(row["prediction"].iloc[0])
     return Shot(
-        path=_name(path, item),
+        path=_name(subject.short(path), item),
         src=picture.src,
         missing=picture.missing,
         target=target if classes else number(float(target)),
@@ -107,36 +108,39 @@ def _suspects(subject: Subject, pictures: Pictures) -> Gallery:
         row = rows.loc[[key]]
         scores = _scores(row)[0]
         shot = _shot(subject, pictures, row, scores, float(one["evidence"]))
-        odds = f"evidence against the label: {number(float(one['evidence']))} (powers of ten)"
-        shots.append(Shot(**(vars(shot) | {"note": odds})))
-    labels = "label is" if len(table) == 1 else "labels are"
+        shots.append(replace(shot, note=_odds(float(one["evidence"]))))
     lead = (
-        f"{len(table):,} {labels} a thousand times likelier to be wrong than right, by what heads "
-        "said that had not seen the image. Look before you change a label."
+        f"Labels ({len(table):,}) a thousand times likelier to be wrong than right, by what "
+        "heads said that had not seen them. Look before you change them."
     )
     return Gallery("suspects", "Labels that are likely wrong", lead, tuple(shots))
 
 
+def _odds(evidence: float) -> str:
+    """Say evidence to base 10 as odds, as far as anybody would believe them."""
+    odds = f"{10**evidence:,.0f}" if evidence < 6 else "more than a million"
+    return f"{odds} to 1 against the label"
+
+
 def _twins(subject: Subject, pictures: Pictures) -> Gallery:
     table = subject.twins
-    shots = tuple(_pair(pictures, one) for one in _records(table.head(MOST // 2)))
+    shots = tuple(_pair(subject, pictures, one) for one in _records(table.head(MOST // 2)))
     differ = " Where their labels differ, one of them may be wrong." if subject.is_classes else ""
-    pairs, lie = ("pair", "lies") if len(table) == 1 else ("pairs", "lie")
     lead = (
-        f"{len(table):,} {pairs} of all but the same image {lie} on both sides of a split: a head "
-        f"that has seen one has all but seen the other.{differ}"
+        f"Pairs ({len(table):,}) of all but the same image on both sides of a split: a head that "
+        f"has seen one has all but seen the other.{differ}"
     )
     return Gallery("twins", "Near-identical images across the split", lead, shots)
 
 
-def _pair(pictures: Pictures, one: dict[str, Any]) -> Shot:
+def _pair(subject: Subject, pictures: Pictures, one: dict[str, Any]) -> Shot:
     sides = []
     for side in ("_1", "_2"):
         path, item = one[f"path{side}"], one.get(f"item{side}", "0")
         picture, fold = pictures.of(path, item), int(one[f"fold{side}"])
         sides.append(
             Shot(
-                path=_name(path, item),
+                path=_name(subject.short(path), item),
                 src=picture.src,
                 missing=picture.missing,
                 target=one[f"target{side}"],
@@ -146,7 +150,7 @@ def _pair(pictures: Pictures, one: dict[str, Any]) -> Shot:
             )
         )
     same = "the same bytes" if one["same_bytes"] == "True" else f"cosine {float(one['cosine']):.4f}"
-    return Shot(**(vars(sides[0]) | {"other": sides[1], "note": same}))
+    return replace(sides[0], other=sides[1], note=same)
 
 
 def _records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
-from itertools import groupby
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,17 +22,20 @@ FIRST = 24
 """Images of a gallery that are shown before anybody asks for more."""
 
 LONG = 12
-"""Rows of a table that need no sorting."""
+"""Rows of a table that need no sorting; nor does a list of names and values, of any length."""
 
 RESERVED = tuple(f"page-{part}" for part in ("main", "contents", "cautions", "data", "look"))
 """Ids of the page itself."""
 
 _KINDS: dict[type[Part], str] = {Sheet: "sheet", Gallery: "gallery", Code: "code"}
-"""The macro that writes each part; drawings are written in rows."""
+"""The macro that writes each part; of drawings, it writes one or two."""
 
 _BOX = re.compile(r'<svg\b[^>]*?\bviewBox="\S+ \S+ (\S+) \S+"')
-WIDE_PT = 390
-"""What is wider takes the whole width of the page: in half of it, nobody reads its texts."""
+NARROW_PT = 425
+"""Width up to which two drawings stand side by side: smaller, their texts are hard to read."""
+
+WIDE_PT = 520
+"""Width from which on a drawing needs more room than a line of text has."""
 
 Block = tuple[str, Sequence[Part]]
 
@@ -93,13 +95,8 @@ def _environment() -> Environment:
         finalize=_shown,
     )
     environment.filters |= {"one_line": one_line, "svg": Markup}
-    environment.tests |= {"wide": _is_wide}
+    environment.tests["wide"] = lambda drawing: _width_pt(drawing) > WIDE_PT
     return environment
-
-
-def _is_wide(drawing: Drawing) -> bool:
-    box = _BOX.match(drawing.svg)
-    return box is not None and float(box[1]) > WIDE_PT
 
 
 def _shown(value: object) -> object:
@@ -113,14 +110,26 @@ def _template(name: str) -> str:
 
 
 def _blocks(section: Section) -> list[Block]:
-    """Give what a section shows, in order: drawings that follow each other are one block."""
+    """Give what a section shows, in order: narrow drawings two by two, all else one by one."""
     blocks: list[Block] = []
-    for drawn, parts in groupby(section.parts, lambda part: isinstance(part, Drawing)):
-        if drawn:
-            blocks.append(("drawings", list(parts)))
+    for part in section.parts:
+        last = blocks[-1] if blocks else ("", [])
+        if not isinstance(part, Drawing):
+            blocks.append((_KINDS[type(part)], [part]))
+        elif last[0] == "drawings" and len(last[1]) == 1 and _abreast(last[1][0], part):
+            blocks[-1] = ("drawings", [*last[1], part])
         else:
-            blocks.extend((_KINDS[type(part)], [part]) for part in parts)
+            blocks.append(("drawings", [part]))
     return blocks
+
+
+def _abreast(*parts: Part) -> bool:
+    return all(isinstance(part, Drawing) and _width_pt(part) <= NARROW_PT for part in parts)
+
+
+def _width_pt(drawing: Drawing) -> float:
+    box = _BOX.match(drawing.svg)
+    return float(box[1]) if box else 0.0
 
 
 def _galleries(page: Page) -> list[Gallery]:

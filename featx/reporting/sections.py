@@ -225,11 +225,12 @@ def _how(material: Material, _: dict[str, list[Drawn]]) -> Section | None:
         return None
     subject = material.subject
     record = subject.record
+    below = [("images below", subject.below)] if subject.below else []
     facts = _facts(record)
     parts: tuple[Part, ...] = (
         Code("Methods, to paste into a paper", methods(subject), prose=True),
         Code("The command that repeats it", record["command"]),
-        Sheet("What made these numbers", ("what", "value"), tuple(facts)),
+        Sheet("What made these numbers", ("what", "value"), (*below, *facts)),
         *_certificates(subject),
     )
     return Section("how", "How it was made", (), parts)

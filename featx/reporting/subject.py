@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +85,22 @@ class Subject:
             else:
                 self._tables[name] = pd.DataFrame()
         return self._tables[name]
+
+    @cached_property
+    def below(self) -> str:
+        """The folder that all of its images lie below, where paths are absolute; else empty."""
+        paths = [str(path) for path in self.run.rows.index.get_level_values("path")]
+        if not paths or not all(map(os.path.isabs, paths)):
+            return ""
+        try:
+            folder = os.path.commonpath([os.path.dirname(path) for path in paths])  # noqa: PTH120
+        except ValueError:  # on several drives
+            return ""
+        return folder if folder.strip(os.sep) else ""
+
+    def short(self, path: str) -> str:
+        """Give a path as it is shown: from `below` on."""
+        return path.removeprefix(self.below).lstrip(os.sep) if self.below else path
 
     @cached_property
     def numbers(self) -> tuple[Float64s, Float64s]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
+
+from featx import _html
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -187,8 +188,7 @@ class Stats:
         return f"<Stats of {self.data}: {facts}>"
 
     def _repr_html_(self) -> str:
-        rows = (f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self._facts())
-        return f"<table><caption>{escape(self.data)}</caption>{''.join(rows)}</table>"
+        return _html.lines([self.data], bold=True) + _html.facts(dict(self._facts()))
 
 
 def _three(values: tuple[float, ...]) -> str:

@@ -92,8 +92,8 @@
       const bar = make("i", { className: score < 0 ? "bar below" : "bar" });
       bar.style.width = `${Math.min(1, Math.abs(score ?? 0) / longest) * 100}%`;
       const number = score === null ? "\u2013" : score.toFixed(likely ? 3 : 2).replace("-", "\u2212");
-      list.append(make("li", { title: `${kind} of ${name}` }, bar,
-        make("bdi", { textContent: name }), make("b", { textContent: number })));
+      list.append(make("li", { title: `${kind} of ${name}` },
+        make("span", {}, bar, make("bdi", { textContent: name })), make("b", { textContent: number })));
     }
     list.setAttribute("aria-label", likely ? "Probabilities" : "Scores");
     return list;
@@ -139,7 +139,7 @@
   };
 
   const ORDERS = {
-    "most notable first": (shots) => shots,
+    "most notable": (shots) => shots,
     path: (shots) => ordered(shots, (shot) => shot.path),
     label: (shots) => ordered(shots, (shot) => shot.target),
     prediction: (shots) => ordered(shots, (shot) => shot.said),
