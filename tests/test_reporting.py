@@ -88,7 +88,14 @@ def test_a_classification_shows_everything(place: Path, classes: FitResult) -> N
     ]
     page = read(found)
     ids = [a["id"] for tag, a in Reader(page).tags if tag == "section"]
-    assert ids == ["result", "labels", "images", "chosen", "embeddings", "how"]
+    assert [one for one in ids if one != "page-cautions"] == [
+        "result",
+        "labels",
+        "images",
+        "chosen",
+        "embeddings",
+        "how",
+    ]
     words = texts(page)
     assert all(one in words for one in found.summary)
     assert classes.record["command"] in words
@@ -229,10 +236,10 @@ def test_an_error_keeps_its_capitals(place: Path, numbers: FitResult) -> None:
 def test_two_runs_are_compared(place: Path, classes: FitResult) -> None:
     other = fitted(place, "ridge", name="other")
     found = made(place, [classes.path, "other"])
-    assert found.path == place / "runs" / "report.html"
+    assert found.path == place / "runs" / "comparison-1.html"
     assert next(iter(found.figures)) == "comparison"
     words = texts(read(found))
-    assert "Pairs of runs" in words
+    assert "Differences in accuracy" in words
     assert "the best run: " in words
     best = max((classes, other), key=lambda run: run.metrics["accuracy"])
     assert f"run {best.name}" in words
@@ -257,7 +264,7 @@ def test_a_learning_curve_may_be_given(place: Path) -> None:
     view = load("blobs", cache=place / "cache")
     given = curve(view, "svm", sizes="5,10,all", search=False, cv="3", n_jobs=1)
     found = report(curve=given, out=place / "there", cache=place / "cache")
-    assert found.path == place / "there" / "report.html"
+    assert found.path == place / "there" / "curve-1.html"
     assert list(found.figures) == ["learning-curve"]
     assert found.summary[0][:20] in texts(read(found))
 
@@ -304,14 +311,14 @@ def test_a_run_that_was_moved(place: Path, tmp_path: Path) -> None:
     (one,) = data_of(read(found))["galleries"]["suspects"]["shots"]
     assert (one["path"], one["note"]) == ("003.png", "31,623 to 1 against the label")
     here = made(place, run)
-    assert here.path == place / "runs" / "report.html"
+    assert here.path == place / "runs" / "report-1.html"
 
 
 def test_a_run_that_was_not_written(place: Path, tmp_path: Path) -> None:
     run = fitted(place, out=None)
     (tmp_path / "model.json").write_text("{", encoding="utf-8")
     found = made(place, run, out=tmp_path, curve=None)
-    assert found.path == tmp_path / "report.html"
+    assert found.path == tmp_path / "report-1.html"
     assert {"map", "learning-curve"} <= set(found.figures)
 
 
@@ -449,7 +456,7 @@ def test_fit_says_where_to_look_and_does_it(place: Path, tmp_path: Path) -> None
     result = run_cli(place, *words, *both, "--save-plots", str(tmp_path))
     assert result.exit_code == 0, result.stderr
     assert "look: " not in result.stdout
-    assert result.stderr.count("report: ") == 2
+    assert result.output.count("report: ") == 2
     assert {p.name for p in tmp_path.iterdir()} == {"two-label", "two-age"}
     assert (tmp_path / "two-age" / "residuals.png").is_file()
 
@@ -459,7 +466,7 @@ def test_runs_in_other_folders_are_compared_and_reported(place: Path, tmp_path: 
     paths = [str(run.path) for run in runs]
     result = run_cli(place, "compare", *paths, "--report")
     assert result.exit_code == 0, result.stderr
-    assert f"report: {place / 'runs' / 'report.html'}" in result.stderr
+    assert f"report: {place / 'runs' / 'comparison-1.html'}" in result.output
 
 
 def test_predictions_of_no_class_are_refused(place: Path) -> None:

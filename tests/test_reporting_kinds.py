@@ -310,8 +310,8 @@ each = {{ head = [{heads}], cv = [{cv}] }}
     ("heads", "cv", "pages"),
     [
         ('"svm"', '"2"', {"runs/svm-photos-helpers_photos-tiny-1/report.html"}),
-        ('"svm", "ridge"', '"2"', {"runs/report.html"}),
-        ('"svm", "ridge"', '"2", "3"', {"runs/report-1.html", "runs/report-2.html"}),
+        ('"svm", "ridge"', '"2"', {"runs/comparison-1.html"}),
+        ('"svm", "ridge"', '"2", "3"', {"runs/comparison-1.html", "runs/comparison-2.html"}),
     ],
 )
 def test_a_recipe_has_a_report_of_each_comparison(
@@ -323,9 +323,9 @@ def test_a_recipe_has_a_report_of_each_comparison(
     where = ["--out", str(tmp_path / "runs"), "--cache", str(tmp_path / "cache")]
     result = featx("run", str(recipe), "--report", "--n-jobs", "1", "--device", "cpu", *where)
     assert result.exit_code == 0, result.output
-    found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("report*.html")}
+    found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.html")}
     assert found == pages
-    assert result.stderr.count("report: ") == len(pages)
+    assert result.output.count("report: ") == len(pages)
 
 
 def test_a_trained_network_has_a_report(photos: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -98,24 +97,18 @@ def run(
         console.tell([*_lines(step, pipeline, console.plus_minus), ""])
         compared += [step.result.table["run"].tolist()] if step.kind == "compare" else []
     console.show(value, [])
-    for place, runs in _reports(compared, value, Path(out)) if report else ():
-        also(console, report, runs, file=place, out=out, cache=cache)
+    for runs in _reports(compared, value) if report else ():
+        also(console, report, runs, out=out, cache=cache)
     skipped = {one["step"]: one["reason"] for one in value["skipped"]}
     of = len(pipeline.rows) or len(pipeline.extracts)
     kept = {k: v for k, v in skipped.items() if not (pipeline.rows and k.startswith("extract"))}
     refuse_skips(skipped if strict else kept, of, strict)
 
 
-def _reports(
-    compared: list[list[str]], value: dict[str, list[Any]], out: Path
-) -> Iterator[tuple[Path | None, list[str]]]:
-    """Give what to report on, and where to: of several comparisons each has a file."""
+def _reports(compared: list[list[str]], value: dict[str, list[Any]]) -> list[list[str]]:
+    """Give what to report on: each comparison, else the last fit."""
     fitted = [record["name"] for record in (*value["fit"], *value["finetune"])]
-    if len(compared) > 1:
-        files = (out / f"report-{i}.html" for i in range(1, len(compared) + 1))
-        yield from zip(files, compared, strict=True)
-    elif compared or fitted:
-        yield None, compared[0] if compared else fitted[-1:]
+    return compared or ([fitted[-1:]] if fitted else [])
 
 
 def refuse_skips(skipped: dict[str, str], of: int, strict: bool) -> None:
