@@ -23,9 +23,9 @@ _REASONS = {
     errno.ENOSPC: "the disk is full; free some room (`featx gc`, `featx rm`) and run it again: "
     "what is done is kept",
     errno.EDQUOT: "the disk quota is used up; free some room and run it again",
-    errno.EROFS: "the file system is read-only; choose another folder with --cache DIR",
-    errno.EACCES: "permission denied; choose another folder with --cache DIR",
-    errno.EPERM: "not permitted; choose another folder with --cache DIR",
+    errno.EROFS: "the file system is read-only; choose another place (--cache, --out, -o)",
+    errno.EACCES: "permission denied; choose another place (--cache, --out, -o)",
+    errno.EPERM: "not permitted; choose another place (--cache, --out, -o)",
 }
 
 

@@ -145,10 +145,13 @@ def methods(subject: Subject) -> str:
     record = subject.record
     task = "classes" if record["classes"] else "values"
     kinds = record["features"].get("parts") or [record["features"]]
-    embedded = " Beside them, they were embedded with ".join(_embedded(kind) for kind in kinds)
-    libraries = ", ".join(
-        f"{name} {value}" for name, value in record["versions"].items() if name != "featx"
+    made = _provenance(subject)
+    embedded = " Beside them, they were embedded with ".join(
+        _embedded(kind, made.get(kind.get("hash"), {})) for kind in kinds
     )
+    versions = {name: v for name, v in record["versions"].items() if name != "featx"}
+    versions |= {name: one[name] for one in made.values() for name in _ENGINES if name in one}
+    libraries = ", ".join(f"{name} {value}" for name, value in versions.items())
     chosen = ", ".join(f"{k} = {v}" for k, v in record["best_params"].items())
     metric = main_metric(record)
     score = record["metrics"][metric]
@@ -164,12 +167,25 @@ def methods(subject: Subject) -> str:
     )
 
 
-def _embedded(kind: JsonObject) -> str:
+_ENGINES = ("torch", "openvino")
+
+
+def _provenance(subject: Subject) -> dict[str, JsonObject]:
+    """What computed the vectors of each recipe, where the cache still says so."""
+    if isinstance(subject.features, str):
+        return {}
+    return {kind.recipe.hash: kind.provenance for kind in subject.features.kinds}
+
+
+def _embedded(kind: JsonObject, made: JsonObject) -> str:
     recipe = kind.get("recipe") or {}
     name = recipe.get("backbone", kind["label"])
     pooling = recipe.get("pooling", "flatten")
     frozen = "frozen" if kind.get("random_seed") is None else "untrained (random)"
-    weights = f", weights {recipe['weights']}" if recipe.get("weights") else ""
+    file = (made.get("weights") or {}).get("weights")
+    digest = recipe.get("weights")
+    weights = f", weights {file} (digest {digest})" if file and digest else ""
+    weights = weights or (f", weights with the digest {digest}" if digest else "")
     cut = f", cut at {recipe['layer']!r}" if recipe.get("layer") else ""
     return (
         f"the {frozen} network {name}{weights}{cut} and {_POOLINGS.get(pooling, pooling)} to "
