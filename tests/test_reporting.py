@@ -236,7 +236,8 @@ def test_an_error_keeps_its_capitals(place: Path, numbers: FitResult) -> None:
 def test_two_runs_are_compared(place: Path, classes: FitResult) -> None:
     other = fitted(place, "ridge", name="other")
     found = made(place, [classes.path, "other"])
-    assert found.path == place / "runs" / "comparison-1.html"
+    assert found.path.parent == place / "runs"
+    assert found.path.name.startswith("comparison-")
     assert next(iter(found.figures)) == "comparison"
     words = texts(read(found))
     assert "Differences in accuracy" in words
@@ -311,7 +312,7 @@ def test_a_run_that_was_moved(place: Path, tmp_path: Path) -> None:
     (one,) = data_of(read(found))["galleries"]["suspects"]["shots"]
     assert (one["path"], one["note"]) == ("003.png", "31,623 to 1 against the label")
     here = made(place, run)
-    assert here.path == place / "runs" / "report-1.html"
+    assert here.path.parent == place / "runs"
 
 
 def test_a_run_that_was_not_written(place: Path, tmp_path: Path) -> None:
@@ -466,7 +467,9 @@ def test_runs_in_other_folders_are_compared_and_reported(place: Path, tmp_path: 
     paths = [str(run.path) for run in runs]
     result = run_cli(place, "compare", *paths, "--report")
     assert result.exit_code == 0, result.stderr
-    assert f"report: {place / 'runs' / 'comparison-1.html'}" in result.output
+    assert re.search(
+        rf"report: {re.escape(str(place / 'runs'))}/comparison-\d+\.html", result.output
+    )
 
 
 def test_predictions_of_no_class_are_refused(place: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_read_only_disk_can_be_read_and_not_written(small_disk, tmp_path):
     broken = store.layout.chunk("features", 0)
     assert remount("ro")
     assert np.array_equal(store.read(store.rows(*keys(range(ROWS)))), vectors(range(ROWS)))
-    with pytest.raises(CacheWriteError, match=r"read-only.*--cache DIR|denied.*--cache DIR"):
+    with pytest.raises(CacheWriteError, match=r"(read-only|denied).*--cache"):
         writer(folder)
     assert remount("rw")
     broken.write_bytes(b"x")
