@@ -13,9 +13,9 @@ from itertools import pairwise
 import pytest
 from helpers_report import CLASSES, HOSTILE, drawing, gallery, rich_page, shot, tile, with_texts
 
+from featx._visible import one_line, visible
 from featx.reporting.page import render
 from featx.reporting.parts import Code, Gallery, Key, Page, Part, Section, Sheet
-from featx.reporting.visible import one_line, visible
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 FETCHING = {"src", "srcset", "href", "xlink:href", "action", "formaction", "data", "poster"}

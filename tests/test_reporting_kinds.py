@@ -19,12 +19,12 @@ from helpers_report import HOSTILE
 from test_report_page import Reader, data_of
 from test_reporting import texts
 
+from featx._visible import one_line
 from featx.extraction import extract
 from featx.features import Features, load
 from featx.fitting import fit
 from featx.probing import probe_layers
 from featx.reporting import Report, report
-from featx.reporting.visible import one_line
 from featx.result import FitResult
 
 N = 60

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from textwrap import wrap
 from typing import TYPE_CHECKING
+
+from featx._visible import one_line as one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from featx._types import JsonObject
-
-_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, line and direction marks, and what stands for bytes that are no UTF-8."""
-
-
-def one_line(text: str) -> str:
-    r"""Escape what could break, hide or reorder a line: ``\n``, ``\x1b``, ``\xff`` for a byte."""
-    return _UNSHOWABLE.sub(_escape, text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    character = match[0]
-    if "\udc80" <= character <= "\udcff":
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def literal(*words: str) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from featx._visible import one_line, visible
 from featx.reporting.parts import Code, Drawing, Gallery, Page, Part, Section, Sheet
 from featx.reporting.payload import payload
-from featx.reporting.visible import one_line, visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 FIRST = 24

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from math import isfinite
 
 from featx._types import JsonObject
+from featx._visible import one_line
 from featx.reporting.parts import Gallery, Shot
-from featx.reporting.visible import one_line
 
 _NOT_IN_A_SCRIPT = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 """What could end a script's element, written so that JSON reads the same and HTML sees none."""

@@ -1,4 +1,4 @@
-"""Texts of strangers, so that a page can hold them: nothing hides or turns the order."""
+"""Texts of strangers, as a terminal or a page may hold them: nothing hides or turns the order."""
 
 from __future__ import annotations
 
