@@ -72,6 +72,44 @@ def _take_place(temporary: Path, path: Path) -> None:
     temporary.replace(path)
 
 
+def write_new(path: Path, data: bytes) -> bool:
+    """Write ``data`` to ``path`` unless there is a file: of several writers one alone succeeds.
+
+    Returns
+    -------
+    written
+        False where ``path`` was there; it is left as it is.
+
+    Raises
+    ------
+    CacheWriteError
+        If it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name[:80]}.{uuid4().hex[:12]}.tmp")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(data)
+            return _take_free_place(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _take_free_place(temporary: Path, path: Path) -> bool:
+    """Give a whole file the name ``path`` unless another has it."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links: the name first, the content after it
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        temporary.replace(path)
+    return True
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
     with replacing(path) as temporary:
