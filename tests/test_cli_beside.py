@@ -21,7 +21,7 @@ class Written:
     def __init__(self, fails: int = 0) -> None:
         self.fails, self.asked = fails, list[dict[str, Any]]()
 
-    def __call__(self, console: Console, **options: Any) -> Any:
+    def __call__(self, _: Console, **options: Any) -> Any:
         self.asked.append(options)
         if len(self.asked) == self.fails:
             raise CacheWriteError("disk full")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -172,8 +171,9 @@ def fit(
 
 def _with_reports(value: JsonObject, paths: list[str]) -> JsonObject:
     """Give each fit its report, as far as they were written."""
-    made = [{"report": path} for path in paths]
-    return {"fits": [one | own for one, own in zip_longest(value["fits"], made, fillvalue={})]}
+    fits, n = value["fits"], len(paths)
+    made = [one | {"report": path} for one, path in zip(fits, paths, strict=False)]
+    return {"fits": [*made, *fits[n:]]}
 
 
 def lines(
