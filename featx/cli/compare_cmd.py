@@ -209,7 +209,7 @@ def _told(
 def render(found: Comparison, kind: Format, pairs: bool, cost: bool) -> str:
     """Give what a file gets; a CSV has every column."""
     if kind == "text":
-        return "".join(f"{line}\n" for line in lines(found, pairs, cost))
+        return "".join(f"{line}\n" for line in lines(found, pairs, cost, whole=True))
     if kind == "csv":
         return found.to_csv(pairs=pairs)
     writers = {"md": found.to_markdown, "latex": found.to_latex}
@@ -217,11 +217,15 @@ def render(found: Comparison, kind: Format, pairs: bool, cost: bool) -> str:
 
 
 def lines(
-    found: Comparison, pairs: bool = False, cost: bool = False, plus_minus: str = "±"
+    found: Comparison,
+    pairs: bool = False,
+    cost: bool = False,
+    plus_minus: str = "±",
+    whole: bool = False,
 ) -> Iterator[str]:
-    """Say the table, the verdict, and how it was found."""
+    """Say the table, the verdict, and how it was found; ``whole``: each row in one line."""
     cells = found.cells(pairs=pairs, cost=cost, plus_minus=plus_minus)
-    yield from table(cells.header, cells.rows, right=sorted(cells.right))
+    yield from table(cells.header, cells.rows, right=sorted(cells.right), whole=whole)
     yield ""
     for text in found.said(cost=cost):
         yield from wrap(text, 79, break_long_words=False, break_on_hyphens=False)

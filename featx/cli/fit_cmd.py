@@ -266,7 +266,7 @@ def _run_lines(rows: list[JsonObject], folder: str) -> Iterable[str]:
     rest = [max(map(len, column)) for column in zip(_RUN_COLUMNS, *cells, strict=True)][1:]
     longest = _COLUMNS - sum(rest) - 2 * len(rest)
     named = [[shortened(name, longest), *others] for name, *others in cells]
-    header, *shown = table(_RUN_COLUMNS, named, right=[2, 4])
+    header, *shown = table(_RUN_COLUMNS, named, right=[2, 4], whole=True)
     below = [shortened(f"  {one_line(_about_run(row))}", _COLUMNS) for row in rows]
     return [header, *(line for pair in zip(shown, below, strict=True) for line in pair)]
 
