@@ -72,7 +72,7 @@ class Extraction:
     timing: Timing
     notes: tuple[str, ...] = field(default=(), repr=False)
     views: int = 1
-    roles: Mapping[str, str] = field(default_factory=dict, repr=False)
+    roles: Mapping[str, JsonObject] = field(default_factory=dict, repr=False)
 
     @property
     def images_per_second(self) -> float:

@@ -16,13 +16,12 @@ from featx.targets import (
     has_value,
     mostly_amounts,
     refuse_decimal_commas,
-    task_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from featx._types import Array
+    from featx._types import JsonObject
 
 MOST_ROWS = 20_000
 """Rows of a column that are looked at, evenly over the table."""
@@ -30,34 +29,33 @@ LEAST = 5
 """Rows that a class needs: so many folds has a fit unless others are asked for."""
 
 
-def roles(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, str]:
-    """Give what each column could serve for: ``classification``, ``regression`` or ``split``.
+def roles(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, JsonObject]:
+    """Give what each column could serve for.
 
-    Columns that serve for nothing are left out: names, numbers of rows, a single class, classes
-    of fewer than five rows.
+    ``{"role": "classification"}``, ``"regression"`` or ``"split"``; of classes also ``least``, the
+    rows of the smallest one. Columns that serve for nothing are left out: names, numbers of rows, a
+    single class, and, unless the column is called ``label``, classes of fewer than five rows.
     """
     found = {name: _role(name, frame[name]) for name in columns}
     return {name: role for name, role in found.items() if role is not None}
 
 
-def _role(name: str, column: pd.Series[Any]) -> str | None:
+def _role(name: str, column: pd.Series[Any]) -> JsonObject | None:
     values = column.iloc[:: max(1, len(column) // MOST_ROWS)].to_numpy(dtype=object)
     values = values[has_value(values, ())]
     if not len(values):
         return None
     sides = {SPLITS.get(str(value).strip().lower()) for value in values}
     if None not in sides and {"train", "test"} <= sides:
-        return "split"
+        return {"role": "split"}
     if mostly_amounts(values):
         usable = as_numbers(values) is not None and not called_identity(name)
-        return task_of(values)[0] if usable and len(set(values)) > 1 else None
+        return {"role": "regression"} if usable and len(set(values)) > 1 else None
     try:
         refuse_decimal_commas(values, name)
     except TargetError:
         return None
-    return "classification" if _are_classes(as_labels(values)) else None
-
-
-def _are_classes(labels: Array) -> bool:
-    counts = np.unique(labels, return_counts=True)[1]
-    return len(counts) > 1 and int(counts.min()) >= LEAST
+    counts = np.unique(as_labels(values), return_counts=True)[1]
+    if int((counts >= (1 if name == "label" else LEAST)).sum()) < 2:
+        return None
+    return {"role": "classification", "least": int(counts.min())}

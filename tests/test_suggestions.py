@@ -39,9 +39,11 @@ NOTHING = pd.DataFrame(
 
 def test_columns_are_taken_for_what_a_fit_takes_them_for() -> None:
     found = roles(FRAME, list(FRAME.columns))
-    assert found.pop("part") == "split"
+    assert found.pop("part") == {"role": "split"}
     assert list(found) == ["label", "stars", "age", "years", "mos", "some"]
-    assert found == {name: target_task(FRAME, name, None, ()) for name in found}
+    assert [found[name].get("least") for name in ("label", "stars", "age")] == [20, 8, None]
+    tasks = {name: one["role"] for name, one in found.items()}
+    assert tasks == {name: target_task(FRAME, name, None, ()) for name in found}
 
 
 @pytest.mark.parametrize("name", NOTHING.columns)
@@ -52,4 +54,11 @@ def test_what_cannot_be_predicted_is_not_suggested(name: str) -> None:
 def test_a_long_table_is_looked_at_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suggestions, "MOST_ROWS", 10)
     frame = pd.DataFrame({"label": ["cat"] * 20 + ["dog"] * 20})
-    assert roles(frame, ["label"]) == {"label": "classification"}
+    assert roles(frame, ["label"])["label"]["role"] == "classification"
+
+
+def test_few_of_a_class_are_counted() -> None:
+    few = ["a"] * 9 + ["b"] * 8 + ["c"] * 2
+    assert roles(pd.DataFrame({"x": few}), ["x"]) == {"x": {"role": "classification", "least": 2}}
+    tiny = pd.DataFrame({"label": list("aabb"), "other": list("aabb")})
+    assert roles(tiny, list(tiny)) == {"label": {"role": "classification", "least": 2}}

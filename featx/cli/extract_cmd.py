@@ -25,6 +25,8 @@ _SHOWN = 5
 """Failed images that are named; the rest is counted."""
 _HEADS = {"classification": "svm", "regression": "ridge"}
 """What is suggested for a target, by its task."""
+_FOLDS = {2: ["--cv", "2", "--no-search"], 3: ["--cv", "3"], 4: ["--cv", "4"]}
+"""What a fit is asked for where the smallest class has so few rows."""
 
 
 @command
@@ -186,7 +188,8 @@ def failure_lines(failed: list[JsonObject]) -> Iterator[str]:
 
 def _next(values: list[JsonObject], cache: str | None) -> Iterator[str]:
     """Name the command that goes on: with the target, head and split that the columns suggest."""
-    value, roles = values[0], values[0]["roles"]
+    value, found = values[0], values[0]["roles"]
+    roles = {name: one["role"] for name, one in found.items()}
     where = ["--features", value["features"], *(["--cache", cache] if cache else [])]
     targets = [name for name, role in roles.items() if role in _HEADS]
     if not targets:
@@ -196,6 +199,7 @@ def _next(values: list[JsonObject], cache: str | None) -> Iterator[str]:
     words = ["featx", "fit", "--head", _HEADS[roles[target]], "--data", value["data"], *where]
     words += [] if target == "label" else ["--target", target]
     split = next((name for name, role in roles.items() if role == "split"), None)
-    yield f"next: {literal(*words, *(['--split', split] if split else []))}"
+    words += ["--split", split] if split else _FOLDS.get(found[target].get("least"), [])
+    yield f"next: {literal(*words)}"
     if others := [name for name in targets if name != target]:
         yield from wrapped(f"or --target with another column: {', '.join(others)}", rest="  ")
