@@ -185,8 +185,24 @@ def _head_of(cache: Path, name: str) -> JsonObject:
     try:
         return _read_head(path)
     except FileNotFoundError:
-        looked = f"looked for {path.absolute()}"
-        raise NotFoundError(str(unknown_name("data set", name, _names(cache), looked))) from None
+        raise NotFoundError(_unknown(cache, name)) from None
+
+
+_LISTED = 20
+"""Data sets that an error names."""
+
+
+def _unknown(cache: Path, name: str) -> str:
+    names = _names(cache)
+    if not names:
+        return (
+            f"unknown data set {name!r}; {cache.absolute()} holds none: run `featx extract FOLDER "
+            "--backbone vgg16`, or point --cache at the right folder"
+        )
+    listed = ", ".join(names[:_LISTED])
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    hint = f"{cache.absolute()} holds {listed}{more}"
+    return str(unknown_name("data set", name, names, hint))
 
 
 def _read_head(path: Path) -> JsonObject:

@@ -14,9 +14,10 @@ from featx.errors import NotFoundError, TooManyFailedError, UsageError
 from featx.features import view
 from featx.preparing import check_choice, counted, prepare
 from featx.store import FeatureStore, list_stores
+from featx.suggestions import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Literal
 
@@ -71,6 +72,7 @@ class Extraction:
     timing: Timing
     notes: tuple[str, ...] = field(default=(), repr=False)
     views: int = 1
+    roles: Mapping[str, JsonObject] = field(default_factory=dict, repr=False)
 
     @property
     def images_per_second(self) -> float:
@@ -116,6 +118,7 @@ class Extraction:
             "reused": self.reused,
             "failed": [{"path": path, "reason": reason} for path, reason in self.failed],
             "columns": list(self.columns),
+            "roles": dict(self.roles),
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 2),
             "timing": self.timing.to_json(),
@@ -318,6 +321,8 @@ def _commit(
     (datasets.append if append else datasets.save)(cache, manifest)
     stores, _ = list_stores(cache)
     labels = dict(zip((s.path.name for s in stores), catalog.unique_labels(stores), strict=True))
+    columns = _columns(manifest)
+    serve = roles(manifest.frame, columns)
     out = []
     for recipe in done.recipes:
         found = view(manifest, FeatureStore.open(cache / recipe.store_name))
@@ -334,11 +339,12 @@ def _commit(
                 derived=derived,
                 reused=max(0, images - computed - derived),
                 failed=tuple(zip(found.failed["path"], found.failed["reason"], strict=True)),
-                columns=_columns(manifest),
+                columns=columns,
                 seconds=done.seconds,
                 timing=done.located.timing,
                 notes=done.notes,
                 views=views,
+                roles=serve,
             )
         )
     return out

@@ -11,19 +11,20 @@ from featx.confounding import Made, class_confounds, split_confounds, target_con
 from featx.errors import TargetError
 from featx.features import signatures_of
 from featx.folds import is_split, read_sides
-from featx.heads import read_target, task_of
+from featx.heads import read_target
 from featx.provenance import DERIVED, telling_names
 from featx.targets import (
     as_amounts,
     as_labels,
-    as_numbers,
     check_column,
     contradictions,
     has_value,
     identity_columns,
     image_groups,
+    mostly_amounts,
     refuse_decimal_commas,
     target_name,
+    task_of,
 )
 
 if TYPE_CHECKING:
@@ -230,15 +231,9 @@ def _target(values: Array, name: str, task: Task | None) -> Array:
     """Labels or numbers as the task asks; without a task, numbers where they seem to be meant."""
     if task != "classification":
         refuse_decimal_commas(values, name)
-    if task == "regression" or (task is None and _mostly_amounts(values)):
+    if task == "regression" or (task is None and mostly_amounts(values)):
         return as_amounts(values, name)
     return as_labels(values)
-
-
-def _mostly_amounts(values: Array) -> bool:
-    """Whether half of the values or more are numbers, and these are amounts, not classes."""
-    numbers = [value for value in values if as_numbers(np.array([value], object)) is not None]
-    return 2 * len(numbers) >= len(values) and task_of(np.array(numbers, object))[0] == "regression"
 
 
 def _left_out(features: Features, n: int, name: str) -> list[JsonObject]:

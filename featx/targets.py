@@ -15,6 +15,8 @@ from featx.errors import TargetError, unknown_name
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MAX_CLASSES = 20
+"""Whole numbers with more distinct values than this are amounts."""
 _PADDED = re.compile(r"[+-]?0\d")
 _SCALE_VALUES = 150
 _IDENTITY_VALUES = 20
@@ -86,6 +88,37 @@ def as_labels(values: Array) -> Array:
     if numbers is not None and numbers.dtype == np.int64 and not padded:
         return numbers
     return np.array([str(value) for value in values], dtype=object).astype(str)
+
+
+def task_of(y: Array) -> tuple[str, str]:
+    """Give the task of a target (n,), and why.
+
+    Text and booleans are classes. Numbers are amounts if some are fractions, or if there are more
+    than 20 distinct ones; else they are classes. Text that holds numbers only counts as numbers.
+
+    Returns
+    -------
+    tuple of str
+        ``"classification"`` or ``"regression"``, and the reason in words.
+    """
+    values = np.asarray(y)
+    if values.dtype.kind == "b":
+        return "classification", "the target is true or false"
+    numbers = as_numbers(values)
+    if numbers is None and values.dtype.kind != "f":
+        return "classification", "the target is text"
+    if numbers is None or numbers.dtype != np.int64:
+        return "regression", "the target has fractions"
+    distinct = len(np.unique(numbers))
+    if distinct > MAX_CLASSES:
+        return "regression", f"the target has {distinct} distinct numbers"
+    return "classification", f"the target has only {distinct} distinct whole numbers"
+
+
+def mostly_amounts(values: Array) -> bool:
+    """Whether half of the values or more are numbers, and these are amounts, not classes."""
+    numbers = [value for value in values if as_numbers(np.array([value], object)) is not None]
+    return 2 * len(numbers) >= len(values) and task_of(np.array(numbers, object))[0] == "regression"
 
 
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -188,13 +221,18 @@ def _repeats(counts: pd.Series[int]) -> bool:
 
 
 def _least_values(name: str, values: pd.Series[Any]) -> float:
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-    if _IDENTITY_NAME.search(words):
+    if called_identity(name):
         return 2
     numbers = as_numbers(values.dropna().to_numpy(dtype=object))
     if numbers is None:
         return _IDENTITY_VALUES
     return _SCALE_VALUES if numbers.dtype == np.int64 else np.inf
+
+
+def called_identity(name: str) -> bool:
+    """Whether a column is called as identities are: ``id``, ``patientId``."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return _IDENTITY_NAME.search(words) is not None
 
 
 def _number(value: Any) -> float | None:

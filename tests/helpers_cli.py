@@ -22,6 +22,7 @@ EXTRACTION = {
     "reused": 2,
     "failed": [],
     "columns": ["label"],
+    "roles": {"label": {"role": "classification", "least": 5}},
     "seconds": 1.25,
     "images_per_second": 30.4,
     "timing": {"bound_by": "forward"},

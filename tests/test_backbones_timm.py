@@ -166,13 +166,19 @@ def test_without_timm_the_extra_is_named(monkeypatch):
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 CHILD = """
 import json, sys
+if sys.argv[1:]:  # no network, without a word of it in advance
+    import socket
+    def nowhere(*_, **__):
+        raise OSError("no network in this test")
+    socket.getaddrinfo = socket.create_connection = nowhere
 from featx.backbones import BackboneRequest, load_backbone
 backbone = load_backbone(BackboneRequest("timm/test_vit"))
 print(json.dumps([backbone.name, backbone.outputs[0].weights, backbone.provenance]))
 """
 
 
-def test_the_hubs_cache_serves_offline_and_the_revision_is_recorded(tmp_path):
+@pytest.mark.parametrize("offline", [True, False])
+def test_the_hubs_cache_serves_offline_and_the_revision_is_recorded(tmp_path, offline):
     torch.manual_seed(1)
     model = timm.create_model("test_vit")
     repo = tmp_path / "hub" / "models--timm--test_vit.r160_in1k"
@@ -183,8 +189,9 @@ def test_the_hubs_cache_serves_offline_and_the_revision_is_recorded(tmp_path):
     from safetensors.torch import save_file
 
     save_file(model.state_dict(), snapshot / "model.safetensors")
-    out = child(tmp_path)
+    out = child(tmp_path, offline=offline)
     assert out.returncode == 0, out.stderr
+    assert out.stderr == ""
     name, digest, provenance = json.loads(out.stdout)
     assert name == "timm/test_vit.r160_in1k"
     torch.save(model.state_dict(), tmp_path / "w.pth")
@@ -193,19 +200,22 @@ def test_the_hubs_cache_serves_offline_and_the_revision_is_recorded(tmp_path):
     assert provenance["weights"] == "timm/test_vit.r160_in1k"
 
 
-def child(home: Path) -> subprocess.CompletedProcess[str]:
+def child(home: Path, *, offline: bool) -> subprocess.CompletedProcess[str]:
+    """Run it where the hub is out of reach; ``offline``: and where its library knows that."""
     import os
 
-    env = os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(
-        [sys.executable, "-c", CHILD], env=env, capture_output=True, text=True, check=False
-    )
+    env = os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": str(int(offline))}
+    words = [sys.executable, "-c", CHILD, *([] if offline else ["no network"])]
+    return subprocess.run(words, env=env, capture_output=True, text=True, check=False)
 
 
-def test_offline_without_the_weights_both_ways_out_are_named(tmp_path):
-    out = child(tmp_path)
+@pytest.mark.parametrize("offline", [True, False])
+def test_offline_without_the_weights_both_ways_out_are_named(tmp_path, offline):
+    out = child(tmp_path, offline=offline)
+    assert "Retry" not in out.stderr
     last = out.stderr.strip().splitlines()[-1]
     assert "WeightsNotFoundError" in last
+    assert ("HF_HUB_OFFLINE is set" if offline else "does not answer: ") in last
     assert all(text in last for text in (str(tmp_path), "--weights FILE", "--weights random"))
 
 
@@ -214,6 +224,7 @@ def test_weights_that_do_not_fit_are_an_error(monkeypatch):
         raise RuntimeError("Error: size mismatch for pos_embed")
 
     monkeypatch.setattr(timm, "create_model", create)
+    monkeypatch.setattr("featx.backbones.hugging_face.why_out_of_reach", lambda: None)
     from featx.errors import WeightsError
 
     with pytest.raises(WeightsError, match="size mismatch for pos_embed"):
@@ -225,6 +236,7 @@ def test_no_pretrained_weights_at_all(monkeypatch):
         raise RuntimeError("No pretrained weights exist for this model.")
 
     monkeypatch.setattr(timm, "create_model", create)
+    monkeypatch.setattr("featx.backbones.hugging_face.why_out_of_reach", lambda: None)
     with pytest.raises(WeightsNotFoundError, match="No pretrained weights exist"):
         load_backbone(request(weights=None))
 

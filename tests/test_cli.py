@@ -220,19 +220,31 @@ def test_the_version() -> None:
     assert (result.exit_code, result.stdout) == (0, expected)
 
 
+C, R, S = {"role": "classification", "least": 5}, {"role": "regression"}, {"role": "split"}
+FIT = "next: featx fit --head"
+OF = "--data photos --features vgg16:features:flatten@224"
+OTHERS = "or --target with another column:"
+
+
 @pytest.mark.parametrize(
-    ("columns", "expected"),
+    ("roles", "expected"),
     [
-        (["label"], "--features vgg16:features:flatten@224\n"),
-        (["label", "split"], "--split split\n"),
-        (["age", "site"], "--target COLUMN, one of: age, site\n"),
-        ([], "next: featx predict MODEL, or `featx export photos`\n"),
+        ({"label": C}, f"{FIT} svm {OF}\n"),
+        ({"label": C | {"least": 2}}, f"{FIT} svm {OF} --cv 2 --no-search\n"),
+        ({"label": C | {"least": 4}}, f"{FIT} svm {OF} --cv 4\n"),
+        ({"label": C | {"least": 3}, "part": S}, f"{FIT} svm {OF} --split part\n"),
+        ({"label": C, "part": S}, f"{FIT} svm {OF} --split part\n"),
+        ({"age": R, "my site": C}, f"{FIT} ridge {OF} --target age\n{OTHERS} my site\n"),
+        ({"my site": C}, f"{FIT} svm {OF} --target 'my site'\n"),
+        ({"age": R, "label": R}, f"{FIT} ridge {OF}\n{OTHERS} age\n"),
+        ({}, "next: featx export photos --features vgg16:features:flatten@224\n"),
+        ({"split": S}, "next: featx export photos --features vgg16:features:flatten@224\n"),
     ],
 )
 def test_the_next_command_fits_the_columns(
-    monkeypatch: pytest.MonkeyPatch, columns: list[str], expected: str
+    monkeypatch: pytest.MonkeyPatch, roles: dict[str, Any], expected: str
 ) -> None:
-    fake_extract(monkeypatch, [{**EXTRACTION, "columns": columns}])
+    fake_extract(monkeypatch, [{**EXTRACTION, "roles": roles}])
     assert featx("extract", "x", "--backbone", "vgg16").stdout.endswith(expected)
-    fake_extract(monkeypatch, [{**EXTRACTION, "rows": 0, "columns": columns}])
+    fake_extract(monkeypatch, [{**EXTRACTION, "rows": 0, "roles": roles}])
     assert "next:" not in featx("extract", "x", "--backbone", "vgg16").stdout

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import io
 import json
 import math
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 
 from featx.cli import parsing
 from featx.cli.jsonable import dumps, jsonable
@@ -78,6 +82,67 @@ def test_a_table_is_aligned() -> None:
     lines = list(table(["name", "rows"], [["a", 5], ["long\nname", 1234]], right=[1]))
     assert lines == ["name        rows", "a              5", "long\\nname  1234"]
     assert list(table(["name"], [])) == ["name"]
+
+
+def test_signs_of_two_columns_and_of_none_are_aligned() -> None:
+    lines = list(table(["name", "n"], [["漢字", 1], ["e\u0301te", 2], ["👍", 3]]))
+    assert [cell_len(line) for line in lines] == [7, 7, 7, 7]
+
+
+def test_cells_are_text_whatever_they_hold() -> None:
+    cells = ["[red]x[/red]", "[/]", ":smile:", "\x1b[31mred", "https://x.y", "0x1f 1.5 True", "  a"]
+    assert list(table(["cell"], [[cell] for cell in cells])) == [
+        "cell",
+        *("\\x1b[31mred" if cell.startswith("\x1b") else cell for cell in cells),
+    ]
+
+
+def test_an_empty_column_is_a_gap() -> None:
+    assert list(table(["", "n", ""], [["", 1, ""], ["", 22, ""]], right=[1])) == [
+        "   n",
+        "   1",
+        "  22",
+    ]
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+WIDE = [["photos", 1234567, "a/long_name_that_stays_whole.csv: 20 images named in it"]]
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 1), (60, 2), (30, 2)])
+def test_on_a_terminal_long_cells_go_on_below_and_names_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, columns: int, rows: int
+) -> None:
+    def shown(**options: bool) -> list[str]:
+        return list(table(["set", "rows", "from"], WIDE, right=[1], **options))
+
+    [_, piped] = shown()
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, *lines = shown()
+    assert len(lines) == rows
+    assert " ".join(" ".join(lines).split()) == " ".join(piped.split())
+    assert "a/long_name_that_stays_whole.csv:" in lines[0]
+    assert "1234567" in lines[0]
+    assert columns == 30 or max(map(len, lines)) <= columns
+    assert shown(whole=True)[1:] == [piped]
+
+
+def test_without_a_terminal_a_row_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    lines = list(table(["a", "b"], [["x " * 60, "y " * 60]]))
+    assert [len(line.split()) for line in lines] == [2, 120]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_tables_alone_load_rich() -> None:
+    code = "import sys, featx.cli.app; sys.exit(any(m.startswith('rich') for m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @dataclass(frozen=True)

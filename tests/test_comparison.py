@@ -323,6 +323,10 @@ def test_what_is_no_pair_of_runs(fit: Any, home: Path, tmp_path: Path) -> None:
         compare(fit("svm"))
     with pytest.raises(UsageError, match="a run of type int"):
         compare(1, 2)
+    with pytest.raises(UsageError, match=r"got a list of 2 runs; .* compare\('a', 'b'\), or"):
+        compare(["a", "b"], out=tmp_path)
+    with pytest.raises(UsageError, match=r"compare\(\.\.\., 'b', 'c', \.\.\.\), or compare\(\*"):
+        compare((fit("svm"), "b", "c", "d"))
     with pytest.raises(NotFoundError, match="featx fit"):
         compare("a", "b", out=tmp_path)
     with pytest.raises(UnknownNameError, match="did you mean"):

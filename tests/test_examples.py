@@ -163,6 +163,7 @@ def check_pandas(shown: dict[str, str]) -> None:
     assert "the same vectors: True" in shown["zarr"]
     assert "all valid: True" in shown["zarr"]
     assert "backbone" in shown["recipe"]
+    assert "the same vectors: True" in shown["xarray"]
     assert "xarray.DataArray" in shown["xarray"]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featx.cli.parsing import names
 from featx.errors import TargetError, UsageError
 from featx.folds import Rows, inner_splits, make_plan, parse_cv, read_sides
 
@@ -196,9 +199,66 @@ def test_too_few_of_a_class_or_of_groups():
         make_plan(numbers(3))
 
 
+@pytest.mark.parametrize("search", [False, True])
+def test_the_advice_for_a_class_of_two_leads_out(search):
+    few = rows((10, 10, 2))
+    with pytest.raises(TargetError) as caught:
+        make_plan(few, search=search)
+    said = str(caught.value)
+    assert said.startswith("class 'c' has 2 rows, fewer than the 5 folds; use --cv 2")
+    assert ("--cv 2 --no-search" in said) == search
+    assert said.endswith("or leave that class out: --missing c")
+    assert len(make_plan(few, cv="2", search=False).folds) == 2  # as advised
+
+    with pytest.raises(TargetError, match="has 1 row among the training rows") as caught:
+        make_plan(few, cv="2")
+    assert "--no-search, or leave that class out: --missing c" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ((9, 9, 2, 3), "or leave the 2 classes that have fewer out: --missing c,d"),
+        ((9, 9, 2, 3, 2, 3), "--missing c,d,e,..."),
+        ((9, 2), "or label more of it"),
+        ((4, 2), "or label more of such classes"),
+        ((9, 9, 1), "it needs 2 at least: leave that class out: --missing c"),
+    ],
+)
+def test_what_else_helps_a_class_of_few(counts, said):
+    with pytest.raises(TargetError) as caught:
+        make_plan(rows(counts))
+    assert str(caught.value).endswith(said)
+
+
+def test_names_of_classes_can_be_pasted():
+    codes = np.repeat([0, 1, 2], (9, 9, 2))
+    described = Rows(20, codes, ("a", "b", "a, b's"), None)
+    with pytest.raises(TargetError) as caught:
+        make_plan(described)
+    pasted = shlex.split(str(caught.value).split("--missing ")[1])
+    assert names(pasted) == ("a, b's",)
+
+
+def test_the_advice_for_one_training_row_a_class_leads_out():
+    few = rows((9, 9, 2))
+    with pytest.raises(TargetError, match=r"1 training row, .* --train-per-class 1 --no-search"):
+        make_plan(few, cv="2", train_per_class=3)
+    assert make_plan(few, cv="2", train_per_class=1, search=False).folds
+
+
+def test_rows_all_on_one_side_of_a_column_are_not_drawn_anew():
+    described = rows()
+    split = np.where(described.codes == 2, "test", "train")
+    split[:1] = "test"
+    with pytest.raises(TargetError, match="change column 'split', label more of it") as caught:
+        make_plan(described, split=split)
+    assert "--cv" not in str(caught.value)
+
+
 def test_a_class_in_one_group_cannot_be_on_both_sides():
     groups = np.where(rows((30, 4)).codes == 1, 99, np.arange(34))
-    with pytest.raises(TargetError, match=r"class 'b' has 1 groups \(patient\), fewer than the 2"):
+    with pytest.raises(TargetError, match=r"class 'b' has 1 group \(patient\), fewer than the 2"):
         make_plan(rows((30, 4), groups), cv="random:20:0.5")
 
 

@@ -32,7 +32,7 @@ LAYERS = {
     ],
     "3 engines": ["forward gram catalog", "evaluate features embedding", "tuning"],
     "4 workflows": [
-        "preparing surveying",
+        "preparing surveying suggestions",
         "export problem embedder extraction drift rebuild",
         "manage doubts planning inspection",
         "result",

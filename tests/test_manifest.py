@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,20 @@ def test_an_unknown_data_set_names_the_nearest_and_the_path(tmp_path: Path) -> N
     with pytest.raises(NotFoundError, match="did you mean 'set'") as error:
         datasets.load(tmp_path, "sett")
     assert str(tmp_path.absolute()) in str(error.value)
+
+
+def test_an_unknown_data_set_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="holds none: run `featx extract FOLDER") as error:
+        datasets.load(tmp_path, "photos")
+    assert str(tmp_path.absolute()) in str(error.value)
+    for name in ("faces", "x-rays"):
+        datasets.save(tmp_path, replace(BASE, name=name))
+    with pytest.raises(NotFoundError, match=r"unknown data set 'photos'; .* holds faces, x-rays"):
+        datasets.load(tmp_path, "photos")
+    for i in range(30):
+        datasets.save(tmp_path, replace(BASE, name=f"set-{i:02d}"))
+    with pytest.raises(NotFoundError, match=r"set-18 and 12 more$"):
+        datasets.load(tmp_path, "photos")
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"{}", b"[1]", b'{"manifest": 3}'])

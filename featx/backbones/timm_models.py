@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import nn
 
 from featx._quiet import quiet
 from featx._types import JsonObject, Progress
+from featx.backbones import hugging_face
 from featx.backbones.assemble import Loaded, assemble, seeded
 from featx.backbones.base import Backbone
 from featx.backbones.cut import Cutter, Whole
@@ -31,12 +31,6 @@ from featx.errors import (
 FEATURES = "forward_features"
 """The default layer: what timm's method of that name gives, before pooling and classifier."""
 _CNN_SIZE = 224
-_HUB_FILES = (
-    "model.safetensors",
-    "pytorch_model.bin",
-    "open_clip_model.safetensors",
-    "open_clip_pytorch_model.bin",
-)
 
 
 def load(request: BackboneRequest, progress: Progress) -> Backbone:
@@ -153,7 +147,8 @@ def _build(
     if cfg.get("fixed_input_size") and size != tuple(cfg["input_size"][1:]):
         arguments["img_size"] = size
     if request.weights is None:
-        progress.say(f"weights: {cfg.get('hf_hub_id') or cfg.get('url')}")
+        progress.say(f"weights: {_place(cfg)}")
+        arguments |= _at_hand(name, cfg)
     try:
         with seeded(request.seed):
             model: nn.Module = timm.create_model(name, **arguments)
@@ -169,17 +164,39 @@ def _build(
     return model.eval().requires_grad_(False)
 
 
-def _not_found(name: str, cfg: JsonObject, error: Exception) -> Exception:
-    from huggingface_hub.constants import HF_HUB_CACHE
+def _at_hand(name: str, cfg: JsonObject) -> dict[str, Any]:
+    """Let timm load the hub's weights from disk where they are there, and else ask the hub first.
 
+    Raises
+    ------
+    WeightsNotFoundError
+        If they are on disk nowhere, and the hub is out of reach.
+    """
+    if not cfg.get("hf_hub_id") or cfg.get("custom_load") == "hf":
+        return {}
+    if file := hugging_face.cached(cfg):
+        return {"pretrained_cfg_overlay": {"file": str(file), "custom_load": False}}
+    if why := hugging_face.why_out_of_reach():
+        raise _lacking(name, cfg, why)
+    return {}
+
+
+def _place(cfg: JsonObject) -> str:
+    return str(cfg.get("hf_hub_id") or cfg.get("url") or "no place that timm knows")
+
+
+def _not_found(name: str, cfg: JsonObject, error: Exception) -> Exception:
     if isinstance(error, RuntimeError) and "size mismatch" in str(error):
         return WeightsError(f"the weights of timm/{name} do not fit: {error}")
-    where = cfg.get("hf_hub_id") or cfg.get("url") or "no place that timm knows"
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return _lacking(name, cfg, (str(error).strip() or type(error).__name__).splitlines()[0])
+
+
+def _lacking(name: str, cfg: JsonObject, why: str) -> WeightsNotFoundError:
     return WeightsNotFoundError(
-        f"the pretrained weights of timm/{name} ({where}) are not in {HF_HUB_CACHE} and cannot be "
-        f"fetched ({first}); put them there (HF_HOME names another folder), or give a file with "
-        "--weights FILE (or try things out with --weights random, untrained)"
+        f"the pretrained weights of timm/{name} ({_place(cfg)}) are not in "
+        f"{hugging_face.folder()} and cannot be fetched ({why}); run this once with network, put "
+        "them there (HF_HOME names another folder), or give a file with --weights FILE (or try "
+        "things out with --weights random, untrained)"
     )
 
 
@@ -189,22 +206,12 @@ def _origin(cfg: JsonObject, request: BackboneRequest) -> JsonObject:
         return {"weights": f"random (seed {request.seed})", "weights_file": None}
     if request.weights_file is not None:
         return {"weights": request.weights_file.name, "weights_file": str(request.weights_file)}
-    repo = cfg.get("hf_hub_id")
+    repo, file = cfg.get("hf_hub_id"), hugging_face.cached(cfg)  # it was just loaded from there
     return {
         "weights": repo or cfg.get("url"),
         "weights_file": None,
-        "revision": _revision(repo, cfg.get("hf_hub_filename")) if repo else None,
+        "revision": file.parent.name if file else None,
     }
-
-
-def _revision(repo: str, file: str | None) -> str | None:
-    """Give the commit of a repository in the hub's cache that was just loaded from."""
-    from huggingface_hub import try_to_load_from_cache
-
-    for name in (file,) if file else _HUB_FILES:
-        if isinstance(path := try_to_load_from_cache(repo, name), str):
-            return Path(path).parent.name
-    return None
 
 
 def _features(model: Any) -> Whole:

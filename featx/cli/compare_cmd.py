@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from featx.cli import complete
+from featx.cli import beside, complete
 from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.parsing import image_size, names
-from featx.cli.report_cmd import SavePlots, Wanted, also
+from featx.cli.report_cmd import SavePlots, Wanted
 from featx.cli.text import table
 from featx.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from featx.comparison import Comparison
 
@@ -157,9 +157,10 @@ def compare(
         progress=console.progress,
         **_given(fitting),
     )
-    _show(console, found, chosen, _View(pairs, cost), output)
     runs = found.table["run"].tolist() if names(backbone) or names(head) else what
-    also(console, report, runs, save_plots=save_plots, out=out, cache=cache)
+    asked = beside.wanted(report, runs, save_plots=save_plots, out=out, cache=cache)
+    told = _told(console, found, chosen, _View(pairs, cost), output)
+    beside.show(console, found, told, asked)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -188,10 +189,10 @@ class _View:
     cost: bool = False
 
 
-def _show(
+def _told(
     console: Console, found: Comparison, kind: Format, shown: _View, output: str | None
-) -> None:
-    """Print the table; one that goes to a file is printed as text."""
+) -> Iterable[str]:
+    """Give the table to print; one that goes to a file is printed as text."""
     if output is not None:
         from featx._files import write_text
 
@@ -199,17 +200,16 @@ def _show(
         console.note(f"written: {output}")
         kind = "text"
     if kind == "text":
-        console.show(found, lines(found, **vars(shown), plus_minus=console.plus_minus))
-        return
-    console.show(found, render(found, kind, **vars(shown)).splitlines())
+        return lines(found, **vars(shown), plus_minus=console.plus_minus)
     if kind == "csv":
         console.note(found.verdict)
+    return render(found, kind, **vars(shown)).splitlines()
 
 
 def render(found: Comparison, kind: Format, pairs: bool, cost: bool) -> str:
     """Give what a file gets; a CSV has every column."""
     if kind == "text":
-        return "".join(f"{line}\n" for line in lines(found, pairs, cost))
+        return "".join(f"{line}\n" for line in lines(found, pairs, cost, whole=True))
     if kind == "csv":
         return found.to_csv(pairs=pairs)
     writers = {"md": found.to_markdown, "latex": found.to_latex}
@@ -217,11 +217,15 @@ def render(found: Comparison, kind: Format, pairs: bool, cost: bool) -> str:
 
 
 def lines(
-    found: Comparison, pairs: bool = False, cost: bool = False, plus_minus: str = "±"
+    found: Comparison,
+    pairs: bool = False,
+    cost: bool = False,
+    plus_minus: str = "±",
+    whole: bool = False,
 ) -> Iterator[str]:
-    """Say the table, the verdict, and how it was found."""
+    """Say the table, the verdict, and how it was found; ``whole``: each row in one line."""
     cells = found.cells(pairs=pairs, cost=cost, plus_minus=plus_minus)
-    yield from table(cells.header, cells.rows, right=sorted(cells.right))
+    yield from table(cells.header, cells.rows, right=sorted(cells.right), whole=whole)
     yield ""
     for text in found.said(cost=cost):
         yield from wrap(text, 79, break_long_words=False, break_on_hyphens=False)

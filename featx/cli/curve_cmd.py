@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featx.cli import beside
 from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.glyphs import sparkline
 from featx.cli.parsing import names, one_or_all, pairs
-from featx.cli.report_cmd import SavePlots, Wanted, also
+from featx.cli.report_cmd import SavePlots, Wanted
 from featx.cli.text import duration, table, wrapped
 from featx.errors import UsageError
 
@@ -121,8 +122,8 @@ def curve(
 
         write_text(Path(output), found.to_csv())
         console.note(f"written: {output}")
-    console.show(found, lines(found, console.plus_minus, console.block))
-    also(console, report, curve=found, save_plots=save_plots, out=out, cache=cache)
+    asked = beside.wanted(report, curve=found, save_plots=save_plots, out=out, cache=cache)
+    beside.show(console, found, lines(found, console.plus_minus, console.block), asked)
 
 
 def lines(found: LearningCurve, plus_minus: str = "±", block: str = "█") -> Iterator[str]:

@@ -13,7 +13,7 @@ from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.jsonable import jsonable
 from featx.cli.parsing import image_size, max_failed, names, numbers, one_or_all
-from featx.cli.text import count, duration, literal, rate
+from featx.cli.text import count, duration, literal, rate, wrapped
 from featx.errors import TooManyFailedError
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 """Failed images that are named; the rest is counted."""
+_HEADS = {"classification": "svm", "regression": "ridge"}
+"""What is suggested for a target, by its task."""
+_FOLDS = {2: ["--cv", "2", "--no-search"], 3: ["--cv", "3"], 4: ["--cv", "4"]}
+"""What a fit is asked for where the smallest class has so few rows."""
 
 
 @command
@@ -183,15 +187,19 @@ def failure_lines(failed: list[JsonObject]) -> Iterator[str]:
 
 
 def _next(values: list[JsonObject], cache: str | None) -> Iterator[str]:
-    """Name the command that goes on: with the target and the split that the columns suggest."""
-    columns = values[0]["columns"]
-    words = ["featx", "fit", "--head", "svm", "--data", values[0]["data"]]
-    words += ["--features", values[0]["features"]]
-    words += ["--cache", cache] if cache else []
-    words += ["--split", "split"] if "split" in columns else []
-    if "label" in columns:
-        yield f"next: {literal(*words)}"
-    elif columns:
-        yield f"next: {literal(*words)} --target COLUMN, one of: {', '.join(columns)}"
-    else:
-        yield f"next: featx predict MODEL, or `featx export {literal(values[0]['data'])}`"
+    """Name the command that goes on: with the target, head and split that the columns suggest."""
+    value, found = values[0], values[0]["roles"]
+    roles = {name: one["role"] for name, one in found.items()}
+    where = ["--features", value["features"], *(["--cache", cache] if cache else [])]
+    targets = [name for name, role in roles.items() if role in _HEADS]
+    if not targets:
+        yield f"next: {literal('featx', 'export', value['data'], *where)}"
+        return
+    target = "label" if "label" in targets else targets[0]
+    words = ["featx", "fit", "--head", _HEADS[roles[target]], "--data", value["data"], *where]
+    words += [] if target == "label" else ["--target", target]
+    split = next((name for name, role in roles.items() if role == "split"), None)
+    words += ["--split", split] if split else _FOLDS.get(found[target].get("least"), [])
+    yield f"next: {literal(*words)}"
+    if others := [name for name in targets if name != target]:
+        yield from wrapped(f"or --target with another column: {', '.join(others)}", rest="  ")

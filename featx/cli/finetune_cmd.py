@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featx.cli import beside
 from featx.cli import extract_options as e
 from featx.cli import options as o
 from featx.cli import training_options as t
@@ -14,7 +15,7 @@ from featx.cli.console import Console
 from featx.cli.fit_cmd import lines
 from featx.cli.glyphs import sparkline
 from featx.cli.parsing import image_size, names, numbers, one_or_all
-from featx.cli.report_cmd import SavePlots, Wanted, also, look_at
+from featx.cli.report_cmd import SavePlots, Wanted, look_at
 from featx.cli.text import count, duration, number
 
 if TYPE_CHECKING:
@@ -189,8 +190,9 @@ def finetune(
         **{option: given for option, given in about.items() if given is not None},
     )
     look = None if report or save_plots is not None else look_at(result.record, cache)
-    console.show(result.record, _lines(result.record, console.plus_minus, console.block, look))
-    also(console, report, result, save_plots=save_plots, out=out, cache=cache)
+    asked = beside.wanted(report, result, save_plots=save_plots, out=out, cache=cache)
+    told = _lines(result.record, console.plus_minus, console.block, look)
+    beside.show(console, result.record, told, asked)
 
 
 def _lines(record: JsonObject, plus_minus: str, block: str, look: str | None) -> Iterator[str]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from featx.cautions import cautions
+from featx.cli import beside
 from featx.cli import options as o
 from featx.cli import training_options as t
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.glyphs import confusion
 from featx.cli.parsing import names, one_or_all, pairs
-from featx.cli.report_cmd import SavePlots, Wanted, also, look_at
+from featx.cli.report_cmd import SavePlots, Wanted, look_at
 from featx.cli.text import (
     count,
     duration,
@@ -159,12 +160,20 @@ def fit(
     records = [result.record for result in fitted]
     value = records[0] if len(records) == 1 else {"fits": records}
     look = None if report or save_plots is not None else look_at(records[0], cache)
-    console.show(value, lines(records, console.plus_minus, look))
+    several = save_plots is not None and len(fitted) > 1
+    asked: list[dict[str, Any]] = []
     for result in fitted:
-        place = (
-            save_plots if save_plots is None or len(fitted) == 1 else f"{save_plots}/{result.name}"
-        )
-        also(console, report, result, save_plots=place, out=out, cache=cache)
+        place = f"{save_plots}/{result.name}" if several else save_plots
+        asked += beside.wanted(report, result, save_plots=place, out=out, cache=cache)
+    told = lines(records, console.plus_minus, look)
+    beside.show(console, value, told, asked, None if len(records) == 1 else _with_reports)
+
+
+def _with_reports(value: JsonObject, paths: list[str]) -> JsonObject:
+    """Give each fit its report, as far as they were written."""
+    fits, n = value["fits"], len(paths)
+    made = [one | {"report": path} for one, path in zip(fits, paths, strict=False)]
+    return {"fits": [*made, *fits[n:]]}
 
 
 def lines(
@@ -257,7 +266,7 @@ def _run_lines(rows: list[JsonObject], folder: str) -> Iterable[str]:
     rest = [max(map(len, column)) for column in zip(_RUN_COLUMNS, *cells, strict=True)][1:]
     longest = _COLUMNS - sum(rest) - 2 * len(rest)
     named = [[shortened(name, longest), *others] for name, *others in cells]
-    header, *shown = table(_RUN_COLUMNS, named, right=[2, 4])
+    header, *shown = table(_RUN_COLUMNS, named, right=[2, 4], whole=True)
     below = [shortened(f"  {one_line(_about_run(row))}", _COLUMNS) for row in rows]
     return [header, *(line for pair in zip(shown, below, strict=True) for line in pair)]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from featx.cli import complete
+from featx.cli import beside, complete
 from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.glyphs import sparkline
 from featx.cli.parsing import image_size, names, one_or_all
-from featx.cli.report_cmd import SavePlots, Wanted, also
+from featx.cli.report_cmd import SavePlots, Wanted
 from featx.cli.text import number, table, wrapped
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ def layers(
         write_text(Path(output), found.to_csv())
         console.note(f"written: {output}")
     value = found.to_json()
-    console.show(value, lines(value, console.plus_minus, console.block))
-    also(console, report, layers=found, save_plots=save_plots, out=out, cache=cache)
+    asked = beside.wanted(report, layers=found, save_plots=save_plots, out=out, cache=cache)
+    beside.show(console, value, lines(value, console.plus_minus, console.block), asked)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

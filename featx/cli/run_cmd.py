@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from featx.cli import compare_cmd, extract_cmd, fit_cmd
+from featx.cli import beside, compare_cmd, extract_cmd, fit_cmd
 from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.jsonable import jsonable
 from featx.cli.parsing import one_or_all, pairs
-from featx.cli.report_cmd import also
 from featx.cli.text import count, duration, interval, number, table
 from featx.errors import FeatxError
 
@@ -96,13 +95,16 @@ def run(
             value[_KINDS_OF.get(step.kind, step.kind)].append(_value(step))
         console.tell([*_lines(step, pipeline, console.plus_minus), ""])
         compared += [step.result.table["run"].tolist()] if step.kind == "compare" else []
-    console.show(value, [])
-    for runs in _reports(compared, value) if report else ():
-        also(console, report, runs, out=out, cache=cache)
+    asked = [{"runs": r, "out": out, "cache": cache} for r in _reports(compared, value)]
+    beside.show(console, value, [], asked if report else [], _with_reports if report else None)
     skipped = {one["step"]: one["reason"] for one in value["skipped"]}
     of = len(pipeline.rows) or len(pipeline.extracts)
     kept = {k: v for k, v in skipped.items() if not (pipeline.rows and k.startswith("extract"))}
     refuse_skips(skipped if strict else kept, of, strict)
+
+
+def _with_reports(value: JsonObject, paths: list[str]) -> JsonObject:
+    return value | {"reports": paths}
 
 
 def _reports(compared: list[list[str]], value: dict[str, list[Any]]) -> list[list[str]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import sys
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from featx._visible import one_line as one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from featx._types import JsonObject
 
@@ -94,14 +96,60 @@ def shortened(text: str, width: int) -> str:
 
 
 def table(
-    header: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[int] = ()
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    right: Sequence[int] = (),
+    *,
+    whole: bool = False,
 ) -> Iterator[str]:
-    """Lay out rows under a header, two spaces apart; columns ``right`` end at the right."""
+    """Lay out rows under a header, two spaces apart; columns ``right`` end at the right.
+
+    On a terminal, cells that are too long for it go on in the next line, broken between words: a
+    name stays whole, and can be copied. Elsewhere a row is a line.
+
+    Parameters
+    ----------
+    whole
+        A row is a line on a terminal, too.
+    """
+    from rich.console import Console  # 0.1 s, for those who have a table to show
+    from rich.table import Table
+    from rich.text import Text
+
     cells = [[one_line(str(cell)) for cell in row] for row in (header, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    unbroken = range(len(header)) if whole else right
+    widths = _widths(list(zip(*cells, strict=True)), unbroken)
+    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for i, width in enumerate(widths):
+        grid.add_column(justify="right" if i in right else "left", width=width)
     for row in cells:
-        padded = [
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(padded).rstrip()
+        grid.add_row(*map(Text, row))  # no markup in it
+    console = Console(width=sum(widths) + 2 * len(widths), color_system=None, force_jupyter=False)
+    for line in console.render_lines(grid, pad=False):
+        yield "".join(segment.text for segment in line).rstrip()
+
+
+def _widths(columns: Sequence[Sequence[str]], unbroken: Collection[int]) -> list[int]:
+    """Give each column its width; where they are too wide, those that hold spaces less."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in columns]
+    words = [max(cell_len(w) for cell in column for w in (*cell.split(), "")) for column in columns]
+    spare = {i: widths[i] - words[i] for i in range(len(columns)) if i not in unbroken}
+    excess = sum(widths) + 2 * (len(widths) - 1) - _columns()
+    for i in sorted(spare, key=lambda i: -spare[i]):
+        cut = max(0, min(excess, spare[i]))
+        widths[i] -= cut
+        excess -= cut
+    return widths
+
+
+_ENDLESS = 1_000_000
+"""Columns of what is no terminal."""
+
+
+def _columns() -> int:
+    """Give the columns of the terminal that results go to."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return _ENDLESS
+    return shutil.get_terminal_size().columns

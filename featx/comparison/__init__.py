@@ -73,6 +73,7 @@ def compare(
                 f"{sorted([*fit, *(extract or ())])[0]!r} is for runs that are made here: name "
                 "backbones and heads, or leave it out"
             )
+        _refuse_lists(what)
         return put_together([read_run(one, out or "runs") for one in what], metrics)
     _check_made(what, backbones, heads)
     runs = make_runs(
@@ -86,6 +87,16 @@ def compare(
         progress=progress or Silent(),
     )
     return put_together(runs, metrics)
+
+
+def _refuse_lists(what: Sequence[Any]) -> None:
+    for one in what:
+        if isinstance(one, list | tuple):
+            shown = ", ".join(repr(run) if isinstance(run, str) else "..." for run in one[:3])
+            raise UsageError(
+                f"got a {type(one).__name__} of {len(one)} runs; expected them one by one: "
+                f"compare({shown}{', ...' if len(one) > 3 else ''}), or compare(*runs)"
+            )
 
 
 def _several(value: Any) -> list[Any]:

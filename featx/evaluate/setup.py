@@ -17,6 +17,7 @@ from featx.evaluate.mixes import read_mixes
 from featx.evaluate.result import Params, Spec
 from featx.evaluate.work import Solver
 from featx.folds import Plan, Rows, make_plan
+from featx.folds.advice import NO_SEARCH, NO_VALIDATION
 from featx.heads import HEADS, Head, Target, candidates, check_params, head_for, read_target
 from featx.metrics import Metric, metrics_for
 from featx.views import Views
@@ -80,7 +81,7 @@ def read_setup(
     """
     target = read_target(y, spec.task)
     _check_lengths(n, target.values, groups, split)
-    head = head or head_for(spec.head, target.task)
+    trained, head = head is not None, head or head_for(spec.head, target.task)
     rows = _rows(target, groups, group_name)
     check_aggregate(spec.aggregate, rows)
     _check_numbers(spec, target)
@@ -95,6 +96,7 @@ def read_setup(
         train_per_class=spec.train_per_class,
         search=search or len(candidates(grid)) * len(mixes) > 1 or spec.calibrate is not None,
         seed=spec.seed,
+        without=_without(spec, trained=trained),
     )
     grid = _fitting_neighbours(grid, spec, plan)
     one = {**spec.fixed, **candidates(grid)[0]}
@@ -118,6 +120,13 @@ def read_setup(
         rows.groups,
     )
     return Setup(spec, head, target, rows, plan, grid, params, metrics, solver, probabilities)
+
+
+def _without(spec: Spec, trained: bool) -> str:
+    """Say how to do without inner splits."""
+    if trained:
+        return NO_VALIDATION
+    return NO_SEARCH if spec.calibrate is None else f"{NO_SEARCH} without --calibrate"
 
 
 def with_plan(setup: Setup, plan: Plan) -> Setup:

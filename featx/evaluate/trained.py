@@ -18,6 +18,7 @@ from featx.evaluate.answer import Found, describe
 from featx.evaluate.criterion import best
 from featx.evaluate.setup import read_setup
 from featx.evaluate.work import Answer, Stop
+from featx.folds.advice import NO_VALIDATION
 from featx.folds.draw import inner_splits
 from featx.metrics import Outcome, ones
 
@@ -101,7 +102,7 @@ def _parts(validation: float) -> int:
 
 
 def _part(setup: Setup, train: Ints, n_inner: int) -> tuple[tuple[Ints, Ints], ...]:
-    return inner_splits(setup.rows, train, n_inner, setup.spec.seed)[:1]
+    return inner_splits(setup.rows, train, n_inner, setup.spec.seed, NO_VALIDATION)[:1]
 
 
 def judge_of(setup: Setup) -> Callable[[Array, Array], float]:

@@ -15,6 +15,7 @@ from sklearn.model_selection import (
 
 from featx._types import Ints, Split
 from featx.errors import TargetError, UsageError
+from featx.folds import advice
 from featx.folds.rows import Rows
 
 
@@ -66,8 +67,15 @@ def _stratified_groups(
     return np.flatnonzero(~taken[numbers]), np.flatnonzero(taken[numbers])
 
 
-def inner_splits(rows: Rows, train: Ints, k: int, seed: int) -> tuple[Split, ...]:
+def inner_splits(
+    rows: Rows, train: Ints, k: int, seed: int, without: str = advice.NO_SEARCH
+) -> tuple[Split, ...]:
     """Cut training rows into inner folds: ``k``, or as many as the smallest class allows.
+
+    Parameters
+    ----------
+    without
+        The option that does without.
 
     Raises
     ------
@@ -77,18 +85,25 @@ def inner_splits(rows: Rows, train: Ints, k: int, seed: int) -> tuple[Split, ...
     part = rows.take(train)
     units = part.units_per_class()
     if units.min() < 2:
-        what = part.names[int(units.argmin())] if part.names else "the target"
+        n = int(units.min())
+        what = f"class {part.names[int(units.argmin())]!r} has" if part.names else "there is"
         raise TargetError(
-            f"{what!r} has {units.min()} {rows.unit_word} among the training rows of a split, so "
-            "parameters cannot be chosen inside it, nor probabilities calibrated; give them with "
-            "--no-search --set NAME=VALUE, without --calibrate"
+            f"{what} {rows.said(n)} among the training rows of a split, so nothing can be chosen "
+            f"inside it; do without, by {without}, {advice.others(part, 2)}"
         )
     splits = fold_splits(part, int(min(k, units.min())), seed)
     return tuple((train[inside], train[outside]) for inside, outside in splits)
 
 
-def cut_per_class(rows: Rows, train: Ints, per_class: int | None, seed: int) -> Ints:
+def cut_per_class(
+    rows: Rows, train: Ints, per_class: int | None, seed: int, without: str | None = None
+) -> Ints:
     """Draw ``per_class`` of the training rows of each class.
+
+    Parameters
+    ----------
+    without
+        The option that does without inner splits; None where there are none.
 
     Raises
     ------
@@ -106,9 +121,11 @@ def cut_per_class(rows: Rows, train: Ints, per_class: int | None, seed: int) -> 
     for code, name in enumerate(rows.names):
         members = train[rows.codes[train] == code]
         if len(members) < per_class:
+            n = len(members)
+            rest = f" {without}" if n == 1 and without else ""
             raise TargetError(
-                f"class {name!r} has {len(members)} training rows, fewer than {per_class} a class; "
-                f"use --train-per-class {len(members)}"
+                f"class {name!r} has {n} training row{'' if n == 1 else 's'}, fewer than "
+                f"{per_class} a class; use --train-per-class {n}{rest}"
             )
         kept.append(rng.choice(members, per_class, replace=False))
     return np.sort(np.concatenate(kept))
@@ -121,23 +138,27 @@ def check_classes(rows: Rows) -> None:
         raise TargetError(f"the target has {what}; a classifier needs two: choose another --target")
 
 
-def check_folds(rows: Rows, k: int, needed: str) -> None:
-    """Raise `TargetError` where a class, or the groups, are fewer than ``k``."""
+def check_folds(rows: Rows, k: int, needed: str, without: str | None) -> None:
+    """Raise `TargetError` where a class, or the groups, are fewer than ``k``.
+
+    ``without`` is the option that does without inner splits; None where there are none.
+    """
     units = rows.units_per_class()
     smallest = int(units.min())
     if smallest >= k:
         return
-    what = f"class {rows.names[int(units.argmin())]!r} has" if rows.names else "there are"
-    advice = (
-        f"use --cv {smallest}, or leave that class out"
-        if smallest >= 2
-        else "it needs 2 at least: leave that class out, or label more"
+    there = "there is" if smallest == 1 else "there are"
+    what = f"class {rows.names[int(units.argmin())]!r} has" if rows.names else there
+    raise TargetError(
+        f"{what} {rows.said(smallest)}, fewer than {needed}; {advice.for_folds(rows, k, without)}"
     )
-    raise TargetError(f"{what} {smallest} {rows.unit_word}, fewer than {needed}; {advice}")
 
 
-def checked(rows: Rows, splits: list[Split]) -> list[Split]:
-    """Raise `TargetError` where a side is empty or a class has no training row."""
+def checked(rows: Rows, splits: list[Split], instead: str = "use another --seed") -> list[Split]:
+    """Raise `TargetError` where a side is empty or a class has no training row.
+
+    ``instead`` says what may give other sides.
+    """
     for train, test in splits:
         if not len(train) or not len(test):
             raise TargetError(
@@ -148,7 +169,7 @@ def checked(rows: Rows, splits: list[Split]) -> list[Split]:
             lacking = sorted(set(range(len(rows.names))) - set(rows.codes[train].tolist()))
             raise TargetError(
                 f"class {rows.names[lacking[0]]!r} has no training row in a split (its "
-                f"{rows.unit_word} all fell on the other side); use --cv 2, another --seed, or "
-                "leave that class out"
+                f"{'rows' if rows.groups is None else 'groups'} are all on the other side); "
+                f"{instead}, label more of it, or leave it out"
             )
     return splits

@@ -13,6 +13,7 @@ import numpy as np
 
 from featx._types import Array, Ints, Split
 from featx.errors import TargetError, UsageError
+from featx.folds.advice import NO_SEARCH
 from featx.folds.draw import (
     check_classes,
     check_folds,
@@ -70,6 +71,22 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Cut:
+    """What happens to training rows: how many of a class stay, how they are searched in.
+
+    ``without`` is the option that does without inner splits; None where there are none.
+    """
+
+    per_class: int | None
+    without: str | None
+    seed: int
+
+    def rows(self, rows: Rows, train: Ints, number: int) -> Ints:
+        """Cut those of one split down."""
+        return cut_per_class(rows, train, self.per_class, self.seed + number, self.without)
+
+
 def make_plan(
     rows: Rows,
     *,
@@ -81,6 +98,7 @@ def make_plan(
     train_per_class: int | None = None,
     search: bool = True,
     seed: int = 0,
+    without: str = NO_SEARCH,
 ) -> Plan:
     """Plan the splits.
 
@@ -93,6 +111,8 @@ def make_plan(
         are some and the training rows are not cut down; else in folds of the training rows.
     search
         Whether inner splits are needed.
+    without
+        The option that does without them, for what errors advise.
 
     Raises
     ------
@@ -102,21 +122,22 @@ def make_plan(
         If the classes or groups do not allow the splits asked for.
     """
     check_classes(rows)
+    cut = _Cut(train_per_class, without if search else None, seed)
     if split is not None and (test_size is not None or repeats > 1):
         raise UsageError(
             f"column {split_name!r} says which rows are tested: leave out the test size and repeats"
         )
     if split is not None:
-        return _plan_column(rows, split, split_name, train_per_class, search, seed)
+        return _plan_column(rows, split, split_name, cut)
     kind, count, fraction = parse_cv(cv) if test_size is None else ("random", 1, test_size)
     if fraction is not None and not 0 < fraction < 1:
         raise UsageError(f"the test fraction is {fraction}; expected a number between 0 and 1")
     if repeats < 1:
         raise UsageError(f"repeats is {repeats}; expected 1 or more")
     if kind == "folds":
-        check_folds(rows, count, f"the {count} folds")
+        check_folds(rows, count, f"the {count} folds", cut.without)
     else:
-        check_folds(rows, 2, "the 2 sides of a split")
+        check_folds(rows, 2, "the 2 sides of a split", cut.without)
     outer: list[Split] = []
     for repeat in range(repeats):
         if kind == "folds":
@@ -125,7 +146,7 @@ def make_plan(
             outer += random_splits(rows, count, fraction or 0.0, seed + repeat)
     how = _cv_words(kind, count, fraction, repeats) + rows.words()
     inner = count if kind == "folds" else INNER_FOLDS
-    return _assemble(rows, outer, how, inner, train_per_class, search, seed)
+    return _assemble(rows, outer, how, inner, cut)
 
 
 def parse_cv(text: str) -> tuple[str, int, float | None]:
@@ -159,33 +180,22 @@ def _cv_words(kind: str, count: int, fraction: float | None, repeats: int) -> st
     return words + (f", repeated {repeats} times" if repeats > 1 else "")
 
 
-def _assemble(
-    rows: Rows,
-    outer: Sequence[Split],
-    how: str,
-    inner: int,
-    per_class: int | None,
-    search: bool,
-    seed: int,
-) -> Plan:
+def _assemble(rows: Rows, outer: Sequence[Split], how: str, inner: int, cut: _Cut) -> Plan:
     """Cut the training rows, make inner splits, and say what the final model is fitted on."""
     folds = []
     for i, (train, test) in enumerate(outer):
-        kept = cut_per_class(rows, train, per_class, seed + i)
-        inside = inner_splits(rows, kept, inner, seed) if search else ()
+        kept = cut.rows(rows, train, i)
+        inside = inner_splits(rows, kept, inner, cut.seed, cut.without) if cut.without else ()
         folds.append(Fold(kept, test, inside))
-    if per_class is not None:
-        how += f", training rows cut down to {per_class} a class"
-    everything, single = np.arange(rows.n), len(folds) == 1
-    final = folds[0].train if single else cut_per_class(rows, everything, per_class, seed)
+    if cut.per_class is not None:
+        how += f", training rows cut down to {cut.per_class} a class"
+    final = folds[0].train if len(folds) == 1 else cut.rows(rows, np.arange(rows.n), 0)
     used = sorted({len(f.inner) for f in folds})
-    inner_how = f"{'-'.join(map(str, used))}-fold cross-validation" if search else ""
-    return Plan(tuple(folds), final, single, how, inner_how)
+    inner_how = f"{'-'.join(map(str, used))}-fold cross-validation" if cut.without else ""
+    return Plan(tuple(folds), final, len(folds) == 1, how, inner_how)
 
 
-def _plan_column(
-    rows: Rows, split: Array, name: str, per_class: int | None, search: bool, seed: int
-) -> Plan:
+def _plan_column(rows: Rows, split: Array, name: str, cut: _Cut) -> Plan:
     """Tune inside train (on the val rows where there are some), score the test rows once."""
     sides = read_sides(split, name)
     train, val, test = (np.flatnonzero(sides == side) for side in ("train", "val", "test"))
@@ -196,12 +206,16 @@ def _plan_column(
     for rows_of, side in ((train, "train"), (test, "test")):
         if not len(rows_of):
             raise TargetError(f"column {name!r} has no {side} rows with a target")
-    how = f"a single split by column {name!r}: {len(test)} test rows"
+    how = f"a single split by column {name!r}: {_rows(len(test), 'test')}"
     both = np.sort(np.concatenate([train, val]))
-    if per_class is not None or not search or not len(val):
-        checked(rows, [(both, test)])
-        plan = _assemble(rows, [(both, test)], how, INNER_FOLDS, per_class, search, seed)
-        return replace(plan, notes=notes)
-    checked(rows, [(train, val), (both, test)])
+    instead = f"change column {name!r}"
+    if cut.per_class is not None or cut.without is None or not len(val):
+        checked(rows, [(both, test)], instead)
+        return replace(_assemble(rows, [(both, test)], how, INNER_FOLDS, cut), notes=notes)
+    checked(rows, [(train, val), (both, test)], instead)
     fold = Fold(both, test, ((train, val),))
-    return Plan((fold,), both, True, how, f"its {len(val)} val rows", notes)
+    return Plan((fold,), both, True, how, f"its {_rows(len(val), 'val')}", notes)
+
+
+def _rows(n: int, kind: str) -> str:
+    return f"{n} {kind} row" if n == 1 else f"{n} {kind} rows"

@@ -58,7 +58,8 @@ class Rows:
         stratified = ", stratified" if self.codes is not None else ""
         return stratified + (f", grouped by {self.group_name}" if self.groups is not None else "")
 
-    @property
-    def unit_word(self) -> str:
-        """What is counted: rows, or groups."""
-        return "rows" if self.groups is None else f"groups ({self.group_name})"
+    def said(self, n: int) -> str:
+        """Say a number of what is counted: ``1 row``, ``3 groups (patient)``."""
+        if self.groups is None:
+            return f"{n} row" if n == 1 else f"{n} rows"
+        return f"{n} group ({self.group_name})" if n == 1 else f"{n} groups ({self.group_name})"

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx._types import JsonObject
-from featx.errors import DeviceError, FeatxError, NumericsError, UsageError
+from featx.errors import DeviceError, FeatxError, UsageError
 from featx.forward.base import UnrunnableError
-from featx.forward.certificate import MIN_COSINE, ROWS, Certificate, Sample, certify
+from featx.forward.certificate import ROWS, Certificate, Sample, certify
 from featx.forward.decoders import can_nvjpeg, make_decoder
 from featx.forward.group import EngineGroup
+from featx.forward.refused import Refused, uncertified
 from featx.forward.sizing import sized
 from featx.forward.ways import Asked, Way, ways
 
@@ -108,11 +109,6 @@ _DECODED = {
     "scaled": ", large JPEGs decoded at a fraction",
     "nvjpeg": ", JPEGs decoded on the device",
 }
-_OTHERWISE = {
-    "pil": "",
-    "scaled": " with images decoded at a fraction of their size",
-    "nvjpeg": " with JPEGs decoded on the device",
-}
 
 
 class _Trial:
@@ -136,7 +132,7 @@ class _Trial:
         self._decoders: dict[str, Decoder] = {}
         self._openvino: OpenVINOEngine | None = None
         self._certificates: JsonObject = {}
-        self._failed: list[FeatxError] = []
+        self._refused: list[Refused] = []
 
     def decoders(self, engine: str, precision: str) -> tuple[str, ...]:
         """Give the decoders to try with an engine: those certified earlier, else what can help."""
@@ -161,8 +157,8 @@ class _Trial:
         return order if telling == others else (*telling, "pil")
 
     def _note_once(self, words: str) -> None:
-        if words not in map(str, self._failed):
-            self._failed.append(UsageError(words))
+        if words not in [refused.why for refused in self._refused]:
+            self._refused.append(Refused(words, UsageError))
 
     def _others(self) -> tuple[str, ...]:
         """Name the decoders that may be faster than Pillow, the fastest first."""
@@ -199,7 +195,7 @@ class _Trial:
         certificates = self._recalled(keys) or self._certified(engine, way.decoder)
         self._certificates |= {k: c.to_json() for k, c in zip(keys, certificates, strict=False)}
         if not certificates or not all(c.passed for c in certificates):
-            self._failed.append(_failure(way, certificates))
+            self._refused.append(uncertified(way, certificates, self._asked))
             return None
         worst = min(c.min_cosine for c in certificates)
         size = self._asked.batch_size or certificates[0].batch_size or engine.batch_size
@@ -208,12 +204,12 @@ class _Trial:
 
     def refusal(self) -> FeatxError:
         """Give the error that says why nothing that was asked for will do."""
-        return self._failed[-1]
+        return self._refused[-1].error
 
     def _chosen(self, engine: Engine, way: Way, proof: str) -> ChosenEngine:
         how = _DECODED[way.decoder]
-        why = "; ".join(dict.fromkeys(str(failure) for failure in self._failed))
-        note = f"running {engine.describe()}{how}{proof}" + (f": {why}" if why else "")
+        running = f"running {engine.describe()}{how}{proof}"
+        note = "; ".join(dict.fromkeys([running, *(refused.why for refused in self._refused)]))
         return ChosenEngine(engine, self._decoder(way.decoder), self._certificates, (note,))
 
     def _engine(self, name: str, precision: str) -> Engine | None:
@@ -238,7 +234,8 @@ class _Trial:
         try:
             return self._torch(precision, compiled=True)
         except UnrunnableError as error:
-            self._failed.append(DeviceError(f"torch cannot compile this backbone here: {error}"))
+            why = f"torch cannot compile this backbone here: {error}"
+            self._refused.append(Refused(why, DeviceError))
             return None
 
     def _converted(self, precision: str) -> Engine | None:
@@ -252,7 +249,8 @@ class _Trial:
                 self._openvino = OpenVINOEngine(self._backbone, precision, size)
             return self._openvino.in_precision(precision)
         except UnrunnableError as error:
-            self._failed.append(DeviceError(f"OpenVINO cannot run this backbone: {error}"))
+            why = f"OpenVINO cannot run this backbone: {error}"
+            self._refused.append(Refused(why, DeviceError))
             return None
 
     @cached_property
@@ -299,18 +297,3 @@ def _keys(backbone: Backbone, engine: Engine, decoder: Decoder) -> list[str]:
     parts = (made["engine"], *versions, made["device"], engine.precision, decoder.name)
     rest = " ".join(str(part) for part in parts if part)
     return [f"{recipe.hash} {rest}" for recipe, *_ in backbone.recipes()]
-
-
-def _failure(way: Way, certificates: list[Certificate]) -> FeatxError:
-    what = f"{way.engine} in {way.precision}"
-    what += _OTHERWISE[way.decoder]
-    if not certificates:
-        return UsageError(
-            f"{what} cannot be certified without images; give --precision fp32 --decoder pil"
-        )
-    worst = min(certificates, key=lambda c: (c.passed, c.min_cosine))
-    return NumericsError(
-        f"{what} costs this backbone too much (minimum cosine with the reference over "
-        f"{worst.rows} images {worst.min_cosine:.4f}, expected at least {MIN_COSINE}); "
-        "auto, or --precision fp32, is within tolerance"
-    )

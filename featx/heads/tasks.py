@@ -8,10 +8,7 @@ import numpy as np
 
 from featx._types import Array
 from featx.errors import TargetError
-from featx.targets import as_amounts, as_labels, as_numbers
-
-MAX_CLASSES = 20
-"""Whole numbers with more distinct values than this are amounts."""
+from featx.targets import as_amounts, as_labels, as_numbers, task_of
 
 
 @dataclass(frozen=True)
@@ -32,31 +29,6 @@ class Target:
     values: Array
     classes: Array | None
     why: str
-
-
-def task_of(y: Array) -> tuple[str, str]:
-    """Give the task of a target (n,), and why.
-
-    Text and booleans are classes. Numbers are amounts if some are fractions, or if there are more
-    than 20 distinct ones; else they are classes. Text that holds numbers only counts as numbers.
-
-    Returns
-    -------
-    tuple of str
-        ``"classification"`` or ``"regression"``, and the reason in words.
-    """
-    values = np.asarray(y)
-    if values.dtype.kind == "b":
-        return "classification", "the target is true or false"
-    numbers = as_numbers(values)
-    if numbers is None and values.dtype.kind != "f":
-        return "classification", "the target is text"
-    if numbers is None or numbers.dtype != np.int64:
-        return "regression", "the target has fractions"
-    distinct = len(np.unique(numbers))
-    if distinct > MAX_CLASSES:
-        return "regression", f"the target has {distinct} distinct numbers"
-    return "classification", f"the target has only {distinct} distinct whole numbers"
 
 
 def read_target(y: Array, task: str | None = None) -> Target:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
@@ -42,6 +43,9 @@ DENSITY = LinearSegmentedColormap.from_list(
 )
 """Shares and counts: from nothing, where the page shows through, to blue. Pale ones are a lighter
 blue, which a dark page does not swallow."""
+
+_SCREEN_DPI = 100
+"""Of a figure in a notebook."""
 
 _FALLBACKS = (
     "Noto Sans CJK SC",
@@ -110,9 +114,22 @@ def styled() -> Iterator[None]:
         yield
 
 
+class Drawing(Figure):
+    """A figure that a notebook shows where it is a cell's last line.
+
+    Figures of pyplot are shown by what ``%matplotlib inline`` sets up; this one says itself how.
+    """
+
+    def _repr_png_(self) -> bytes:
+        png = BytesIO()
+        with styled():
+            self.savefig(png, format="png", dpi=_SCREEN_DPI, facecolor="white")
+        return png.getvalue()
+
+
 def axes_of(width: float, height: float) -> Axes:
     """Give the only axes of a new figure, of a width and height in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Drawing(figsize=(width, height), layout="constrained")
     axes: Axes = figure.add_subplot()
     return axes
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from featx._types import Array
 from featx.errors import UsageError
-from featx.plots.style import BLUE, GREEN, GREY, INK, VERMILION, finished, styled
+from featx.plots.style import BLUE, GREEN, GREY, INK, VERMILION, Drawing, finished, styled
 
 _LOSSES = {"train_loss": ("training", BLUE), "valid_loss": ("validation", VERMILION)}
 _PANELS = {
@@ -51,7 +51,7 @@ def training_curves(frame: pd.DataFrame) -> Figure:
     panels = [name for name in _PANELS if _is_told(frame, name)]
     height = 3.4 + 1.3 * len(panels)
     ratios = [2.6, *(1.0 for _ in panels)]
-    figure = Figure(figsize=(6.6, height), layout="constrained")
+    figure = Drawing(figsize=(6.6, height), layout="constrained")
     grid = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[
         :, 0
     ].tolist()

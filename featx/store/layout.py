@@ -53,12 +53,16 @@ def block_rows(dim: int, dtype: StoredDtype) -> int:
 
 @dataclass(frozen=True)
 class Spec:
-    """One array: the dtype in its files, the shape after the rows, whether zstd is used."""
+    """One array: the dtype in its files, the shape after the rows, whether zstd is used.
+
+    ``dims`` names the dimensions, for readers that label them, as xarray does.
+    """
 
     dtype: np.dtype[Any]
     tail: tuple[int, ...] = ()
     compressed: bool = False
     fill: float = 0
+    dims: tuple[str, ...] = ("row",)
 
     @property
     def codecs(self) -> list[str]:
@@ -117,8 +121,8 @@ def specs(dim: int, dtype: StoredDtype, compression: Compression) -> dict[str, S
     """Describe the four arrays of a store."""
     stored, compressed = np.dtype(dtype).newbyteorder("<"), compression == "zstd"
     return {
-        "features": Spec(stored, (dim,), compressed, float("nan")),
-        "digest": Spec(np.dtype("u1"), (16,)),
+        "features": Spec(stored, (dim,), compressed, float("nan"), ("row", "feature")),
+        "digest": Spec(np.dtype("u1"), (16,), dims=("row", "byte")),
         "item": Spec(np.dtype("<u2")),
         "state": Spec(np.dtype("u1")),
     }
@@ -244,6 +248,7 @@ def grow(layout: Layout, n_blocks: int) -> None:
     for array in ARRAYS:
         meta = _read_metadata(layout.path / array)
         meta["shape"][0] = n_blocks * layout.block_rows
+        meta["dimension_names"] = list(layout.spec(array).dims)  # older featx wrote none
         write_json(layout.path / array / "zarr.json", meta)
 
 

@@ -80,6 +80,7 @@ def _create_zarr(path: Path, header: JsonObject, specs: dict[str, Spec]) -> None
             chunks=(header["block_rows"], *spec.tail),
             dtype=spec.dtype.newbyteorder("="),
             fill_value=spec.fill,
+            dimension_names=spec.dims,
             serializer=BytesCodec(endian="little" if spec.dtype.itemsize > 1 else None),
             compressors=[*([ZstdCodec(level=1)] if spec.compressed else []), Crc32cCodec()],
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from featx.errors import TargetError
 from featx.tallies import describe_column, describe_target
-from featx.targets import as_numbers, check_column, has_value
+from featx.targets import as_numbers, check_column, has_value, task_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,8 +119,6 @@ def _amounts(values: Array, there: Array) -> Float64s | None:
     known, numbers = _numbers(values[rows])
     if not len(numbers) or 2 * len(numbers) < len(rows):
         return None
-    from featx.heads import task_of  # which loads scikit-learn
-
     if task_of(numbers)[0] != "regression":
         return None
     amounts = np.full(len(values), np.nan)
