@@ -366,7 +366,39 @@ def test_layers_are_drawn_from_shallow_to_deep() -> None:
     assert_array_equal(line(axes, linestyle="-").get_ydata(), mean)
     best = int(mean.argmax())
     assert_array_equal(line(axes, label=f"best: {names[best]}").get_xdata(), [best])
-    assert_array_equal(line(axes, label="chosen: layer4").get_xdata(), [4])
+    assert_array_equal(line(axes, label="default: layer4").get_xdata(), [4])
+
+
+def test_layers_that_are_equally_good_are_marked_alike() -> None:
+    mean, low, high = np.array([0.5, 0.9, 0.9]), np.zeros(3), np.ones(3)
+    figure = plots.layer_scores(["a", "b", "c"], mean, low, high, metric="accuracy")
+    assert_array_equal(line(axes_of(figure), label="best: 2 layers").get_xdata(), [1, 2])
+
+
+@pytest.mark.parametrize("kind", ["truth", "residual", "layers", "learning", "trainings"])
+def test_a_legend_hides_nothing(kind: str) -> None:
+    figure = every(["dog", "cat", "cow"])[kind]
+    (legend,) = figure.legends
+    below = legend.get_window_extent().y1
+    assert all(below <= axes.get_window_extent().y0 for axes in figure.axes)
+    inside = legend.get_window_extent()
+    assert inside.x0 >= 0
+    assert inside.x1 <= figure.bbox.width
+
+
+def test_intervals_are_seen_in_the_dark() -> None:
+    """A ratio of 3 to 1 is what WCAG 2.2 asks of graphics; the page's cards are #1b1f23 then."""
+
+    def light(colour: Any) -> float:
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+        return float(np.dot(parts, [0.2126, 0.7152, 0.0722]))
+
+    drawn = every(["dog", "cat", "cow"])
+    for kind in ("layers", "learning", "classes", "forest"):
+        for lines in axes_of(drawn[kind]).findobj(LineCollection):
+            (colour,) = lines.get_colors()
+            assert colour[3] == 1
+            assert (light(colour) + 0.05) / (light(to_rgba("#1b1f23")) + 0.05) > 3
 
 
 def test_the_best_layer_of_an_error_is_the_lowest() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from helpers_report import HOSTILE, gallery, rich_page, with_texts
-from playwright.sync_api import Browser, Locator, expect
+from helpers_report import HOSTILE, gallery, rich_page, serious, with_texts
+from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
 
 from featx.reporting.page import render
@@ -22,33 +21,15 @@ A4_PX = 680
 
 
 @pytest.fixture
-def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Opens a page, and says in the end whether it complained or asked for anything."""
-    complaints: list[str] = []
-    contexts = []
+def open_page(open_file: Callable[..., Tab], tmp_path: Path) -> Open:
+    """Opens a page, as `open_file` does its file."""
 
     def opened(page: Page, **options: Any) -> Tab:
         file = tmp_path / "report.html"
         file.write_text(render(page), encoding="utf-8", newline="\n")
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.set_default_timeout(5000)
-        tab.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("dialog", lambda dialog: complaints.append(f"a dialog: {dialog.message}"))
-        tab.on("request", lambda request: asked(request.url))
-        tab.goto(file.as_uri())
-        return tab
+        return open_file(file, **options)
 
-    def asked(url: str) -> None:
-        if not url.startswith(("file:", "data:")):
-            complaints.append(f"asks for {url}")
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    return opened
 
 
 def texts(found: Locator) -> list[str]:
@@ -193,16 +174,6 @@ def test_everybody_can_read_it(open_page: Open, scheme: str, width: int) -> None
     assert serious(tab) == []
     tab.locator("#wrong .shot button.thumb").first.click()
     assert serious(tab) == []
-
-
-def serious(tab: Tab) -> list[str]:
-    violations = Axe().run(tab).response["violations"]
-    return [
-        f"{found['id']}: {node['html']}"
-        for found in violations
-        if found["impact"] in {"serious", "critical"}
-        for node in found["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("text", ["", "x" * 300, "no-space/" * 40, *HOSTILE[:4]])

@@ -153,8 +153,9 @@ def read_run(what: FitResult | PathLike, out: PathLike = "runs") -> Run:
 
 
 def _read_record(file: Path) -> JsonObject:
+    text = _text(file)
     try:
-        record = json.loads(_text(file))
+        record = json.loads(text)
     except ValueError as error:
         raise _damaged(file, "it is no whole JSON: cut off, or changed") from error
     missing = [key for key in _KEYS if not isinstance(record, dict) or key not in record]
@@ -178,12 +179,13 @@ def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     ModelFileError
         If it is not there, cannot be read, or lacks one of the columns.
     """
+    text = _text(file)
+    if not text.endswith("\n"):
+        raise _damaged(file, "its last row is cut off" if text else "it is empty")
     try:
-        table = pd.read_csv(StringIO(_text(file)), dtype=str, keep_default_na=False)
+        table = pd.read_csv(StringIO(text), dtype=str, keep_default_na=False)
     except ValueError as error:  # pandas' errors of parsing are such
-        raise _damaged(file, "it is no CSV table: empty, or cut off") from error
-    if table.isna().any(axis=None):  # not an empty cell, but none
-        raise _damaged(file, "a row of it is cut off")
+        raise _damaged(file, "it is no CSV table") from error
     if missing := [name for name in columns if name not in table]:
         raise _damaged(file, f"it has no column {', '.join(map(repr, missing))}")
     return table

@@ -137,12 +137,12 @@ def _all(names: Sequence[str], word: str = "and") -> str:
 
 
 def say_number(value: float) -> str:
-    """Say a score or a difference: three decimals, more where it would be 0, none if large."""
+    """Say a score or a difference: three decimals, more where it would be 0, fewer if large."""
     if value != value:
         return "-"
     if value and abs(value) < 0.0005:
         return f"{value:.1g}"
-    return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
 
 
 def say_p(p: float) -> str:

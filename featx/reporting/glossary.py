@@ -35,7 +35,7 @@ WORDS = {
         "for real"
     ),
     "Holm": "a correction of p that keeps several tests at once from finding what is not there",
-    "head": "what is trained on the vectors, such as a support vector machine or a ridge regression",
+    "head": "what is trained on the vectors, such as a ridge or a support vector machine",
     "layer": "the place in the network where an image's vector is taken from",
     "depth": "layers with weights up to that place",
 }

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-
 _WORD = re.compile(r"[a-z][a-z'-]*[,:;]?(\s|$)")
 
 
