@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers_report import HOSTILE, gallery, rich_page, serious, with_texts
 from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
 
+from featx import plots
 from featx.reporting.page import render
-from featx.reporting.parts import Page, Section
+from featx.reporting.parts import Drawing, Page, Section
 
 pytestmark = pytest.mark.slow
 Open = Callable[..., Tab]
@@ -196,6 +198,33 @@ def test_drawings_have_a_size(open_page: Open, width: int) -> None:
         assert box
         assert box["width"] > 250
         assert box["height"] > 60
+
+
+def test_a_phone_shows_figures_whole_and_large_enough(open_page: Open) -> None:
+    names = ["dog", "elephant", "giraffe", "guitar", "horse", "house", "person"]
+    score = np.linspace(0.5, 0.9, 7)
+    ends = score - 0.1, np.minimum(score + 0.1, 1)
+    drawn = {
+        "confusion": plots.confusion_matrix(np.eye(7, dtype=int) * 40, names),
+        "classes": plots.class_scores(names, score, *ends, metric="recall"),
+        "curve": plots.learning_curve(
+            10 * 2 ** np.arange(7), score, *ends, metric="accuracy", std=np.full(7, 0.05)
+        ),
+        "layers": plots.layer_scores(names, score, *ends, metric="accuracy", default="dog"),
+        "truth": plots.predicted_against_true(score, ends[0], target="age"),
+        "residuals": plots.residuals(score, ends[0], target="age"),
+        "wide": plots.confusion_matrix(np.eye(30, dtype=int), [f"class {i}" for i in range(30)]),
+    }
+    parts = tuple(Drawing(n, n, plots.to_svg(f, title=n), n) for n, f in drawn.items())
+    page = Page("Figures", "", (), sections=(Section("s", "s", parts=parts),))
+    tab = open_page(page, viewport={"width": 390, "height": 844}, is_mobile=True)
+    lowest = "all => Math.min(...all.map(one => one.getBoundingClientRect().height))"
+    for name in drawn:
+        figure = tab.locator(f"figure#{name}")
+        paper = figure.locator(".paper")
+        assert paper.evaluate("one => one.scrollWidth > one.clientWidth") == (name == "wide"), name
+        if name != "wide":
+            assert figure.locator("svg text").evaluate_all(lowest) > 8, name
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

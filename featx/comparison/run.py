@@ -208,7 +208,7 @@ def _check(file: Path, table: pd.DataFrame, record: JsonObject) -> None:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_bytes().decode("utf-8")  # a name may hold any line break
     except FileNotFoundError:
         raise _damaged(file, "it is not there") from None
     except OSError as error:
