@@ -346,7 +346,7 @@ def test_what_is_no_pair_of_runs(fit: Any, home: Path, tmp_path: Path) -> None:
         ("predictions.csv", lambda _: "", "it is empty"),
         ("predictions.csv", lambda _: "\n", "no CSV table"),
         ("predictions.csv", lambda text: text.replace('"fold"', '"f"'), "no column 'fold'"),
-        ("predictions.csv", lambda text: "".join(text.splitlines(True)[:9]), "rows, and the run tested"),
+        ("predictions.csv", lambda text: "".join(text.splitlines(True)[:9]), "rows, and"),
         ("predictions.csv", lambda text: text.rstrip().rsplit(",", 1)[0], "last row is cut off"),
         ("predictions.csv", lambda text: text.rstrip() + "x\n", "is no number"),
     ],
