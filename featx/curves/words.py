@@ -130,6 +130,7 @@ def _number(value: float, metric: Metric, largest: float | None = None) -> str:
     """Say it with its sign, and with as many decimals as the largest beside it needs."""
     if _is_share(metric):
         return f"{100 * value + 0.0:+.1f}"  # no -0
-    size = abs(value) if largest is None else largest
-    decimals = max(0, 2 - floor(log10(size))) if size else 0
+    if not largest:
+        return f"{value + 0.0:+.3g}"
+    decimals = max(0, 2 - floor(log10(largest)))
     return f"{round(value, decimals) + 0.0:+.{decimals}f}"
