@@ -160,7 +160,8 @@ def _limits(result: JsonObject) -> str:
 
 def _commands(result: JsonObject) -> str:
     use = shlex.join(["featx", "predict", result["path"], "IMAGES"])
-    return _fenced("\n".join([use, result["command"]]))
+    made = result.get("extract_commands") or []
+    return _fenced("\n".join([use, *made, result["command"]]))
 
 
 def _fenced(text: str) -> str:

@@ -48,7 +48,7 @@ def _about_twins(
     scores = twins["metrics"]
     name = record["criterion"] if record["criterion"] in scores else next(iter(scores))
     before, after = record["metrics"][name]["mean"], scores[name]
-    without = f"{name} {number(before)} -> {number(after)} without them"
+    without = f"{name} {number(before)}, and {number(after)} without them"
     differ = twins["different_targets"]
     labels = f"; {differ} of the {twins['pairs']} pairs have different labels" if differ else ""
     return (

@@ -73,6 +73,7 @@ def save(cache: Path, manifest: Manifest) -> None:
     check_columns(manifest.frame)
     path = cache / "datasets" / manifest.name / f"{manifest.hash}.parquet"
     value = {"manifest": manifest.hash, "rows": len(manifest), "source": manifest.source}
+    value |= {"asked": list(manifest.asked)}
     try:
         old = _read_head(path.with_name("head.json"))
         if old == value | {"bytes": _digest(path.read_bytes())}:
@@ -142,6 +143,7 @@ def load(cache: Path, name: str) -> Manifest:
         item=own["featx:item"].astype(np.uint16),
         failure=np.array([None if v is None else str(v) for v in own["featx:failure"]], object),
         frame=frame,
+        asked=tuple(map(str, value.get("asked", ()))),
     )
 
 

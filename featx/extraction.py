@@ -9,6 +9,7 @@ from featx import catalog, datasets
 from featx._html import facts
 from featx._types import Silent
 from featx.backbones import resolve
+from featx.commands import data_words
 from featx.embedding import manifest_of, run_pass
 from featx.errors import NotFoundError, TooManyFailedError, UsageError
 from featx.features import view
@@ -288,12 +289,26 @@ def extract(
     if append:
         _check_appendable(folder, datasets.safe_name(source.name))
     report.say(counted(source))
+    asked = data_words(
+        data,
+        {
+            "name": name,
+            "append": append,
+            "limit": limit,
+            "limit_per_class": limit_per_class,
+            "path_column": path_column,
+            "root": root,
+            "label_column": label_column,
+            "views": None if views == 1 else views,
+            "augment": augment,
+        },
+    )
     for request in requests if len(requests) > 1 else ():
         resolve(request, folder, report)  # a slip in the last name shows now
     out: list[Extraction] = []
     for request in requests:
         done = run_pass(source, request, folder, how, report)
-        manifest = manifest_of(source, done.located.taken)
+        manifest = replace(manifest_of(source, done.located.taken), asked=(asked,))
         out += _commit(folder, manifest, done, append, how.views, report)
     last = datasets.Last(out[0].data, tuple(e.store.name for e in out))
     datasets.remember(folder, last)

@@ -192,7 +192,7 @@ def fit(
     at = None if problem.images is None else np.searchsorted(problem.fitted, problem.rows)
     cosines = mean_cosines([cosines_of(kind.vectors, kind.made, at) for kind in products])
     doubts = find_doubts(evaluation, view, problem, cosines, twins)
-    arguments = _arguments(view, problem, spec, tokens) | {"twins": str(twins)}
+    arguments = fit_arguments(view, problem, spec, tokens) | {"twins": str(twins)}
     folder = None if out is None else Path(out)
     return keep(evaluation, view, problem, doubts, arguments, folder, name)
 
@@ -293,7 +293,7 @@ def tokens_of(given: Sequence[str | float] | str) -> list[str]:
     return given.split(",") if isinstance(given, str) else [str(value) for value in given]
 
 
-def _arguments(view: Features, problem: Problem, spec: Spec, missing: list[str]) -> JsonObject:
+def fit_arguments(view: Features, problem: Problem, spec: Spec, missing: list[str]) -> JsonObject:
     """Give the options that repeat a fit, with what was chosen for the caller spelled out."""
     options = {f.name: getattr(spec, f.name) for f in fields(spec)}
     grid = None if spec.grid is None else {k: list(v) for k, v in spec.grid.items()}

@@ -40,6 +40,9 @@ class Manifest:
         (n,) object: None, or why there were no bytes to read (a missing file, say).
     frame
         (n rows): the user's columns, text as text; ``label`` and ``split`` for folders.
+    asked
+        What each `featx extract` that it was made by was given as data, as words of a command
+        line; empty where one had no path. No part of its identity.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Manifest:
     item: Array
     failure: Array
     frame: pd.DataFrame
+    asked: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.path)
@@ -91,6 +95,7 @@ class Manifest:
             item=self.item[rows],
             failure=self.failure[rows],
             frame=self.frame.iloc[np.arange(len(self))[rows]].reset_index(drop=True),
+            asked=self.asked,
         )
 
     def plain(self) -> Manifest:
@@ -117,6 +122,7 @@ class Manifest:
             item=np.concatenate([self.item, other.item])[first],
             failure=np.concatenate([self.failure, other.failure])[first],
             frame=frame.groupby(group).last().reset_index(drop=True),
+            asked=tuple(dict.fromkeys((*self.asked, *other.asked))),
         )
 
     def _keys(self) -> list[tuple[str, bytes, int, int]]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
-import platform
-import shlex
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +16,14 @@ from featx._files import write_json, write_text
 from featx.artifact import HEAD_FILE, write_artifact, write_images
 from featx.card import render_card
 from featx.cautions import SUSPECTS_FILE, TWINS_FILE, cautions
-from featx.features import describe, extract_seconds
+from featx.features import extract_seconds
+from featx.metrics import confusion
 from featx.modelinfo import ModelInfo, Part
+from featx.origin import origin
 from featx.runs import RESULT_FILE, new_run
 from featx.scoreboard import group_title, legend, score_table
 from featx.tables import write_table
+from featx.targets import has_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,7 +214,6 @@ def _describe(
         values
         | {
             "schema": SCHEMA_VERSION,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "target": problem.target,
             "group": problem.group,
             "split": problem.split,
@@ -224,16 +223,12 @@ def _describe(
             "classes": _class_counts(evaluation, problem.y),
             "best_params": params,
             "baseline_kind": "mean" if evaluation.classes is None else "most frequent class",
-            "data": _data(features, problem),
-            "features": describe(features),
             "extract_s": extract_seconds(features.take(problem.fitted)),
             "notes": [*problem.notes, *evaluation.notes, *_about_the_head(evaluation, problem)],
             "confounds": problem.confounds,
-            "seed": arguments["seed"],
-            "versions": versions() | _of_networks(evaluation.head),
             "arguments": dict(arguments),
-            "command": command(arguments),
         }
+        | origin(features, problem, evaluation.head, arguments)
     )
     return record
 
@@ -260,9 +255,9 @@ def _about_the_size(size: int) -> list[str]:
 def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -> pd.DataFrame:
     """Give the out-of-fold predictions: one row for each time that a row was tested, in order.
 
-    Columns: ``path``, ``item`` where an image has several vectors, ``group`` (a number) where rows
-    stayed together because they share an image or a group, ``target``, ``prediction``, ``fold``
-    (counted through all repeats), one score column a class.
+    Columns: ``path``, ``item`` where an image has several vectors, ``group`` where rows stayed
+    together because they share an image or a group (see `_group_names`), ``target``,
+    ``prediction``, ``fold`` (counted through all repeats), one score column a class.
     """
     folds = evaluation.folds
     tested = np.concatenate([fold.test for fold in folds])
@@ -273,7 +268,7 @@ def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -
     if manifest.item[problem.rows].any():
         columns["item"] = manifest.item[rows]
     if problem.groups is not None:
-        columns["group"] = problem.groups[tested[order]]
+        columns["group"] = _group_names(features, problem)[tested[order]]
     numbers = np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds])
     columns |= {
         "target": problem.y[tested[order]],
@@ -287,6 +282,34 @@ def _predictions(evaluation: Evaluation, features: Features, problem: Problem) -
     )
 
 
+def _group_names(features: Features, problem: Problem) -> Array:
+    """Give (m,) what to call the group of each row: what the user's column says, as text.
+
+    Groups that share an image are one, called ``a + b``. Where rows share an image alone, or have
+    no group, its name is a number, of which no user's group is the name.
+    """
+    groups = problem.groups
+    assert groups is not None  # noqa: S101  # asked by _predictions
+    if problem.group is None:
+        return groups
+    user = features.frame[problem.group].to_numpy(dtype=object)[problem.rows]
+    told: dict[int, dict[str, None]] = {}
+    for i in np.flatnonzero(has_value(user, ())).tolist():
+        told.setdefault(int(groups[i]), {})[_as_written(user[i])] = None
+    taken = {name for names in told.values() for name in names}
+    free = (str(n) for n in count() if str(n) not in taken)
+    names = {
+        n: " + ".join(told[n]) if n in told else next(free) for n in np.unique(groups).tolist()
+    }
+    return np.array([names[n] for n in groups.tolist()], dtype=object)
+
+
+def _as_written(value: Any) -> str:
+    """Give a cell as text: a column of whole numbers with an empty cell is one of floats."""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value).strip()
+
+
 def _confusion(evaluation: Evaluation, predictions: pd.DataFrame) -> list[list[int]] | None:
     """Count how often each class (rows) was called each class, of each tested row once.
 
@@ -296,11 +319,9 @@ def _confusion(evaluation: Evaluation, predictions: pd.DataFrame) -> list[list[i
         return None
     key = [name for name in ("path", "item") if name in predictions]
     once = predictions.drop_duplicates(key)
-    place = {label: i for i, label in enumerate(evaluation.classes.tolist())}
-    counts = np.zeros((len(place), len(place)), dtype=np.int64)
-    sides = ([place[label] for label in once[name].tolist()] for name in ("target", "prediction"))
-    np.add.at(counts, tuple(sides), 1)
-    return [list(map(int, row)) for row in counts]
+    classes = pd.Index(evaluation.classes)
+    true, said = (classes.get_indexer(pd.Index(once[name])) for name in ("target", "prediction"))
+    return [list(map(int, row)) for row in confusion(true, said, len(classes))]
 
 
 def score_columns(
@@ -338,61 +359,6 @@ def _model_info(
     )
 
 
-def command(arguments: JsonObject, *first: str) -> str:
-    """Give the command line that repeats a fit, or what begins with other words."""
-    words = list(first) or ["featx", "fit"]
-    for name, value in arguments.items():
-        option = "--" + name.replace("_", "-")
-        if name == "search":
-            words += [] if value else ["--no-search"]
-        elif isinstance(value, bool):
-            words += [option] if value else []
-        elif name in _LISTS:
-            many = value if isinstance(value, list | tuple) else [] if value is None else [value]
-            words += [option, ",".join(_escaped(item) for item in many)] if many else []
-        elif isinstance(value, dict):
-            for key, choice in value.items():
-                many = choice if name == "grid" else [choice]
-                words += [option, f"{key}={','.join(map(_word, many))}"]
-        elif value is not None:
-            words += [option, str(value)]
-    return shlex.join(words)
-
-
-_LISTS = ("features", "target", "missing", "mix")
-"""Options that take several values, with commas between them."""
-
-
-def _escaped(value: Any) -> str:
-    return str(value).replace(",", r"\,")
-
-
-def _word(value: Any) -> str:
-    """Write a parameter as `featx.heads.parse_params` reads it: sizes as ``100x50``."""
-    return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def versions() -> dict[str, str]:
-    """Give the versions that decide a result."""
-    names = ("featx", "numpy", "scikit-learn")
-    return {"python": platform.python_version()} | {name: _version(name) for name in names}
-
-
-def _of_networks(head: str) -> dict[str, str]:
-    """Give what trained a network."""
-    return {name: _version(name) for name in _TRAINERS} if head in ("nn", "finetune") else {}
-
-
-_TRAINERS = ("torch", "skorch")
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
 def _class_counts(evaluation: Evaluation, y: Array) -> list[JsonObject]:
     if evaluation.classes is None:
         return []
@@ -401,15 +367,6 @@ def _class_counts(evaluation: Evaluation, y: Array) -> list[JsonObject]:
         {"class": label, "rows": int(np.sum(y == label)), "recall": recall}
         for label, recall in zip(evaluation.classes.tolist(), recalls, strict=True)
     ]
-
-
-def _data(features: Features, problem: Problem) -> JsonObject:
-    return {
-        "name": features.name,
-        "source": features.manifest.source,
-        "manifest": features.manifest.hash,
-        "left_out": problem.left_out,
-    }
 
 
 def _plain(value: Any) -> Any:

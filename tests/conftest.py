@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core runs tests: a thread each is enough
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,3 +39,31 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def open_file(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a file, and says in the end whether it complained or asked for anything."""
+    complaints: list[str] = []
+    contexts = []
+
+    def opened(path: Path, **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(5000)
+        tab.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("dialog", lambda dialog: complaints.append(f"a dialog: {dialog.message}"))
+        tab.on("request", lambda request: asked(request.url))
+        tab.goto(path.as_uri())
+        return tab
+
+    def asked(url: str) -> None:
+        if not url.startswith(("file:", "data:")):
+            complaints.append(f"asks for {url}")
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []

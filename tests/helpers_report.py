@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 from base64 import b64encode
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from featx.reporting.parts import Code, Drawing, Gallery, Key, Page, Section, Sheet, Shot
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as Tab
 
 CLASSES = ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
 HOSTILE = (
@@ -209,3 +212,16 @@ def with_texts(value: Any, text: str) -> Any:
         return value
     names = {f.name for f in fields(value)} - {"name", "svg", "src"}
     return replace(value, **{name: with_texts(getattr(value, name), text) for name in names})
+
+
+def serious(tab: Tab) -> list[str]:
+    """Give what a reader with another sense than sight, or with weak sight, cannot use."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    violations = Axe().run(tab).response["violations"]
+    return [
+        f"{found['id']}: {node['html']}"
+        for found in violations
+        if found["impact"] in {"serious", "critical"}
+        for node in found["nodes"]
+    ]

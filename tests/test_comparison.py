@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -337,11 +338,34 @@ def test_what_is_no_pair_of_runs(fit: Any, home: Path, tmp_path: Path) -> None:
         compare(fit("svm"), fit("knn"), cv="3")
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", "{}"])
-def test_a_damaged_run_is_named(fit: Any, tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "damage", "said"),
+    [
+        ("result.json", lambda text: text[: len(text) // 2], "no whole JSON"),
+        ("result.json", lambda _: "[]", "has no 'schema'"),
+        ("result.json", lambda _: "{}", "has no 'schema'"),
+        ("result.json", lambda _: "\udcff", "no text in UTF-8"),
+        ("result.json", lambda text: text.replace('"schema": 1', '"schema": "x"'), "no number"),
+        ("predictions.csv", None, "it is not there"),
+        ("predictions.csv", lambda _: "", "it is empty"),
+        ("predictions.csv", lambda _: "\n", "no CSV table"),
+        ("predictions.csv", lambda text: text.replace('"fold"', '"f"'), "no column 'fold'"),
+        ("predictions.csv", lambda text: "".join(text.splitlines(True)[:9]), "rows, and"),
+        ("predictions.csv", lambda text: text.rstrip().rsplit(",", 1)[0], "last row is cut off"),
+        ("predictions.csv", lambda text: text.rstrip() + "x\n", "is no number"),
+    ],
+)
+def test_a_damaged_run_is_named(
+    fit: Any, tmp_path: Path, file: str, damage: Callable[[str], str] | None, said: str
+) -> None:
     copy = shutil.copytree(fit("svm").path, tmp_path / "copy")
-    (copy / "result.json").write_text(damage, encoding="utf-8")
-    with pytest.raises(ModelFileError, match="holds no run that can be read"):
+    text = (copy / file).read_text(encoding="utf-8")
+    (copy / file).unlink()
+    if damage is not None:
+        (copy / file).write_text(damage(text), encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(
+        ModelFileError, match=f"{file} cannot be read: .*{said}.*make the run again"
+    ):
         compare(copy, fit("knn"))
 
 

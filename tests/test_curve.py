@@ -368,7 +368,7 @@ def test_the_verdict_of_errors_and_of_no_spread() -> None:
     nan = float("nan")
     falling = verdict(points((-0.5, -0.7, -0.3), (-0.1, -0.15, -0.05)), RMSE)
     assert falling.startswith(
-        "still improving at the end: rmse -0.1 a doubling (95 % -0.15 to -0.05)"
+        "still improving at the end: rmse -0.100 a doubling (95 % -0.150 to -0.050)"
     )
     close = verdict(points((-0.5, -0.7, -0.3), (0.001, -0.002, 0.004)), RMSE)
     assert close.endswith("20 a class come within 0.009 of all (95 %: at most 0.002 are missing)")

@@ -16,6 +16,7 @@ import pytest
 from helpers_fit import RECIPE, blobs, make
 from sklearn.svm import LinearSVC
 
+import featx.commands
 import featx.result
 from featx._types import Silent
 from featx.artifact import read_artifact
@@ -344,7 +345,7 @@ def test_what_quality_needs_is_kept_and_repeated(tmp_path: Path) -> None:
 
 def test_the_command_writes_sizes_as_they_are_read() -> None:
     arguments = {"set": {"hidden_layer_sizes": (100, 50)}, "grid": {"h": [(8, 4), 20, None]}}
-    text = featx.result.command(arguments)
+    text = featx.commands.command(arguments)
     assert text == "featx fit --set hidden_layer_sizes=100x50 --grid h=8x4,20,None"
     assert parse_params("hidden_layer_sizes=100x50") == arguments["set"]
     assert parse_grid("h=8x4,20,None") == {"h": ((8, 4), 20, None)}
@@ -419,3 +420,18 @@ def test_frame_is_not_changed(features: Features) -> None:
     before = features.frame.copy()
     cross_validate(features, **QUICK)
     pd.testing.assert_frame_equal(features.frame, before)
+
+
+def test_groups_are_called_as_the_users_column_does(tmp_path: Path) -> None:
+    """A whole number stays one where a cell is empty; groups that share an image are joined."""
+    X, kind = blobs(24)
+    person = np.repeat([3.0, 1.0, 12.0, 7.0, 5.0, 4.0], 4)
+    person[0] = np.nan
+    contents = [*range(23), 4]
+    view = make(tmp_path, X, {"label": kind, "person": person}, contents=contents)
+    run = fit(view, "svm", out=None, group="person", search=False, cv="2", n_jobs=1)
+    names = run.predictions.groupby("path")["group"].first()
+    assert names["000.png"] == "0"
+    assert names["001.png"] == "3"
+    assert names["008.png"] == "12"
+    assert names["004.png"] == names["023.png"] == "1 + 4"

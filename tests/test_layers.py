@@ -32,9 +32,9 @@ LAYERS = {
     ],
     "3 engines": ["forward gram catalog", "evaluate features embedding", "tuning"],
     "4 workflows": [
-        "preparing surveying suggestions",
+        "preparing surveying suggestions commands",
         "export problem embedder extraction drift rebuild",
-        "manage doubts planning inspection",
+        "manage doubts planning inspection origin",
         "result",
         "fitting model",
         "prediction comparison curves deploy finetuning",

@@ -150,6 +150,19 @@ def test_a_parameter_means_the_same_inside(photos: Path, scale: str) -> None:
     assert low - 1e-2 < found.nested.mean < high + 1e-2
 
 
+def test_two_names_of_a_layer_are_one(photos: Path) -> None:
+    """A module ends with its last operation: their vectors are the same and stored once."""
+    cache = photos.parent / "cache"
+    options = {"head": "knn", "cache": cache, "cv": 3, "search": False}
+    found = probe_layers(photos, "squeezenet1_1", ["features.4", "features.4.cat"],
+                         extract={"weights": "random", "image_size": 48}, **options)  # fmt: skip
+    assert found.table["layer"].tolist() == ["features.4", "features"]
+    assert found.notes[-1] == "features.4.cat is the layer features.4"
+    with pytest.raises(UsageError, match=r"one layer .*features\.12 is the layer features"):
+        probe_layers(photos, "squeezenet1_1", ["features.12"],
+                     extract={"weights": "random", "image_size": 48}, **options)  # fmt: skip
+
+
 def test_runs_are_kept_on_request(photos: Path, tmp_path: Path) -> None:
     probe_layers(
         photos, TINY, every=2, head="knn", out=tmp_path, cache=photos.parent / "cache", cv=3,
@@ -190,6 +203,9 @@ def test_a_certain_gain_is_told() -> None:
         rows, "a", "b", "rmse", -1
     )
     assert "the default layer b has the best rmse" in verdict(rows, "b", "b", "rmse", -1)
+    rows["rmse"] = 1.0
+    assert "a, like b, has the best rmse" in verdict(rows, "a", "b", "rmse", -1)
+    assert "layer b, like a, has the best rmse" in verdict(rows, "b", "b", "rmse", -1)
 
 
 def test_the_command(probe: Probe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

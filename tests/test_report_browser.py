@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from helpers_report import HOSTILE, gallery, rich_page, with_texts
-from playwright.sync_api import Browser, Locator, expect
+from helpers_report import HOSTILE, gallery, rich_page, serious, with_texts
+from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
 
+from featx import plots
 from featx.reporting.page import render
-from featx.reporting.parts import Page, Section
+from featx.reporting.parts import Drawing, Page, Section
 
 pytestmark = pytest.mark.slow
 Open = Callable[..., Tab]
@@ -22,33 +23,15 @@ A4_PX = 680
 
 
 @pytest.fixture
-def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Opens a page, and says in the end whether it complained or asked for anything."""
-    complaints: list[str] = []
-    contexts = []
+def open_page(open_file: Callable[..., Tab], tmp_path: Path) -> Open:
+    """Opens a page, as `open_file` does its file."""
 
     def opened(page: Page, **options: Any) -> Tab:
         file = tmp_path / "report.html"
         file.write_text(render(page), encoding="utf-8", newline="\n")
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.set_default_timeout(5000)
-        tab.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("dialog", lambda dialog: complaints.append(f"a dialog: {dialog.message}"))
-        tab.on("request", lambda request: asked(request.url))
-        tab.goto(file.as_uri())
-        return tab
+        return open_file(file, **options)
 
-    def asked(url: str) -> None:
-        if not url.startswith(("file:", "data:")):
-            complaints.append(f"asks for {url}")
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    return opened
 
 
 def texts(found: Locator) -> list[str]:
@@ -195,16 +178,6 @@ def test_everybody_can_read_it(open_page: Open, scheme: str, width: int) -> None
     assert serious(tab) == []
 
 
-def serious(tab: Tab) -> list[str]:
-    violations = Axe().run(tab).response["violations"]
-    return [
-        f"{found['id']}: {node['html']}"
-        for found in violations
-        if found["impact"] in {"serious", "critical"}
-        for node in found["nodes"]
-    ]
-
-
 @pytest.mark.parametrize("text", ["", "x" * 300, "no-space/" * 40, *HOSTILE[:4]])
 @pytest.mark.parametrize("width", [360, 800, 1280])
 def test_a_page_scrolls_down_alone(open_page: Open, text: str, width: int) -> None:
@@ -225,6 +198,33 @@ def test_drawings_have_a_size(open_page: Open, width: int) -> None:
         assert box
         assert box["width"] > 250
         assert box["height"] > 60
+
+
+def test_a_phone_shows_figures_whole_and_large_enough(open_page: Open) -> None:
+    names = ["dog", "elephant", "giraffe", "guitar", "horse", "house", "person"]
+    score = np.linspace(0.5, 0.9, 7)
+    ends = score - 0.1, np.minimum(score + 0.1, 1)
+    drawn = {
+        "confusion": plots.confusion_matrix(np.eye(7, dtype=int) * 40, names),
+        "classes": plots.class_scores(names, score, *ends, metric="recall"),
+        "curve": plots.learning_curve(
+            10 * 2 ** np.arange(7), score, *ends, metric="accuracy", std=np.full(7, 0.05)
+        ),
+        "layers": plots.layer_scores(names, score, *ends, metric="accuracy", default="dog"),
+        "truth": plots.predicted_against_true(score, ends[0], target="age"),
+        "residuals": plots.residuals(score, ends[0], target="age"),
+        "wide": plots.confusion_matrix(np.eye(30, dtype=int), [f"class {i}" for i in range(30)]),
+    }
+    parts = tuple(Drawing(n, n, plots.to_svg(f, title=n), n) for n, f in drawn.items())
+    page = Page("Figures", "", (), sections=(Section("s", "s", parts=parts),))
+    tab = open_page(page, viewport={"width": 390, "height": 844}, is_mobile=True)
+    lowest = "all => Math.min(...all.map(one => one.getBoundingClientRect().height))"
+    for name in drawn:
+        figure = tab.locator(f"figure#{name}")
+        paper = figure.locator(".paper")
+        assert paper.evaluate("one => one.scrollWidth > one.clientWidth") == (name == "wide"), name
+        if name != "wide":
+            assert figure.locator("svg text").evaluate_all(lowest) > 8, name
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

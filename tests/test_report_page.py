@@ -199,7 +199,7 @@ def test_tables_say_what_heads_what(reader: Reader) -> None:
 
 def test_a_list_of_names_and_values_is_not_sorted() -> None:
     part = Sheet("t", ("name", "value"), (("a", "b"),) * 30)
-    assert "<table>" in render(alone(part))
+    assert '<table class="pairs">' in render(alone(part))
 
 
 def test_a_table_whose_first_column_is_numbers_has_no_row_heads() -> None:

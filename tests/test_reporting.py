@@ -21,10 +21,14 @@ from featx.curves import curve
 from featx.errors import CacheWriteError, NotFoundError, UnknownNameError, UsageError
 from featx.features import load
 from featx.fitting import fit
+from featx.metrics import METRICS
+from featx.metrics.meanings import MEANINGS
 from featx.reporting import Report, report
 from featx.reporting.embedding_map import map_of
+from featx.reporting.glossary import WORDS
 from featx.reporting.recalls import recalls
 from featx.reporting.subject import Subject, read_subject
+from featx.reporting.text import assigned, interval, listed, number, sentence, spread
 from featx.reporting.words import methods, summary
 from featx.result import FitResult
 
@@ -94,6 +98,7 @@ def test_a_classification_shows_everything(place: Path, classes: FitResult) -> N
         "images",
         "chosen",
         "embeddings",
+        "words",
         "how",
     ]
     words = texts(page)
@@ -135,6 +140,64 @@ def test_the_first_sentence_is_the_record(place: Path, classes: FitResult) -> No
         f"{score['mean']:.3f} ± {score['std']:.3f} accuracy on {N} images that the head had not "
         f"seen; guessing the most frequent class gives {chance:.3f}."
     )
+
+
+def confused(run: FitResult, pairs: str) -> FitResult:
+    """Give the run as if it had said so: ``"cd dd"`` is a cat called dog, and a dog called dog."""
+    names = {name[0]: name for name in NAMES}
+    true, said = ([names[pair[i]] for pair in pairs.split()] for i in (0, 1))
+    rows = run.predictions.iloc[: len(true)].assign(target=true, prediction=said)
+    return replace(run, predictions=rows)
+
+
+def test_among_equals_none_is_singled_out(place: Path, classes: FitResult) -> None:
+    tied = confused(classes, "cc cd dd dc ee ee")
+    assert summary(subject_of(tied, place))[1:] == (
+        "The most frequent confusions, 2 of them, occur once each.",
+        "“eel” is recognised best (100 % of its images), “cat” and “dog” worst (50 % each).",
+    )
+    other = confused(classes, "cc cc dd dd ee ec")
+    assert summary(subject_of(other, place))[2] == (
+        "“cat” and “dog” are recognised best (100 % of their images), “eel” worst (50 %)."
+    )
+    right = summary(subject_of(confused(classes, "cc dd ee"), place))
+    assert right[1:] == ("No image was taken for another class.",)
+
+
+def test_names_of_classes_beyond_three_are_counted() -> None:
+    assert listed(["a"]) == "“a”"
+    assert listed(["a", "b", "c"]) == "“a”, “b” and “c”"
+    assert listed(["a", "b", "c", "d"]) == "4 classes"
+
+
+def test_numbers_that_stand_together_have_as_many_decimals() -> None:
+    assert number(123.4) == "123.400"
+    assert spread(1234.5, 0.25) == "1,234 ± 0"
+    assert interval(0.00012, 0.5) == "0.000 to 0.500"
+    assert interval(1e-5, 2e-4) == "1.0e-05 to 2.0e-04"
+    assert interval(None, 1.0) == interval(np.nan, 1.0) == "-"
+    assert assigned({"alpha": 100.0, "C": 1e-4, "kernel": "rbf"}) == (
+        "alpha = 100, C = 0.0001, kernel = rbf"
+    )
+
+
+def test_a_name_at_the_beginning_keeps_its_small_letter() -> None:
+    assert sentence("features.4 has the best accuracy") == "features.4 has the best accuracy."
+    assert sentence("near-identical images: none.") == "Near-identical images: none."
+    assert sentence("") == ""
+
+
+def test_a_page_explains_the_words_that_it_uses(
+    place: Path, classes: FitResult, numbers: FitResult
+) -> None:
+    assert set(MEANINGS) == {metric.name for task in METRICS.values() for metric in task}
+    for run, others in ((classes, {"recall", "F1"}), (numbers, set())):
+        meanings = texts(read(made(place, run))).partition("y: the target, p: the prediction")[2]
+        told = meanings.partition("Methods, to paste")[0]
+        for name in run.record["metrics"]:
+            assert f"{name} {sentence(MEANINGS[name])}" in told
+        assert all(f"{word} {sentence(WORDS[word])}" in told for word in {"nested", *others})
+        assert "Holm" not in told
 
 
 def test_wilsons_interval_is_its_formula() -> None:
@@ -180,12 +243,14 @@ def test_the_surest_mistakes_come_first(place: Path, classes: FitResult) -> None
 
 
 def test_the_largest_errors_come_first(place: Path, numbers: FitResult) -> None:
-    shown = data_of(read(made(place, numbers)))["galleries"]["mistakes"]["shots"]
+    found = made(place, numbers)
+    shown = data_of(read(found))["galleries"]["mistakes"]["shots"]
     rows = numbers.predictions
     off = (rows["prediction"] - rows["target"]).to_numpy()
     order = np.argsort(-np.abs(off), kind="stable")
-    assert [one["path"] for one in shown] == rows["path"].iloc[order].tolist()
+    assert [one["path"] for one in shown] == rows["path"].iloc[order[:24]].tolist()
     assert shown[0]["note"] == f"off by {off[order[0]]:.3f}"
+    assert "The first 24 are here, 66 more are in predictions.csv." in texts(read(found))
 
 
 def test_the_map_is_scikit_learns_pca(place: Path) -> None:
@@ -267,7 +332,12 @@ def test_a_learning_curve_may_be_given(place: Path) -> None:
     found = report(curve=given, out=place / "there", cache=place / "cache")
     assert found.path == place / "there" / "curve-1.html"
     assert list(found.figures) == ["learning-curve"]
-    assert found.summary[0][:20] in texts(read(found))
+    words = texts(read(found))
+    assert found.summary[0][:20] in words
+    assert "featx curve --data blobs" in words
+    assert "--sizes 5,10,all" in words
+    for fact in (view.manifest.hash, view.recipe.hash, view.fingerprint, "python"):
+        assert fact in words
 
 
 def test_a_learning_curve_is_made_where_it_is_asked_for(place: Path) -> None:

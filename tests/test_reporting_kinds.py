@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +21,13 @@ from test_report_page import Reader, data_of
 from test_reporting import texts
 
 from featx._visible import one_line
+from featx.commands import extract_commands
 from featx.extraction import extract
 from featx.features import Features, load
 from featx.fitting import fit
 from featx.probing import probe_layers
 from featx.reporting import Report, report
+from featx.reporting.text import interval
 from featx.result import FitResult
 
 N = 60
@@ -185,6 +188,28 @@ def test_thumbnails_are_of_the_files(photos: Path) -> None:
     assert all(one["image"] is not None for one in found)
 
 
+def test_the_commands_begin_with_the_extraction(photos: Path) -> None:
+    view = embedded(photos)
+    run = fit(view, "svm", out=photos / "runs", cache=photos / "cache", **QUICK)
+    (extracting,) = run.record["extract_commands"]
+    assert extracting == (
+        f"featx extract {photos / 'photos.csv'} --name photos --backbone helpers_photos:tiny "
+        "--image-size 32"
+    )
+    page = report(run, cache=photos / "cache", curve=False).path.read_text(encoding="utf-8")
+    assert f"{extracting} {run.record['command']}" in texts(page)
+    assert run.path is not None
+    assert extracting in (run.path / "card.md").read_text(encoding="utf-8")
+    result = featx(*shlex.split(extracting)[1:], "--cache", str(photos / "cache"))
+    assert "reused 18" in result.stdout, result.output
+    assert load("photos", cache=photos / "cache").manifest.asked == view.manifest.asked
+
+
+def test_what_was_given_in_memory_has_no_command(photos: Path) -> None:
+    pixels = np.random.default_rng(5).integers(0, 255, (6, 40, 40, 3)).astype(np.uint8)
+    assert extract_commands(embedded(photos, pixels, "unnamed")) == []
+
+
 def test_files_that_are_gone_or_changed_are_not_shown(photos: Path, tmp_path: Path) -> None:
     for name in ("cache", "photos"):
         if (photos / name).exists():
@@ -248,6 +273,14 @@ def test_layers_side_by_side(photos: Path) -> None:
     assert list(found.figures) == ["layers"]
     words = texts(found.path.read_text(encoding="utf-8"))
     assert probe.verdict[1:] in words
+    assert "photos: label svm on layers of helpers_photos:tiny, side by side" in words
+    assert f"featx layers {photos / 'photos.csv'} --backbone helpers_photos:tiny" in words
+    low, high = probe.table[["accuracy_low", "accuracy_high"]].iloc[0]
+    assert interval(low, high) in words
+    for fact in (probe.origin["data"]["manifest"], "python", probe.how[1:]):
+        assert fact in words
+    for kind in probe.origin["features"]["parts"]:
+        assert kind["hash"] in words
     assert "there is no run to make one of" in words
 
 

@@ -160,7 +160,7 @@ def lines(value: JsonObject, plus_minus: str = "±", block: str = "█") -> Iter
     yield ""
     yield f"{metric} {sparkline([row[metric] for row in value['layers']], block)}"
     for text in (value["verdict"], *value["notes"]):
-        yield from wrapped(text)
+        yield from wrapped(text.replace("±", plus_minus))
 
 
 def _cells(row: JsonObject, metric: str, default: str, plus_minus: str) -> list[str]:

@@ -87,16 +87,6 @@ def make(console: Console, runs: Any = None, **options: Any) -> Report:
     return report(runs, progress=console.progress, **options)
 
 
-def also(console: Console, wanted: bool, runs: Any = None, **options: Any) -> None:
-    """Write a report beside what a command does, where that is wanted, and say where it is."""
-    if wanted or options.get("save_plots") is not None:
-        made = make(console, runs, **options)
-        if console.as_json:
-            console.note(f"report: {made.path}")
-        else:
-            console.tell([f"report: {made.path}"])
-
-
 def look_at(record: JsonObject, cache: str | None) -> str:
     """Give the command that writes a report of a run."""
     where = [] if cache is None else ["--cache", str(cache)]

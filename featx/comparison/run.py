@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,13 @@ from featx.runs import RESULT_FILE, find_run
 from featx.scores import outcome_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from featx._types import Array, Float64s, Ints, JsonObject, PathLike
 
 KEY = ["path", "item"]
+_KEYS = ("schema", "name", "target", "task", "head", "metrics", "folds", "criterion", "data")
+"""What a record has at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,23 +146,82 @@ def read_run(what: FitResult | PathLike, out: PathLike = "runs") -> Run:
             "featx.fit gave"
         )
     folder = find_run(what, out)
+    record = _read_record(folder / RESULT_FILE)
+    table = read_table(folder / PREDICTIONS_FILE, ("path", "target", "prediction", "fold"))
+    _check(folder / PREDICTIONS_FILE, table, record)
+    return Run(record, _as_text(table), frozenset(read_images(folder)))
+
+
+def _read_record(file: Path) -> JsonObject:
+    text = _text(file)
     try:
-        record = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
-        newer = record["schema"] > SCHEMA_VERSION
-        table = pd.read_csv(folder / PREDICTIONS_FILE, dtype=str, keep_default_na=False)
-        images = frozenset(read_images(folder))
-        run = Run(record, _as_text(table), images)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(
-            f"{folder} holds no run that can be read ({type(error).__name__}: {error}); "
-            "`featx runs` lists those there are, `featx fit` makes one"
-        ) from error
-    if newer:
+        record = json.loads(text)
+    except ValueError as error:
+        raise _damaged(file, "it is no whole JSON: cut off, or changed") from error
+    missing = [key for key in _KEYS if not isinstance(record, dict) or key not in record]
+    if missing:
+        raise _damaged(file, f"it has no {', '.join(map(repr, missing))}")
+    if not isinstance(record["schema"], int):
+        raise _damaged(file, f"its schema is {record['schema']!r}, and no number")
+    if record["schema"] > SCHEMA_VERSION:
         raise SchemaVersionError(
-            f"{folder} was written by a newer featx (schema {record['schema']}, this one knows "
-            f"{SCHEMA_VERSION}): upgrade featx"
+            f"{file.parent} was written by a newer featx (schema {record['schema']}, this one "
+            f"knows {SCHEMA_VERSION}): upgrade featx"
         )
-    return run
+    return dict(record)
+
+
+def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a table of a run's folder, every cell as text.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not there, cannot be read, or lacks one of the columns.
+    """
+    text = _text(file)
+    if not text.endswith("\n"):
+        raise _damaged(file, "its last row is cut off" if text else "it is empty")
+    try:
+        table = pd.read_csv(StringIO(text), dtype=str, keep_default_na=False)
+    except ValueError as error:  # pandas' errors of parsing are such
+        raise _damaged(file, "it is no CSV table") from error
+    if missing := [name for name in columns if name not in table]:
+        raise _damaged(file, f"it has no column {', '.join(map(repr, missing))}")
+    return table
+
+
+def _check(file: Path, table: pd.DataFrame, record: JsonObject) -> None:
+    """Refuse predictions that were cut off or edited."""
+    tested = sum(fold["n_test"] for fold in record["folds"])
+    if len(table) != tested:
+        raise _damaged(file, f"it has {len(table):,} rows, and the run tested {tested:,}")
+    numbers = [name for name in table if str(name).startswith(("score_", "probability_"))]
+    numbers += ["target", "prediction"] if record["task"] == "regression" else []
+    for name, kind in {"fold": np.int64, **dict.fromkeys(numbers, np.float64)}.items():
+        cells = table[name] if name == "fold" else table[name].replace("", "nan")
+        try:
+            cells.to_numpy(dtype=object).astype(kind)
+        except ValueError as error:
+            raise _damaged(file, f"a cell of its column {name!r} is no number") from error
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8")  # a name may hold any line break
+    except FileNotFoundError:
+        raise _damaged(file, "it is not there") from None
+    except OSError as error:
+        raise _damaged(file, f"the system says: {error.strerror}") from error
+    except ValueError as error:
+        raise _damaged(file, "it is no text in UTF-8") from error
+
+
+def _damaged(file: Path, why: str) -> ModelFileError:
+    return ModelFileError(
+        f"{file} cannot be read: {why}; expected it as a fit wrote it: put it back from a copy, or "
+        "make the run again (`featx fit`); `featx runs` lists those there are"
+    )
 
 
 def _as_text(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -14,9 +14,10 @@ from featx.curves.result import LearningCurve
 from featx.errors import UsageError, unknown_name
 from featx.evaluate import Setup, Source, Spec, evaluate_each, read_setup, with_images
 from featx.features import products_of
-from featx.fitting import opened, tokens_of
+from featx.fitting import fit_arguments, opened, tokens_of
 from featx.heads import check_head, parse_grid, parse_params
 from featx.metrics import QUALITY
+from featx.origin import origin
 from featx.problem import Problem, pose
 
 if TYPE_CHECKING:
@@ -125,14 +126,26 @@ def curve(
     cuts, notes = make_cuts(setup, wanted, draws)
     sources = [Source(kind.vectors, kind) for kind in products]
     found = evaluate_each(sources, [c.setup for c in cuts], n_jobs=n_jobs, progress=progress)
+    arguments = fit_arguments(view, problem, spec, tokens_of(missing))
+    asked = {k: v for k, v in arguments.items() if k not in _NO_OPTIONS}
+    asked |= {"sizes": _words(sizes), "draws": draws, "metric": metric}
     described = describe(setup, cuts, found, [*problem.notes, *doubtful, *notes])
     return replace(
         described,
         target=problem.target,
         features=view.label,
         data=view.name,
+        origin=origin(view, problem, head, asked, "featx", "curve"),
         seconds=time.perf_counter() - started,
     )
+
+
+_NO_OPTIONS = ("train_per_class", "quality", "lower_is_better", "aggregate")
+"""Of `featx.fit`: what a curve is not asked."""
+
+
+def _words(sizes: Sequence[int | str] | str | None) -> str | None:
+    return sizes if sizes is None or isinstance(sizes, str) else ",".join(map(str, sizes))
 
 
 def _setup(problem: Problem, spec: Spec, n_kinds: int) -> Setup:

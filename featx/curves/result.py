@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -36,6 +36,8 @@ class LearningCurve:
         What more labels give.
     how, notes
         How it was estimated, and what to know of it.
+    origin
+        What it was made from, and the command that repeats it; see `featx.origin`.
     """
 
     head: str
@@ -51,6 +53,7 @@ class LearningCurve:
     features: str = ""
     data: str = ""
     seconds: float = 0.0
+    origin: JsonObject = field(default_factory=dict, repr=False)
 
     @property
     def unit(self) -> str:
@@ -94,6 +97,7 @@ class LearningCurve:
             "how": self.how,
             "notes": list(self.notes),
             "seconds": self.seconds,
+            "origin": self.origin,
         }
 
     def _shown(self) -> pd.DataFrame:
@@ -111,7 +115,7 @@ class LearningCurve:
 
 
 def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+    return "-" if math.isnan(value) else f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _spread(value: float, plus_minus: str) -> str:

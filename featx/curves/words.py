@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, isnan, log2
+from math import floor, isfinite, isnan, log2, log10
 
 from featx.metrics import Metric
 from featx.paired import Difference
@@ -94,7 +94,8 @@ def _signed(gain: _Gain, metric: Metric) -> str:
     """Say a gain in the metric's own sign, in points where it is a share."""
     sign = 1 if metric.greater_is_better else -1
     low, high = sorted((sign * gain.low, sign * gain.high))
-    shown = [_number(value, metric) for value in (sign * gain.value, low, high)]
+    values = (sign * gain.value, low, high)
+    shown = [_number(value, metric, max(map(abs, values))) for value in values]
     unit = " points" if _is_share(metric) else ""
     return f"{metric.name} {shown[0]}{unit} a doubling (95 % {shown[1]} to {shown[2]})"
 
@@ -125,6 +126,11 @@ def _is_share(metric: Metric) -> bool:
     return (metric.least, metric.most) == (0.0, 1.0)
 
 
-def _number(value: float, metric: Metric) -> str:
-    value = value + 0.0  # no -0
-    return f"{100 * value:+.1f}" if _is_share(metric) else f"{value:+.3g}"
+def _number(value: float, metric: Metric, largest: float | None = None) -> str:
+    """Say it with its sign, and with as many decimals as the largest beside it needs."""
+    if _is_share(metric):
+        return f"{100 * value + 0.0:+.1f}"  # no -0
+    if not largest:
+        return f"{value + 0.0:+.3g}"
+    decimals = max(0, 2 - floor(log10(largest)))
+    return f"{round(value, decimals) + 0.0:+.{decimals}f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from featx.result import command
+from featx.commands import command
 
 if TYPE_CHECKING:
     from featx._types import JsonObject

@@ -7,7 +7,7 @@ resamples at a time. Where a metric is undefined (a correlation with a constant,
 class) the value is NaN.
 """
 
-from featx.metrics.classification import recalls
+from featx.metrics.classification import confusion, recalls
 from featx.metrics.outcome import Metric, Outcome, mean_defined, ones, ratio
 from featx.metrics.table import CLASSIFICATION, METRICS, QUALITY, REGRESSION, metrics_for
 
@@ -18,6 +18,7 @@ __all__ = [
     "REGRESSION",
     "Metric",
     "Outcome",
+    "confusion",
     "mean_defined",
     "metrics_for",
     "ones",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from featx._types import Float64s
+from featx._types import Float64s, Ints
 from featx.metrics.outcome import Outcome, mean, mean_defined, ratio
 
 
@@ -21,6 +21,12 @@ def _counts(o: Outcome, W: Float64s) -> tuple[Float64s, Float64s, Float64s]:
     true = (o.y[:, None] == classes).astype(np.float64)
     said = (o.prediction[:, None] == classes).astype(np.float64)
     return W @ (true * said), W @ true, W @ said
+
+
+def confusion(true: Ints, said: Ints, k: int) -> Ints:
+    """(k, k) how often each class (rows) was called each class, from numbers of classes (m,)."""
+    counts: Ints = np.bincount(true * k + said, minlength=k * k).reshape(k, k)
+    return counts
 
 
 def recalls(o: Outcome, W: Float64s) -> Float64s:

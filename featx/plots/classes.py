@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from featx._types import Array, Float64s, Ints
 from featx.plots.columns import best_first, named
 from featx.plots.rows import dots, name_rows, row_height
-from featx.plots.style import Drawing, finished, styled
+from featx.plots.style import WIDTH, Drawing, finished, styled
 from featx.plots.text import short
 
 COLUMN = 50
@@ -45,7 +45,10 @@ def class_scores(
     order = best_first(columns[0], metric)
     order = np.concatenate([_known(order, columns[0])[::-1], _unknown(order, columns[0])])
     parts = _parts(order)
-    figure = Drawing(figsize=(7.0, _height(max(map(len, parts)))), layout="constrained")
+    figure = Drawing(
+        figsize=(WIDTH if len(parts) == 1 else 7.0, _height(max(map(len, parts)))),
+        layout="constrained",
+    )
     grid = figure.subplots(1, len(parts), sharex=True, squeeze=False)[0]
     for axes, part in zip(grid, parts, strict=True):
         name_rows(axes, [names[i] for i in part])

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from featx._types import Array, Float64s, Ints
 from featx.errors import UsageError
 from featx.metrics import METRICS
+from featx.plots.text import short
 
 _GREATER = {m.name: m.greater_is_better for metrics in METRICS.values() for m in metrics}
 
@@ -44,16 +45,23 @@ def named(names: Sequence[object] | Array, *columns: ArrayLike) -> tuple[list[ob
     return listed, arrays
 
 
-def finite_pairs(y: ArrayLike, prediction: ArrayLike) -> tuple[Float64s, Float64s, int]:
-    """Give the pairs that are both finite, and the number of those left out."""
+def finite_pairs(y: ArrayLike, prediction: ArrayLike) -> tuple[Float64s, Float64s, str]:
+    """Give the pairs that are both finite, and how many they are and how many are left out."""
     y, prediction = floats(y, prediction)
     there = np.isfinite(y) & np.isfinite(prediction)
-    return y[there], prediction[there], int((~there).sum())
+    lost = int((~there).sum())
+    counted = f"n = {there.sum():,}" + (f", {lost:,} without a value" if lost else "")
+    return y[there], prediction[there], counted
 
 
 def is_lower_better(metric: str) -> bool:
     """Say whether a metric of featx's is an error; others are taken for scores."""
     return not _GREATER.get(metric, True)
+
+
+def axis_name(metric: str, longest: int = 40) -> str:
+    """Give what stands beside the axis of a metric."""
+    return short(metric, longest) + (" (less is better)" if is_lower_better(metric) else "")
 
 
 def best_first(mean: Float64s, metric: str) -> Ints:

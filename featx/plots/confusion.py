@@ -56,8 +56,8 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[object] | Array) -> Fi
     k = len(names)
     if table.shape != (k, k):
         raise UsageError(f"a confusion matrix of {k} classes is ({k}, {k}), not {table.shape}")
-    side = float(np.clip(0.46 * k, 2.2, 6.2))
-    axes = axes_of(side + 2.6, side + 1.2)
+    side = float(np.clip(0.44 * k, 2.2, 6.2))
+    axes = axes_of(side + 1.6, side + 2.0)
     b = max(-(-k // CELLS), 1)
     cells = _largest(_shares(table), b)
     end = b * len(cells) - 0.5
@@ -137,8 +137,10 @@ def _write(axes: Axes, counts: Ints, cell: float) -> None:
 
 def _bar(axes: Axes) -> None:
     shades = ScalarMappable(_NORM, DENSITY)
-    bar = figure_of(axes).colorbar(shades, ax=axes, shrink=0.6, aspect=22, pad=0.02, ticks=_SHARES)
-    bar.ax.set_yticklabels([f"{share:.0%}" for share in _SHARES], fontsize=8)
+    bar = figure_of(axes).colorbar(
+        shades, ax=axes, location="bottom", shrink=0.8, aspect=28, pad=0.02, ticks=_SHARES
+    )
+    bar.ax.set_xticklabels([f"{share:.0%}" for share in _SHARES], fontsize=8)
     bar.set_label("share of the true class", fontsize=9)
     bar.ax.minorticks_off()
     bar.ax.grid(visible=False)

@@ -14,8 +14,19 @@ from numpy.typing import ArrayLike
 
 from featx._types import Array, Float64s
 from featx.errors import UsageError
-from featx.plots.style import COLOURS, GREY, MARKERS, VALUES, axes_of, figure_of, finished, styled
-from featx.plots.text import short, shorts
+from featx.plots.style import (
+    COLOURS,
+    GREY,
+    MARKERS,
+    VALUES,
+    WIDTH,
+    axes_of,
+    figure_of,
+    finished,
+    legend_below,
+    styled,
+)
+from featx.plots.text import longest_of, short, shorts
 
 CLASSES = 20
 """Most classes with a colour and sign of their own."""
@@ -60,7 +71,7 @@ def embedding_map(
         )
     there = np.isfinite(points).all(axis=1)
     points, given = points[there], given[there]
-    axes = axes_of(7.2, 5.4)
+    axes = axes_of(WIDTH, 4.8)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(True)
     axes.spines[:].set_alpha(0.4)
@@ -98,7 +109,7 @@ def _draw_values(axes: Axes, points: Float64s, values: Float64s, target: str) ->
         bar.set_label(short(target, 40))
         bar.ax.grid(visible=False)
     if not told.all():
-        axes.legend(handles=[_sign(GREY, "o")], labels=[NONE], loc="best")
+        legend_below(axes, [_sign(GREY, "o", NONE)])
 
 
 def _draw_classes(axes: Axes, points: Float64s, labels: Array, target: str) -> None:
@@ -120,9 +131,9 @@ def _draw_classes(axes: Axes, points: Float64s, labels: Array, target: str) -> N
     _legend(axes, ordered, [name for name in groups if name not in rest] + rest, target)
 
 
-def _sign(colour: str, marker: str) -> Line2D:
+def _sign(colour: str, marker: str, label: str = "") -> Line2D:
     """Give what stands for a class in a legend."""
-    return Line2D([], [], color=colour, marker=marker, linewidth=0, markersize=6)
+    return Line2D([], [], color=colour, marker=marker, linewidth=0, markersize=6, label=label)
 
 
 def _is_none(label: object) -> bool:
@@ -144,17 +155,20 @@ def _groups(names: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 
 def _legend(axes: Axes, handles: Sequence[Line2D], names: Sequence[str], target: str) -> None:
-    """Name the classes beside the map; a name that begins with ``_`` is one, too."""
+    """Name the classes below the map; a name that begins with ``_`` is one, too."""
     if not handles:
         return
-    legend = axes.legend(
+    shown, figure = shorts(names), figure_of(axes)
+    n = int(np.clip(56 // (longest_of(shown) + 4), 1, 5))
+    figure.set_figheight(4.4 + 0.18 * -(-len(names) // n))
+    legend = figure.legend(
         handles,
         [str(i) for i in range(len(handles))],
-        loc="center left",
-        bbox_to_anchor=(1.01, 0.5),
+        loc="outside lower center",
+        ncols=n,
         title=short(target, 28),
         fontsize=8.5,
         alignment="left",
     )
-    for text, name in zip(legend.get_texts(), shorts(names), strict=True):
+    for text, name in zip(legend.get_texts(), shown, strict=True):
         text.set_text(name)

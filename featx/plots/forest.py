@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from featx._types import Array, Float64s
-from featx.plots.columns import best_first, is_lower_better, named
+from featx.plots.columns import axis_name, best_first, named
 from featx.plots.rows import dots, name_rows, row_height
-from featx.plots.style import VERMILION, axes_of, finished, styled
-from featx.plots.text import score, short
+from featx.plots.style import VERMILION, WIDTH, axes_of, finished, styled
+from featx.plots.text import score
 
-NAME = 36
+NAME = 28
 """Columns of a name: those of runs are long."""
 NUMBERED = 40
 """Most rows that have their value written."""
@@ -48,15 +48,14 @@ def intervals(
     order = best_first(columns[0], metric)
     shown = [column[order] for column in columns]
     n = len(order)
-    axes = axes_of(7.0, max(n, 2) * row_height(n) + 0.9)
+    axes = axes_of(WIDTH, max(n, 2) * row_height(n) + 0.9)
     name_rows(axes, [listed[i] for i in order], longest=NAME)
     dots(axes, *shown)
     if n and np.isfinite(shown[0][0]):
         axes.axvline(shown[0][0], color=VERMILION, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     if n <= NUMBERED:
         _write(axes, shown[0])
-    lower = " (less is better)" if is_lower_better(metric) else ""
-    axes.set_xlabel(f"{short(metric, 48)}{lower}")
+    axes.set_xlabel(axis_name(metric, 48))
     return finished(axes)
 
 

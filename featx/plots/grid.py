@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from featx._types import Array, Float64s
 from featx.plots.columns import named
-from featx.plots.style import BLUE, VERMILION, axes_of, finished, styled
+from featx.plots.style import BLUE, VERMILION, WIDTH, axes_of, finished, styled
 from featx.plots.text import short
 from featx.plots.ticks import names_at, ticks_at
 
@@ -56,7 +56,7 @@ def grid_curve(
     if x is not None:
         order = np.argsort(x, kind="stable")
         listed, x, means, stds = [listed[i] for i in order], x[order], means[order], stds[order]
-    axes = axes_of(6.2, 4.0)
+    axes = axes_of(WIDTH, 3.6)
     places = _scale(axes, listed, x)
     _draw(axes, places, means, stds, joined=x is not None)
     name = short(parameter, 40)
@@ -98,7 +98,7 @@ def _scale(axes: Axes, values: Sequence[object], x: Float64s | None) -> Float64s
 
 def _draw(axes: Axes, x: Float64s, mean: Float64s, std: Float64s, *, joined: bool) -> None:
     if joined:
-        axes.fill_between(x, mean - std, mean + std, color=BLUE, alpha=0.18, linewidth=0)
+        axes.fill_between(x, mean - std, mean + std, color=BLUE, alpha=0.25, linewidth=0)
         axes.plot(x, mean, "-o", color=BLUE)
     else:
         axes.errorbar(x, mean, std, fmt="o", color=BLUE, capsize=3, elinewidth=1.2)
@@ -131,4 +131,5 @@ def _said(name: str, values: Sequence[object], best: int, *, ordered: bool) -> s
     said = f"{name} = {shown}"
     if not ordered or len(values) < 2 or 0 < best < len(values) - 1:
         return said
-    return f"{said}, the {'lowest' if best == 0 else 'highest'} tried: a wider grid may be better"
+    end = "lowest" if best == 0 else "highest"
+    return f"{said}, the {end} tried:\na wider grid may be better"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,8 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from featx._types import Array
-from featx.plots.columns import best_first, is_lower_better, named
-from featx.plots.style import BLUE, GREEN, VERMILION, axes_of, finished, styled
+from featx.plots.columns import axis_name, best_first, named
+from featx.plots.style import BLUE, GREEN, VERMILION, WIDTH, axes_of, finished, legend_below, styled
 from featx.plots.text import short
 from featx.plots.ticks import names_at
 
@@ -24,9 +25,9 @@ def layer_scores(
     high: ArrayLike,
     *,
     metric: str,
-    chosen: object = None,
+    default: object = None,
 ) -> Figure:
-    """Draw a metric along the layers of a backbone; the best one and the chosen one are marked.
+    """Draw a metric along the layers of a backbone; the best and the default one are marked.
 
     Parameters
     ----------
@@ -36,37 +37,43 @@ def layer_scores(
         The metric and the ends of its interval; NaN where there is none.
     metric
         What it is.
-    chosen
-        One of ``layers``, for example the default one.
+    default
+        One of ``layers``: where the backbone is cut unless said otherwise.
     """
     names, (means, lows, highs) = named(layers, mean, low, high)
     x = np.arange(len(names), dtype=np.float64)
-    axes = axes_of(float(np.clip(0.3 * len(names), 6.2, 9.0)), 4.4)
+    axes = axes_of(float(np.clip(0.3 * len(names), WIDTH, 9.0)), 4.0)
     names_at(axes, names)
-    axes.vlines(x, lows, highs, color=BLUE, alpha=0.55, linewidth=2)
+    axes.vlines(x, lows, highs, color=BLUE, linewidth=1.4)
     axes.plot(x, means, "-o", color=BLUE, linewidth=1.4)
     best = _best(means, metric)
-    if chosen in names:
-        _mark(axes, names, means, names.index(chosen), "chosen")
-    if best is not None:
-        _mark(axes, names, means, best, "best")
-    lower = " (less is better)" if is_lower_better(metric) else ""
-    axes.set(xlabel="layer, from shallow to deep", ylabel=f"{short(metric, 40)}{lower}")
+    if default in names:
+        ring = {"color": GREEN, "markerfacecolor": "none", "markersize": 14, "markeredgewidth": 2}
+        _mark(axes, "default", names, means, [names.index(default)], ring)
+    if best:
+        _mark(axes, "best", names, means, best, {"color": VERMILION, "markersize": 8})
+        legend_below(axes)
+    axes.set(xlabel="layer, from shallow to deep", ylabel=axis_name(metric))
     axes.grid(visible=False, axis="x")
-    if best is not None:
-        axes.legend(loc="best")
     return finished(axes)
 
 
-def _mark(axes: Axes, names: Sequence[object], means: Array, place: int, kind: str) -> None:
-    """Draw a ring or a dot around one of the layers."""
-    (mark,) = axes.plot(place, means[place], "o", label=f"{kind}: {short(names[place])}")
-    if kind == "best":
-        mark.set(color=VERMILION, markersize=8)
-    else:
-        mark.set(color=GREEN, markerfacecolor="none", markersize=14, markeredgewidth=2)
+def _mark(
+    axes: Axes,
+    kind: str,
+    names: Sequence[object],
+    means: Array,
+    places: Sequence[int],
+    look: dict[str, Any],
+) -> None:
+    """Mark layers, and name the one, or say how many they are."""
+    said = short(names[places[0]]) if len(places) == 1 else f"{len(places)} layers"
+    axes.plot(places, means[list(places)], "o", label=f"{kind}: {said}", **look)
 
 
-def _best(means: Array, metric: str) -> int | None:
+def _best(means: Array, metric: str) -> list[int]:
+    """Give the places of the best mean: several where it is shared."""
     order = best_first(means, metric)
-    return int(order[0]) if len(order) and np.isfinite(means[order[0]]) else None
+    if not len(order) or not np.isfinite(means[order[0]]):
+        return []
+    return [int(i) for i in order if np.isclose(means[i], means[order[0]], rtol=1e-9, atol=0)]

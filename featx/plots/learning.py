@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from featx._types import Float64s
-from featx.plots.columns import floats, is_lower_better
-from featx.plots.style import BLUE, axes_of, finished, styled
-from featx.plots.text import short
+from featx.plots.columns import axis_name, floats
+from featx.plots.style import BLUE, WIDTH, axes_of, finished, legend_below, styled
 from featx.plots.ticks import ticks_at
 
 
@@ -42,24 +41,23 @@ def learning_curve(
     )
     order = np.argsort(x, kind="stable")
     x, means, lows, highs = (column[order] for column in (x, means, lows, highs))
-    axes = axes_of(6.2, 4.0)
+    axes = axes_of(WIDTH, 3.8)
     axes.set_xscale("log")
     for spread in rest:
         _band(axes, x, means - spread[order], means + spread[order])
     _interval(axes, x, means, lows, highs)
     ticks_at(axes, x, log=True)
-    lower = " (less is better)" if is_lower_better(metric) else ""
-    axes.set(xlabel="training rows", ylabel=f"{short(metric, 40)}{lower}")
-    axes.legend(loc="best")
+    axes.set(xlabel="training rows", ylabel=axis_name(metric))
+    legend_below(axes)
     return finished(axes)
 
 
 def _band(axes: Axes, x: Float64s, low: Float64s, high: Float64s) -> None:
-    said = "± std: a single training set"
-    axes.fill_between(x, low, high, color=BLUE, alpha=0.15, linewidth=0, label=said)
+    said = "± std: one training set"
+    axes.fill_between(x, low, high, color=BLUE, alpha=0.25, linewidth=0, label=said)
 
 
 def _interval(axes: Axes, x: Float64s, mean: Float64s, low: Float64s, high: Float64s) -> None:
     """Draw the curve and its intervals, which need not lie around it."""
-    axes.vlines(x, low, high, color=BLUE, linewidth=1.4, label="95 % interval of the mean")
-    axes.plot(x, mean, "-o", color=BLUE, label="mean")
+    axes.vlines(x, low, high, color=BLUE, linewidth=1.4)
+    axes.plot(x, mean, "-o", color=BLUE, label="mean and its 95 % interval")

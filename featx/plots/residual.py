@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from featx._types import Float64s, Ints
 from featx.plots.cloud import cloud
 from featx.plots.columns import finite_pairs
-from featx.plots.style import GREY, VERMILION, axes_of, finished, styled
+from featx.plots.style import GREY, VERMILION, WIDTH, axes_of, finished, legend_below, styled
 from featx.plots.text import short
 
 PARTS = 25
@@ -31,18 +31,17 @@ def residuals(y: ArrayLike, prediction: ArrayLike, *, target: str) -> Figure:
     target
         What is predicted.
     """
-    y, prediction, lost = finite_pairs(y, prediction)
+    y, prediction, counted = finite_pairs(y, prediction)
     residual = prediction - y
     name = short(target, 40)
-    axes = axes_of(6.4, 4.2)
+    axes = axes_of(WIDTH, 4.0)
     cloud(axes, y, residual)
     axes.axhline(0, color=GREY, linestyle=(0, (4, 3)), linewidth=1.2)
     middle = running_median(y, residual)
     axes.plot(*middle, "-o", color=VERMILION, markersize=3, label="running median")
     axes.set(xlabel=f"{name}, true", ylabel="predicted less true")
-    left_out = f", {lost:,} without a value" if lost else ""
-    axes.set_title(f"n = {len(y):,}{left_out}")
-    axes.legend(loc="upper right")
+    axes.set_title(counted)
+    legend_below(axes)
     return finished(axes)
 
 

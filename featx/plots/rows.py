@@ -39,6 +39,6 @@ def dots(axes: Axes, mean: Float64s, low: Float64s, high: Float64s) -> None:
         (n,) in the order of the rows; NaN is not drawn.
     """
     places = np.arange(len(mean))
-    thick = 2.0 if len(mean) <= 25 else 1.3
-    axes.hlines(places, low, high, color=BLUE, alpha=0.55, linewidth=thick)
+    thick = 1.4 if len(mean) <= 25 else 1.0
+    axes.hlines(places, low, high, color=BLUE, linewidth=thick)
     axes.plot(mean, places, "o", color=BLUE, markersize=5.5 if len(mean) <= 25 else 4)

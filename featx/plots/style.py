@@ -7,13 +7,14 @@ whatever the person's are, and puts theirs back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
@@ -30,6 +31,10 @@ COLOURS = (BLUE, VERMILION, GREEN, "#E69F00", "#56B4E9", "#CC79A7", "#999933")
 and with Tol's olive for the yellow that a white one hides."""
 
 GREY = "#888888"
+WIDTH = 4.8
+"""Inches of a figure that a phone shows whole, its texts still to be read."""
+LEGEND = 76
+"""Signs that have room in a line below it."""
 MARKERS = ("o", "^", "s")
 """With `COLOURS`, 21 kinds of points."""
 
@@ -132,6 +137,14 @@ def axes_of(width: float, height: float) -> Axes:
     figure = Drawing(figsize=(width, height), layout="constrained")
     axes: Axes = figure.add_subplot()
     return axes
+
+
+def legend_below(axes: Axes, handles: Sequence[Artist] | None = None) -> None:
+    """Put the legend under the axes, where it hides nothing of what they show."""
+    listed = axes.get_legend_handles_labels()[0] if handles is None else list(handles)
+    longest = max((len(str(one.get_label())) for one in listed), default=0)
+    n = max(LEGEND // (longest + 6), 1)
+    figure_of(axes).legend(handles=listed, loc="outside lower center", ncols=min(len(listed), n))
 
 
 def figure_of(axes: Axes) -> Figure:

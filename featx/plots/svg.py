@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 DPI = 130
 """Of what is in an SVG as an image: points by the thousand."""
 
+LEAST = 0.65
+"""Of its own size, to which a figure shrinks in a narrow place; texts then have 8 pixels."""
 _SVG = "http://www.w3.org/2000/svg"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _URL = re.compile(r"url\(#([^)]+)\)")
@@ -43,7 +45,7 @@ def to_svg(figure: Figure, *, title: str) -> str:
 
     Texts stay texts, in the system's font or in what a style sheet says of ``svg``. Texts, axes and
     grid have the colour ``currentColor``, and the ground is transparent. The element is as wide as
-    its place, up to its own size. The same figure gives the same bytes.
+    its place, from two thirds of its own size up to it. The same figure gives the same bytes.
 
     Parameters
     ----------
@@ -181,7 +183,7 @@ def _frame(root: ET.Element, title: str) -> None:
         "font-family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
         "stroke-linejoin": "round",
         "stroke-linecap": "butt",
-        "style": f"width:100%;max-width:{width:.0f}px;height:auto",
+        "style": f"width:100%;min-width:{LEAST * width:.0f}px;max-width:{width:.0f}px;height:auto",
     }
     name = ET.Element("title")
     name.text = one_line(title)

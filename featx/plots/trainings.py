@@ -13,7 +13,18 @@ from matplotlib.ticker import MaxNLocator
 
 from featx._types import Array
 from featx.errors import UsageError
-from featx.plots.style import BLUE, GREEN, GREY, INK, VERMILION, Drawing, finished, styled
+from featx.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    VERMILION,
+    WIDTH,
+    Drawing,
+    finished,
+    legend_below,
+    styled,
+)
 
 _LOSSES = {"train_loss": ("training", BLUE), "valid_loss": ("validation", VERMILION)}
 _PANELS = {
@@ -51,7 +62,7 @@ def training_curves(frame: pd.DataFrame) -> Figure:
     panels = [name for name in _PANELS if _is_told(frame, name)]
     height = 3.4 + 1.3 * len(panels)
     ratios = [2.6, *(1.0 for _ in panels)]
-    figure = Drawing(figsize=(6.6, height), layout="constrained")
+    figure = Drawing(figsize=(WIDTH, height), layout="constrained")
     grid = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[
         :, 0
     ].tolist()
@@ -134,7 +145,7 @@ def _finish(grid: Sequence[Axes], panels: Sequence[str], n: int, *, validated: b
         handles.append(
             Line2D([], [], color=INK, marker="o", linewidth=0, label=f"taken: epoch {epoch}")
         )
-    grid[0].legend(handles=handles, loc="upper right")
+    legend_below(grid[0], handles)
     grid[0].set_ylabel("loss")
     if n > 1:
         grid[0].set_title(f"{n} trainings; bold: the one that was kept")

@@ -12,7 +12,7 @@ from featx.metrics import Outcome, ones
 from featx.metrics.regression import plcc, srocc
 from featx.plots.cloud import cloud
 from featx.plots.columns import finite_pairs
-from featx.plots.style import GREY, VERMILION, axes_of, finished, styled
+from featx.plots.style import GREY, VERMILION, WIDTH, axes_of, finished, legend_below, styled
 from featx.plots.text import correlation, number, short
 
 
@@ -30,21 +30,16 @@ def predicted_against_true(y: ArrayLike, prediction: ArrayLike, *, target: str) 
     target
         What is predicted.
     """
-    y, prediction, lost = finite_pairs(y, prediction)
+    y, prediction, counted = finite_pairs(y, prediction)
     name = short(target, 40)
-    axes = axes_of(5.6, 5.2)
+    axes = axes_of(WIDTH, 5.0)
     cloud(axes, y, prediction)
     _square(axes, y, prediction)
     _fit(axes, y, prediction)
     axes.set(xlabel=f"{name}, true", ylabel=f"{name}, predicted")
-    axes.set_title(_title(y, prediction, lost))
-    axes.legend(loc="upper left")
+    axes.set_title(f"{_correlations(y, prediction)}, {counted}")
+    legend_below(axes)
     return finished(axes)
-
-
-def _title(y: Float64s, prediction: Float64s, lost: int) -> str:
-    left_out = f", {lost:,} without a value" if lost else ""
-    return f"{_correlations(y, prediction)}, n = {len(y):,}{left_out}"
 
 
 def _correlations(y: Float64s, prediction: Float64s) -> str:

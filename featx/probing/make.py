@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from featx._types import Silent
-from featx.backbones import BackboneRequest, resolve
+from featx.backbones import BackboneRequest, load_backbone, resolve
 from featx.catalog import cache_dir
+from featx.commands import command, data_words
 from featx.comparison.make import make_runs
 from featx.errors import UsageError
 from featx.evaluate import Source, Spec, evaluate
@@ -22,7 +25,7 @@ from featx.products import unit_gram
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from featx._types import PathLike, Progress
+    from featx._types import JsonObject, PathLike, Progress
     from featx.comparison import Run
     from featx.evaluate import Evaluation
     from featx.features import Features
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
 
 _REQUESTED = ("image_size", "resize", "weights")
 """Arguments of `featx.extract` that decide what the backbone is."""
+
+_IMAGES = ("image_size", "resize", "weights", "dtype", "precision")
+_ROWS = ("name", "limit", "limit_per_class", "label_column", "path_column", "root")
+"""Arguments of `featx.extract` that a command names."""
 
 _SPEC = (
     *("test_size", "train_per_class", "cv", "repeats", "task", "search", "scale", "quality"),
@@ -83,8 +90,10 @@ def probe_layers(
     """
     report, extraction = progress or Silent(), dict(extract or {})
     check_head(head)
-    names = _layers(backbone, layers, every, extraction, cache, report)
+    names, others = _layers(backbone, layers, every, pool, extraction, cache, report)
     report.say(f"{backbone}, layers: {', '.join(names)}")
+    for note in others:
+        report.say(note)
     runs = make_runs(
         data,
         [backbone],
@@ -98,37 +107,81 @@ def probe_layers(
     views = [_view(run, cache) for run in runs]
     report.say("the layer, chosen inside the training rows")
     nested = _nested(views, head, fit, report)
-    return put_side_by_side(runs, [view.recipe.layer for view in views], nested)
+    found = put_side_by_side(runs, [view.recipe.layer for view in views], nested)
+    asked = {"backbone": backbone, "layer": list(layers), "every": every, "pool": pool}
+    words = data_words(data, {k: v for k, v in extraction.items() if k in _ROWS})
+    images = {k: v for k, v in extraction.items() if k in _IMAGES}
+    fitting = {k: v for k, v in fit.items() if k != "n_jobs"} | {"target": found.target}
+    return replace(
+        found,
+        backbone=backbone,
+        notes=(*found.notes, *others),
+        origin=_origin(runs, words, asked | {"head": head} | images | fitting),
+    )
+
+
+def _origin(runs: Sequence[Run], words: str, asked: JsonObject) -> JsonObject:
+    """Say what the runs were made from, and the command that makes all of them."""
+    first = runs[0].record
+    parts = [run.record["features"] for run in runs]
+    again = command(asked, "featx", "layers", *shlex.split(words)) if words else ""
+    shared = {name: first[name] for name in ("created", "data", "seed", "versions")}
+    return shared | {"features": {"parts": parts}, "extract_commands": [], "command": again}
 
 
 def _layers(
     backbone: str,
     layers: Sequence[str],
     every: int | None,
+    pool: str,
     extraction: Mapping[str, Any],
     cache: PathLike | None,
     progress: Progress,
-) -> tuple[str, ...]:
-    """Give the layers to probe, the default one first: of equals, the first is chosen."""
+) -> tuple[tuple[str, ...], list[str]]:
+    """Give the layers to probe, and say which names were second ones of a layer.
+
+    The default one is first: of equals, the first is chosen.
+    """
     if layers and every is not None:
         raise UsageError("--layer and --every were both given: leave out one of the two")
     request = BackboneRequest(
         backbone, **{k: v for k, v in extraction.items() if k in _REQUESTED and v is not None}
     )
+    others: list[str] = []
     if layers:
-        default = resolve(request, cache_dir(cache), progress).recipes[0].layer
-        names = (default, *(name for name in dict.fromkeys(layers) if name != default))
+        request = replace(request, poolings=(pool,))
+        default, *_ = _known(request, (), cache, progress)
+        known = _known(request, layers, cache, progress)
+        others = [f"{name} is the layer {it}" for name, it in known.items() if name != it]
+        names = tuple(dict.fromkeys((default, *known.values())))
     else:
         from featx.backbones.spread import spread
 
-        *others, default = spread(request, every, progress)
-        names = (default, *others)
+        *before, default = spread(request, every, progress)
+        names = (default, *before)
     if len(names) < 2:
+        also = f" ({'; '.join(others)})" if others else ""
         raise UsageError(
-            f"{backbone} gives one layer to probe, its default {names[0]!r}; name others with "
-            "--layer A,B, or take a smaller --every"
+            f"{backbone} gives one layer to probe, its default {names[0]!r}{also}; name others "
+            "with --layer A,B, or take a smaller --every"
         )
-    return names
+    return names, others
+
+
+def _known(
+    request: BackboneRequest, names: Sequence[str], cache: PathLike | None, progress: Progress
+) -> dict[str, str]:
+    """Give the one name of each layer, by the name that it was given; of none, the default's.
+
+    A module and its last operation are the same layer, whose vectors are stored once.
+    """
+    found = resolve(replace(request, layers=tuple(names)), cache_dir(cache), progress)
+    layers = list(dict.fromkeys(recipe.layer for recipe in found.recipes))
+    once = list(dict.fromkeys(names)) or layers
+    if len(layers) == len(once):
+        return dict(zip(once, layers, strict=True))
+    backbone = found.backbone or load_backbone(request, progress)
+    return {name: backbone.cutter.resolve(name) for name in once}
 
 
 def _view(run: Run, cache: PathLike | None) -> Features:

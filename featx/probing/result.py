@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +44,12 @@ class Probe:
         Layer to the number of splits that chose it.
     verdict, notes
         What follows, and what to know of it.
+    backbone, head, data, target
+        What was cut, what was fitted, and on what.
+    how
+        How the scores were estimated.
+    origin
+        What it was made from, and the command that repeats it; see `featx.origin`.
     """
 
     metric: str
@@ -54,6 +60,12 @@ class Probe:
     chosen: Mapping[str, int]
     verdict: str
     notes: tuple[str, ...]
+    backbone: str = ""
+    head: str = ""
+    data: str = ""
+    target: str = ""
+    how: str = ""
+    origin: JsonObject = field(default_factory=dict, repr=False)
 
     def to_csv(self) -> str:
         """Give the table as CSV, numbers in full."""
@@ -63,6 +75,10 @@ class Probe:
         """Give everything as a JSON object, null for what there is not."""
         rows = self.table.astype(object).where(self.table.notna(), None)
         return {
+            "backbone": self.backbone,
+            "head": self.head,
+            "data": self.data,
+            "target": self.target,
             "metric": self.metric,
             "default": self.default,
             "best": self.best,
@@ -70,7 +86,9 @@ class Probe:
             "nested": self.nested.to_json(),
             "chosen": dict(self.chosen),
             "verdict": self.verdict,
+            "how": self.how,
             "notes": list(self.notes),
+            "origin": self.origin,
         }
 
     def __repr__(self) -> str:
@@ -99,7 +117,7 @@ def put_side_by_side(runs: Sequence[Run], layers: Sequence[str], nested: Evaluat
     mixes = [str(fold.params["mix"]) for fold in nested.folds]
     chosen = Counter(layers[_position(mix)] for mix in mixes)
     table = pd.concat([table[1:], table[:1]]).sort_values("depth", kind="stable")
-    score = nested.metrics[metric.name]
+    score, record = nested.metrics[metric.name], runs[0].record
     return Probe(
         metric=metric.name,
         default=layers[0],
@@ -109,6 +127,10 @@ def put_side_by_side(runs: Sequence[Run], layers: Sequence[str], nested: Evaluat
         chosen={layer: chosen[layer] for layer in table["layer"] if chosen[layer]},
         verdict=verdict(table.set_index("layer"), best, layers[0], metric.name, sign),
         notes=(_honest(score, chosen, metric.name), *compared.notes[:1]),
+        head=str(record["head"]),
+        data=str(record["data"]["name"]),
+        target=str(record["target"]),
+        how=str(record["how"]),
     )
 
 
@@ -138,14 +160,17 @@ def verdict(rows: pd.DataFrame, best: str, default: str, metric: str, sign: int)
     """
     row: dict[Hashable, float] = rows.loc[best].to_dict()
     value = say_number(row[metric])
+    same = np.isclose(rows[metric].to_numpy(dtype=np.float64), row[metric], rtol=1e-9, atol=0)
+    ties = [str(layer) for layer in rows.index[same] if layer != best]
+    also = f", like {' and '.join(ties)}," if ties else ""
     if best == default:
         return (
-            f"the default layer {default} has the best {metric} ({value}): no other of these is "
-            "the better place to cut"
+            f"the default layer {default}{also} has the best {metric} ({value}): no other of "
+            "these is the better place to cut"
         )
     gain, p = sign * row["gain"], row["p"]
     low, high = sorted((sign * row["gain_low"], sign * row["gain_high"]))
-    lead = f"{best} has the best {metric} ({value})"
+    lead = f"{best}{also} has the best {metric} ({value})"
     if p < LEVEL:
         return (
             f"{lead}, and is better than the default layer {default} by {say_number(gain)} "
@@ -158,10 +183,12 @@ def verdict(rows: pd.DataFrame, best: str, default: str, metric: str, sign: int)
 
 
 def _honest(score: Score, chosen: Counter[str], metric: str) -> str:
-    spread = "" if score.std != score.std else f" +- {say_number(score.std)}"
-    times = ", ".join(f"{layer} {count}x" for layer, count in chosen.most_common())
+    spread = "" if score.std != score.std else f" ± {say_number(score.std)}"
+    times = ", ".join(
+        f"{layer} in {n} of {chosen.total()} splits" for layer, n in chosen.most_common()
+    )
     return (
         "the best layer was chosen by the scores that it is shown with, which makes its own a "
         f"little too good; {metric} when the layer is chosen inside the training rows: "
-        f"{say_number(score.mean)}{spread} (chosen: {times})"
+        f"{say_number(score.mean)}{spread} ({times})"
     )

@@ -13,7 +13,7 @@ from featx.comparison.run import KEY
 from featx.reporting.embedding_map import map_of
 from featx.reporting.parts import Drawing
 from featx.reporting.recalls import recalls
-from featx.reporting.text import interval, number, percent, spread
+from featx.reporting.text import interval, number, percent, plain, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,12 +65,12 @@ def of_classes(subject: Subject) -> Iterator[Drawn]:
         "share of the row.",
     )
     found = recalls(counts)
-    worst = int(np.nanargmin(found.recall))
+    ends = interval(float(np.nanmin(found.recall)), float(np.nanmax(found.recall)))
     yield Drawn(
         "class-scores",
         "How well each class is recognised",
         plots.class_scores(classes, found.recall, found.low, found.high, metric="recall"),
-        f"Recall of each class, from {classes[worst]} ({number(float(found.recall[worst]))}) up.",
+        f"Recall of each class, {ends}, the lowest on top.",
         "Share of a class's images that were recognised, with Wilson's 95 % interval, which takes "
         "images as independent.",
     )
@@ -132,7 +132,8 @@ def of_search(subject: Subject) -> Iterator[Drawn]:
                 chosen=best[name],
                 lower_is_better=not record["greater_is_better"],
             ),
-            f"{record['criterion']} at {len(values)} values of {name}; best at {best[name]}.",
+            f"{record['criterion']} at {len(values)} values of {name}; {plain(best[name])} was "
+            "chosen.",
             f"The search that chose the final head{band}. The best of these scores is "
             "optimistic, as it was chosen: the estimate above is not.",
         )
@@ -229,7 +230,7 @@ def of_comparison(comparison: Comparison) -> Drawn:
             highs.to_numpy(float),
             metric=metric,
         ),
-        f"{len(table)} runs; the best, {names[0]}, {number(float(table[metric].iloc[0]))} "
+        f"{len(table)} runs; the first, {names[0]}: {number(float(table[metric].iloc[0]))} "
         f"({interval(lows.iloc[0], highs.iloc[0])}).",
         "95 % intervals, each of its run alone. Where runs were tested on the same images, a "
         "difference can be real though intervals overlap: the table says which ones are.",
@@ -248,8 +249,8 @@ def of_layers(probe: Probe) -> Drawn:
             table[f"{metric}_low"].to_numpy(float),
             table[f"{metric}_high"].to_numpy(float),
             metric=metric,
-            chosen=probe.best,
+            default=probe.default,
         ),
-        f"{metric} of {len(table)} layers from shallow to deep; best at {probe.best}.",
+        f"{metric} of {len(table)} layers from shallow to deep; the default is {probe.default}.",
         "95 % intervals, each of its layer alone.",
     )

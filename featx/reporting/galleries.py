@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx.cautions import SUSPECTS_FILE, TWINS_FILE
 from featx.reporting.parts import Gallery, Shot
 from featx.reporting.subject import as_numbers, top_scores
 from featx.reporting.text import number
+from featx.result import PREDICTIONS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST = 120
 """Images in a gallery: some 4 kB each."""
+FURTHEST = 24
+"""Images of a regression, where each is off by something: as many as are seen at once."""
 
 
 def galleries(subject: Subject, pictures: Pictures) -> list[Gallery]:
@@ -37,9 +41,10 @@ def _mistakes(subject: Subject, pictures: Pictures) -> Gallery:
     weight = _wrongness(subject, rows, scores)
     worst = np.argsort(-weight, kind="stable")
     wrong = int((weight > 0).sum())
+    most = MOST if subject.is_classes else FURTHEST
     shots = tuple(
         _shot(subject, pictures, rows.iloc[[i]], scores[i], weight[i])
-        for i in worst[:MOST]
+        for i in worst[:most]
         if weight[i] > 0
     )
     if subject.is_classes:
@@ -49,10 +54,16 @@ def _mistakes(subject: Subject, pictures: Pictures) -> Gallery:
         )
     else:
         lead = "The images whose predictions are furthest off."
-    if wrong > len(shots) and subject.is_classes:
-        lead += f" The first {len(shots)} are here, all are in predictions.csv."
+    lead += _left_out(len(shots), wrong, PREDICTIONS_FILE)
     kind = "probability" if any(str(c).startswith("probability_") for c in rows) else "score"
     return Gallery("mistakes", "Worst mistakes", lead, shots, kind)
+
+
+def _left_out(shown: int, n: int, file: str) -> str:
+    """Say how many are left out, and where all are."""
+    if shown >= n:
+        return ""
+    return f" The first {shown:,} are here, {n - shown:,} more are in {file}."
 
 
 def _scores(rows: pd.DataFrame) -> Float64s:
@@ -114,6 +125,7 @@ def _suspects(subject: Subject, pictures: Pictures) -> Gallery:
     lead = (
         f"Labels ({len(table):,}) a thousand times likelier to be wrong than right, by what "
         "heads said that had not seen them. Look before you change them."
+        f"{_left_out(min(len(table), MOST), len(table), SUSPECTS_FILE)}"
     )
     return Gallery("suspects", "Labels that are likely wrong", lead, tuple(shots))
 
@@ -131,6 +143,7 @@ def _twins(subject: Subject, pictures: Pictures) -> Gallery:
     lead = (
         f"Pairs ({len(table):,}) of all but the same image on both sides of a split: a head that "
         f"has seen one has all but seen the other.{differ}"
+        f"{_left_out(len(shots), len(table), TWINS_FILE)}"
     )
     return Gallery("twins", "Near-identical images across the split", lead, shots)
 

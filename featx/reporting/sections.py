@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING
 
 from featx.cautions import cautions
 from featx.comparison.run import known_metric
-from featx.comparison.words import say_number
+from featx.comparison.words import say_p
 from featx.reporting import drawings
 from featx.reporting.galleries import galleries
+from featx.reporting.glossary import (
+    OF_CLASSES,
+    OF_LAYERS,
+    OF_MEANS,
+    OF_SCORES,
+    OF_TESTS,
+    glossary,
+)
 from featx.reporting.parts import Code, Drawing, Page, Section, Sheet
 from featx.reporting.recalls import recalls
-from featx.reporting.text import number, sentence
+from featx.reporting.text import assigned, interval, number, sentence, spread
 from featx.reporting.words import keys, main_metric, methods, summary
-from featx.scoreboard import group_title, legend, score_table
+from featx.scoreboard import NEW_FITS, group_title, legend, score_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +86,7 @@ def _drawn(subject: Subject) -> dict[str, list[Drawn]]:
 
 def page_of(material: Material, drawn: dict[str, list[Drawn]], made: str) -> Page:
     """Put a page together."""
-    makers = (_comparison, _result, _labels, _layers, _images, _search, _map, _how)
+    makers = (_comparison, _result, _labels, _layers, _images, _search, _map, _words, _how)
     sections = [section for make in makers if (section := make(material, drawn)) is not None]
     subject = material.subject
     title, subtitle, said = _title(material)
@@ -106,7 +114,10 @@ def _title(material: Material) -> tuple[str, str, tuple[str, ...]]:
         return f"{data}: {record['target']}", under, (*compared, *summary(subject), *more)
     if curve is not None:
         return f"{curve.data}: {curve.target}", f"{curve.head} on {curve.features}", tuple(more)
-    return "Layers side by side", "", tuple(more)
+    if layers is not None:
+        under = f"{layers.head} on layers of {layers.backbone}, side by side"
+        return f"{layers.data}: {layers.target}", under, tuple(more)
+    return "A report", "", ()
 
 
 def _cautions(material: Material) -> list[str]:
@@ -205,7 +216,7 @@ def _labels(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None
         return None
     header, *rows = curve.cells()
     sheet = Sheet("Fewer labels", tuple(header), tuple(map(tuple, rows)), frozenset(range(5)))
-    lead = tuple(map(sentence, (curve.verdict, curve.how, *curve.notes)))
+    lead = tuple(map(sentence, (curve.how, *curve.notes)))
     return Section("labels", "Would more labels help?", lead, (*_parts(drawn, "labels"), sheet))
 
 
@@ -217,17 +228,22 @@ def _layers(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None
     rows = tuple(
         (
             str(row["layer"]),
-            str(row["depth"]),
+            "-" if row["depth"] is None else f"{row['depth']:.0f}",
             f"{row['d']:,}",
-            say_number(row[metric]),
-            "-" if row["layer"] == probe.default else say_number(row["gain"]),
+            spread(row[metric], row[f"{metric}_std"]),
+            interval(row[f"{metric}_low"], row[f"{metric}_high"]),
+            number(row["gain"]),
+            interval(row["gain_low"], row["gain_high"]),
+            "-" if row["p"] is None else say_p(row["p"]).removeprefix("p ").removeprefix("= "),
             str(probe.chosen.get(row["layer"], 0)),
         )
-        for row in probe.table.to_dict(orient="records")
+        for row in probe.to_json()["layers"]
     )
-    header = ("layer", "depth", "values", metric, f"more than {probe.default}", "chosen in splits")
-    sheet = Sheet("Layers", header, rows, frozenset(range(1, 6)))
-    lead = tuple(map(sentence, (probe.verdict, *probe.notes)))
+    header = ("layer", "depth", "values", metric, "95 %", "gain", "gain, 95 %", "p", "chosen")
+    note = f"gain: over the default, {probe.default}; chosen: in so many splits, by training rows."
+    columns = frozenset(range(1, len(header)))
+    sheet = Sheet("Layers", header, rows, columns, note)
+    lead = tuple(map(sentence, (f"estimated by {probe.how}", *probe.notes)))
     return Section("where-to-cut", "Which layer", lead, (*_parts(drawn, "layers"), sheet))
 
 
@@ -244,9 +260,8 @@ def _search(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None
     parts = _parts(drawn, "search")
     if not parts or material.subject is None:
         return None
-    record = material.subject.record
-    chosen = ", ".join(f"{name} = {value}" for name, value in record["best_params"].items())
-    return Section("chosen", "What was chosen", (f"{chosen}.",), tuple(parts))
+    chosen = f"{assigned(material.subject.record['best_params'])}."
+    return Section("chosen", "What was chosen", (chosen,), tuple(parts))
 
 
 def _map(_: Material, drawn: dict[str, list[Drawn]]) -> Section | None:
@@ -254,20 +269,42 @@ def _map(_: Material, drawn: dict[str, list[Drawn]]) -> Section | None:
     return Section("embeddings", "The embeddings", (), tuple(parts)) if parts else None
 
 
-def _how(material: Material, _: dict[str, list[Drawn]]) -> Section | None:
-    if material.subject is None:
-        return None
-    subject = material.subject
-    record = subject.record
-    below = [("images below", subject.below)] if subject.below else []
-    facts = _facts(record)
-    parts: tuple[Part, ...] = (
-        Code("Methods, to paste into a paper", methods(subject), prose=True),
-        Code("The command that repeats it", record["command"]),
-        Sheet("What made these numbers", ("what", "value"), (*below, *facts)),
-        *_certificates(subject),
-    )
+def _words(material: Material, _: dict[str, list[Drawn]]) -> Section:
+    """Explain the words that the sections before it use."""
+    used: set[str] = set()
+    if (subject := material.subject) is not None:
+        scores = subject.record["metrics"]
+        used |= {*scores, *OF_SCORES, *(OF_CLASSES if subject.is_classes else ())}
+        if all(score.get("corrected_low") is None for score in scores.values()):
+            used -= {NEW_FITS}
+        used |= {"nested"} if "nested" in subject.record["how"] else set()
+    if (comparison := material.comparison) is not None:
+        used |= {*comparison.metrics, *OF_TESTS}
+    if (curve := material.curve) is not None:
+        used |= {curve.metric, *OF_MEANS}
+    if (layers := material.layers) is not None:
+        used |= {layers.metric, *OF_MEANS, *OF_TESTS, *OF_LAYERS}
+    return glossary(used)
+
+
+def _how(material: Material, _: dict[str, list[Drawn]]) -> Section:
+    if (subject := material.subject) is not None:
+        below = [("images below", subject.below)] if subject.below else []
+        paper = Code("Methods, to paste into a paper", methods(subject), prose=True)
+        parts = (paper, *_origin(subject.record, below), *_certificates(subject))
+    else:
+        made = (one.origin for one in (material.curve, material.layers) if one is not None)
+        parts = tuple(part for one in made if one for part in _origin(one, []))
     return Section("how", "How it was made", (), parts)
+
+
+def _origin(origin: JsonObject, below: list[tuple[str, str]]) -> tuple[Part, ...]:
+    """Show what a result was made from, and what repeats it."""
+    lines = [*(origin.get("extract_commands") or []), origin["command"]]
+    title = "The command that repeats it" if len(lines) == 1 else "The commands that repeat it"
+    again = [Code(title, "\n".join(lines))] if origin["command"] else []
+    facts = (*below, *_facts(origin))
+    return (*again, Sheet("What made these numbers", ("what", "value"), facts))
 
 
 def _facts(record: JsonObject) -> list[tuple[str, str]]:
@@ -284,7 +321,8 @@ def _facts(record: JsonObject) -> list[tuple[str, str]]:
             ("stored as", kind["dtype"]),
         ]
     facts += [("seed", str(record["seed"])), ("made", record["created"])]
-    return facts + [(name, version) for name, version in record["versions"].items()]
+    facts += record["versions"].items()
+    return list(dict.fromkeys(facts))
 
 
 def _certificates(subject: Subject) -> list[Sheet]:

@@ -15,8 +15,10 @@ from featx import datasets
 from featx.artifact import read_info
 from featx.cautions import SUSPECTS_FILE, TWINS_FILE
 from featx.comparison import Run, read_run
+from featx.comparison.run import read_table
 from featx.errors import FeatxError, ModelFileError
 from featx.features import load
+from featx.metrics import confusion
 from featx.result import PREDICTIONS_FILE, FitResult
 from featx.runs import find_run
 
@@ -26,6 +28,15 @@ if TYPE_CHECKING:
     from featx.recipe import Preprocess
 
 CURVES_FILE = "curves.csv"
+_COLUMNS = {
+    TWINS_FILE: (
+        *(f"{name}_{n}" for name in ("path", "target", "fold") for n in (1, 2)),
+        *("cosine", "same_bytes"),
+    ),
+    SUSPECTS_FILE: ("path", "evidence"),
+    CURVES_FILE: ("training", "epoch", "train_loss", "taken"),
+}
+"""What each of these tables has at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +92,7 @@ class Subject:
         if name not in self._tables:
             file = None if self.folder is None else self.folder / name
             if file is not None and file.is_file():
-                self._tables[name] = pd.read_csv(file, dtype=str, keep_default_na=False)
+                self._tables[name] = read_table(file, _COLUMNS[name])
             else:
                 self._tables[name] = pd.DataFrame()
         return self._tables[name]
@@ -114,8 +125,7 @@ class Subject:
         """(k, k) how often each class (rows) was called each class, of each tested row once."""
         k, rows = len(self.classes), self.run.rows
         true, said = (self.places(rows[name]) for name in ("target", "prediction"))
-        counts: Ints = np.bincount(true * k + said, minlength=k * k).reshape(k, k)
-        return counts
+        return confusion(true, said, k)
 
     def places(self, labels: pd.Series[str]) -> Ints:
         """Give (m,) the number of each label's class.

@@ -9,10 +9,10 @@ import numpy as np
 from featx.comparison.run import default_metric
 from featx.reporting.parts import Key
 from featx.reporting.recalls import recalls
-from featx.reporting.text import interval, named, number, percent, spread
+from featx.reporting.text import assigned, interval, listed, named, number, percent, spread
 
 if TYPE_CHECKING:
-    from featx._types import JsonObject
+    from featx._types import Float64s, Ints, JsonObject
     from featx.reporting.subject import Subject
 
 _HEADS = {
@@ -66,24 +66,42 @@ def _guess(record: JsonObject) -> str:
 def _of_classes(subject: Subject) -> list[str]:
     counts = subject.confusion
     wrong = counts - np.diag(np.diag(counts))
-    said = []
-    if wrong.any():
-        a, b = np.unravel_index(int(wrong.argmax()), wrong.shape)
-        share = wrong[a, b] / counts[a].sum()
-        said.append(
-            f"{named(subject.classes[a])} is taken for {named(subject.classes[b])} most often: "
-            f"{wrong[a, b]:,} of {counts[a].sum():,} images ({percent(share)})."
-        )
-    else:
-        said.append("No image was taken for another class.")
-    recall = recalls(counts).recall
-    best, worst = int(np.nanargmax(recall)), int(np.nanargmin(recall))
-    if recall[best] > recall[worst]:
-        said.append(
-            f"{named(subject.classes[best])} is recognised best ({percent(recall[best])} of its "
-            f"images), {named(subject.classes[worst])} worst ({percent(recall[worst])})."
-        )
-    return said
+    return [_most_frequent(wrong, counts, subject.classes), *_ends(recalls(counts).recall, subject)]
+
+
+def _most_frequent(wrong: Ints, counts: Ints, classes: list[str]) -> str:
+    """Name the most frequent confusion, where there is one alone."""
+    if not wrong.any():
+        return "No image was taken for another class."
+    most = int(wrong.max())
+    pairs = np.argwhere(wrong == most)
+    if len(pairs) > 1:
+        times = "once" if most == 1 else f"{most:,} times"
+        return f"The most frequent confusions, {len(pairs):,} of them, occur {times} each."
+    a, b = pairs[0]
+    n = counts[a].sum()
+    return (
+        f"{named(classes[a])} is taken for {named(classes[b])} most often: {most:,} of {n:,} "
+        f"images ({percent(most / n)})."
+    )
+
+
+def _ends(recall: Float64s, subject: Subject) -> list[str]:
+    """Name the classes that are recognised best and worst: all of those that share a place."""
+    high, low = np.nanmax(recall), np.nanmin(recall)
+    if high == low:
+        return []
+    best, worst = (
+        [name for name, r in zip(subject.classes, recall, strict=True) if r == end]
+        for end in (high, low)
+    )
+    are, own = ("is", "its") if len(best) == 1 else ("are", "their")
+    each = " each" if len(worst) > 1 else ""
+    said = (
+        f"{listed(best)} {are} recognised best ({percent(high)} of {own} images), {listed(worst)} "
+        f"worst ({percent(low)}{each})."
+    )
+    return [said]
 
 
 def _of_numbers(subject: Subject) -> list[str]:
@@ -152,7 +170,7 @@ def methods(subject: Subject) -> str:
     versions = {name: v for name, v in record["versions"].items() if name != "featx"}
     versions |= {name: one[name] for one in made.values() for name in _ENGINES if name in one}
     libraries = ", ".join(f"{name} {value}" for name, value in versions.items())
-    chosen = ", ".join(f"{k} = {v}" for k, v in record["best_params"].items())
+    chosen = assigned(record["best_params"])
     metric = main_metric(record)
     score = record["metrics"][metric]
     head = _HEADS.get(record["head"], record["head"])
