@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,7 +56,9 @@ def lay_out(folder: Path, shared: Path) -> None:
     shutil.copy(shared / "weights" / "vgg16_features.pth", folder)
 
 
-def environment(folder: Path, shared: Path) -> Mapping[str, str]:
+def environment(
+    folder: Path, shared: Path, featx: Sequence[str] = (sys.executable, "-m", "featx")
+) -> Mapping[str, str]:
     """Give an environment in which featx is a command and MobileNetV2 was downloaded before."""
     downloaded = folder / "torch" / "hub" / "checkpoints"
     downloaded.mkdir(parents=True)
@@ -63,7 +66,7 @@ def environment(folder: Path, shared: Path) -> Mapping[str, str]:
     scripts = folder / "bin"
     scripts.mkdir()
     command = scripts / "featx"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m featx "$@"\n', encoding="utf-8")
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(featx)} "$@"\n', encoding="utf-8")
     command.chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if name != "FEATX_CACHE"}
     return kept | {
@@ -77,13 +80,18 @@ RUN = {"sh": ["sh", "-euc"], "python": [sys.executable, "-W", "error", "-c"]}
 """What runs a block of each language that is run; the block comes last."""
 
 
-def run_block(block: Block, folder: Path, variables: Mapping[str, str]) -> str:
+def run_block(
+    block: Block,
+    folder: Path,
+    variables: Mapping[str, str],
+    how: Mapping[str, Sequence[str]] = RUN,
+) -> str:
     """Run a block as a reader would, and give what it printed; it has to end well."""
     code = block.code
     for default, first in FIRST_TRAINING.items():
         code = code.replace(default, first)
     done = subprocess.run(
-        [*RUN[block.language], code],
+        [*how[block.language], code],
         cwd=folder,
         env=variables,
         capture_output=True,

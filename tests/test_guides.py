@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ PAGES = sorted((DOCS / "guides").glob("*.md"))
 NAMES = [page.stem for page in PAGES]
 SHOWN = {"console", "text"}
 """What cannot run in a test (a GPU, a download), or is no command: read, not run."""
+WARM = str(Path(__file__).with_name("warm.py"))
 MOST_LINES = 150
 MOST_SHOWN = 12
 
@@ -116,14 +120,31 @@ def test_messages_that_are_explained_are_those_of_the_code() -> None:
     assert [part for part in parts if part not in said] == []
 
 
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """The start of a command line that runs the rest where everything has been imported."""
+    place = str(tmp_path_factory.mktemp("warm") / "socket")
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", WARM, "serve", place],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        yield [sys.executable, "-IS", WARM, "run", place]
+
+
 @pytest.mark.slow
 @pytest.mark.shared
+@pytest.mark.xdist_group("guides")  # one process that is warm is enough
 @pytest.mark.skipif(os.name == "nt", reason="the blocks of sh need a POSIX shell")
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_every_block_runs(page: Path, tmp_path: Path, shared: Path) -> None:
+def test_every_block_runs(page: Path, tmp_path: Path, shared: Path, warm: list[str]) -> None:
     lay_out(tmp_path, shared)
     _grow_old(tmp_path)
-    variables = environment(tmp_path, shared)
+    variables = environment(tmp_path, shared, [*warm, "featx"])
+    how = {**RUN, "python": [*warm, "python"]}
     for block in blocks(_text(page)):
         if block.language in RUN:
-            run_block(block, tmp_path, variables)
+            run_block(block, tmp_path, variables, how)

@@ -21,7 +21,8 @@ from featx.reporting import report
 from featx.result import FitResult
 from featx.tables import write_table
 
-pytestmark = pytest.mark.slow
+# One process runs them all where --dist loadgroup is given: two would each embed the demo's images.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reports in a browser")]
 Open = Callable[..., Tab]
 ROWS = 100_000
 K = 10
