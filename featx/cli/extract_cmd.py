@@ -77,6 +77,7 @@ def extract(
         bool, typer.Option("--rehash", help="Read every file again, changed or not.")
     ] = False,
     failed: o.MaxFailed = "10%",
+    dask: o.Dask = None,
 ) -> None:
     """Embed images once with a frozen backbone, into the cache.
 
@@ -125,6 +126,7 @@ def extract(
             retry_failed=retry_failed,
             rehash=rehash,
             max_failed=max_failed(failed),
+            dask=dask,
             progress=console.progress,
         )
     except TooManyFailedError as error:
