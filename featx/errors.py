@@ -108,6 +108,10 @@ class DeviceError(FeatxError, RuntimeError):
     """A device or a precision that this machine does not have."""
 
 
+class ClusterError(FeatxError, RuntimeError):
+    """A scheduler or workers that are not there, do not fit, or were lost."""
+
+
 class RecipeMismatchError(FeatxError, ValueError):
     """Two recipes that should be one."""
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cache as once
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from featx import catalog, datasets
 from featx._html import facts
 from featx._types import Silent
 from featx.backbones import resolve
+from featx.cluster import connect
 from featx.commands import data_words
 from featx.embedding import manifest_of, run_pass
 from featx.errors import NotFoundError, TooManyFailedError, UsageError
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
     from featx._types import JsonObject, PathLike, Progress
     from featx.augmentation import Augmentation
+    from featx.cluster import Cluster
     from featx.embedding import Pass, Timing
     from featx.manifest import Manifest
     from featx.recipe import Resize, StoredDtype
@@ -169,6 +174,7 @@ def extract(
     retry_failed: bool = False,
     rehash: bool = False,
     max_failed: int | str = MAX_FAILED,
+    dask: str | None = None,
     progress: Progress | None = None,
 ) -> list[Extraction]:
     """Run frozen backbones once over images and cache the vectors.
@@ -215,6 +221,9 @@ def extract(
         Try images again that are recorded as bad; read files again though they seem unchanged.
     max_failed
         A number or a percentage of images, above which it is an error in the end.
+    dask
+        Whose workers compute: ``local:N``, so many processes on this machine, or the address of a
+        scheduler, ``tcp://HOST:PORT``; None for this process.
     progress
         Told of every task and decision.
 
@@ -235,6 +244,8 @@ def extract(
         If ``on_error="raise"`` and an image is bad.
     TooManyFailedError
         If more images failed than ``max_failed``; what is done is kept, and in ``results``.
+    ClusterError, MissingDependencyError
+        If the workers are not there, do not fit, or are lost.
     NumericsError, DeviceError, CacheWriteError
         If values, the device or the disk cannot hold it; what is done is kept.
     """
@@ -306,14 +317,20 @@ def extract(
     for request in requests if len(requests) > 1 else ():
         resolve(request, folder, report)  # a slip in the last name shows now
     out: list[Extraction] = []
-    for request in requests:
-        done = run_pass(source, request, folder, how, report)
-        manifest = replace(manifest_of(source, done.located.taken), asked=(asked,))
-        out += _commit(folder, manifest, done, append, how.views, report)
+    with ExitStack() as stack:
+        reach = None if dask is None else once(partial(_enter, stack, dask, report))
+        for request in requests:
+            done = run_pass(source, request, folder, how, report, cluster=reach)
+            manifest = replace(manifest_of(source, done.located.taken), asked=(asked,))
+            out += _commit(folder, manifest, done, append, how.views, report)
     last = datasets.Last(out[0].data, tuple(e.store.name for e in out))
     datasets.remember(folder, last)
     _refuse_many_failures(out, len(source.entries), max_failed)
     return out
+
+
+def _enter(stack: ExitStack, dask: str, progress: Progress) -> Cluster:
+    return stack.enter_context(connect(dask, progress.say))
 
 
 def _check_appendable(cache: Path, name: str) -> None:

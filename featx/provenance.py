@@ -92,9 +92,13 @@ def telling_names(signatures: Sequence[Signature]) -> list[str]:
 
 
 def blocks_of(run: JsonObject, n_blocks: int) -> list[list[int]]:
-    """Give the ``[start, stop]`` of a run's blocks; an open run goes on to the last block."""
+    """Give the ``[start, stop]`` of a run's blocks.
+
+    An open run whose last range is empty is being written in order, and goes on to the last block.
+    """
     *others, (start, stop) = run["blocks"]
-    return [*others, [start, stop if run["closed"] else max(start, n_blocks)]]
+    in_order = not run["closed"] and start == stop
+    return [*others, [start, max(start, n_blocks) if in_order else stop]]
 
 
 def describe_run(run: JsonObject, recipe_hash: str) -> JsonObject:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 Token: TypeAlias = tuple[bytes, int, int, int]
 Found: TypeAlias = tuple[bytes, int]
@@ -32,6 +32,28 @@ CREATE TABLE IF NOT EXISTS tokens (
 """
 _SELECT = "SELECT path, stamp, digest, items FROM tokens WHERE how = ? AND path IN ({})"
 _INSERT = "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?)"
+
+
+class Tokens(Protocol):
+    """What knows which digest a file had."""
+
+    def get(self, tokens: Iterable[Token]) -> Mapping[Token, Found]:
+        """Give what is known of ``tokens``."""
+
+    def put(self, found: Mapping[Token, Found]) -> None:
+        """Keep digests."""
+
+
+class _NoTokens:
+    def get(self, tokens: Iterable[Token]) -> Mapping[Token, Found]:  # noqa: ARG002
+        return {}
+
+    def put(self, found: Mapping[Token, Found]) -> None:
+        pass
+
+
+NO_TOKENS = _NoTokens()
+"""Knows nothing and keeps nothing: for a part of a pass, of which all that is known is settled."""
 
 
 class TokenIndex:

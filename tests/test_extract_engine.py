@@ -34,14 +34,14 @@ def certified(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return real(backbone, maps, *rest)
 
     monkeypatch.setattr(choose, "certify", certify)
-    monkeypatch.setattr("featx.embedding.passes._LAST", {})
+    monkeypatch.setattr("featx.embedding.engine._LAST", {})
     monkeypatch.setattr("featx.forward.devices._has_bf16_units", lambda: False)
     return made
 
 
 def forget_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     """As another process would begin."""
-    monkeypatch.setattr("featx.embedding.passes._LAST", {})
+    monkeypatch.setattr("featx.embedding.engine._LAST", {})
 
 
 def provenances(store: Path) -> list[dict[str, Any]]:

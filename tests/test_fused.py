@@ -23,7 +23,7 @@ from featx.cli.parsing import weights
 from featx.comparison import compare
 from featx.curves import curve
 from featx.doubts import Cosines, cosines_of, mean_cosines
-from featx.embedding import embed_wanted, passes
+from featx.embedding import embed_wanted, engine, passes
 from featx.embedding.wanted import side_by_side
 from featx.errors import (
     NotFoundError,
@@ -323,10 +323,10 @@ def test_each_network_runs_once_and_stays_loaded(
     home: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engines, passes_made = [], []
-    choose, go = passes.choose_engine, passes.pipeline.embed
-    monkeypatch.setattr(passes, "_LAST", {})
+    choose, go = engine.choose_engine, passes.pipeline.embed
+    monkeypatch.setattr(engine, "_LAST", {})
     monkeypatch.setattr(
-        passes, "choose_engine", lambda *a, **k: engines.append(a[0]) or choose(*a, **k)
+        engine, "choose_engine", lambda *a, **k: engines.append(a[0]) or choose(*a, **k)
     )
     monkeypatch.setattr(
         passes.pipeline, "embed", lambda *a, **k: passes_made.append(len(a[2])) or go(*a, **k)

@@ -77,6 +77,18 @@ def test_what_is_planned_is_what_is_then_computed_and_stored(photos: Path, cache
     assert any(note.startswith("running ") for note in one.notes)
 
 
+def test_several_workers_share_the_images(photos: Path, cache: Path) -> None:
+    made = planned(photos, cache=cache, workers=4, **OPTIONS)
+    one = only(made)
+    of_each = 15 / one.images_per_second
+    assert one.seconds == pytest.approx(2 * one.start_s + of_each)
+    assert one.read_bytes == sum(p.stat().st_size for p in photos.rglob("*.jpg"))
+    assert [store.blocks for store in one.stores] == [1]
+    assert (made.workers, made.to_json()["workers"]) == (4, 4)
+    with pytest.raises(UsageError, match="workers is 0"):
+        planned(photos, cache=cache, workers=0, **OPTIONS)
+
+
 def test_on_a_full_disk_it_says_that_nothing_fits(
     photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -422,6 +434,7 @@ def test_a_wrong_flag_is_told_as_the_extraction_does(photos: Path, wrong: list[s
 
 def test_words_of_the_extraction() -> None:
     argv = ["--debug", "plan", "a b", "--head", "svm,knn", "--quiet", "--pool", "avg"]
+    argv += ["--workers", "3", "--workers=4"]
     assert extraction(argv) == ["extract", "a b", "--pool", "avg"]
 
 
@@ -435,7 +448,7 @@ def test_every_option_of_a_plan_is_one_of_an_extraction() -> None:
         name: {flag for p in commands[name].params for flag in p.opts}
         for name in ("plan", "extract")
     }
-    assert options["plan"] - options["extract"] == {"--head"}
+    assert options["plan"] - options["extract"] == {"--head", "--workers"}
     of_the_moment = {"--name", "--append", "--on-error", "--retry-failed", "--rehash"}
     assert options["extract"] - options["plan"] == of_the_moment | {"--max-failed"}
 

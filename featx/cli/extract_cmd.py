@@ -81,6 +81,7 @@ def extract(
         bool, typer.Option("--rehash", help="Read every file again, changed or not.")
     ] = False,
     failed: o.MaxFailed = "10%",
+    dask: o.Dask = None,
 ) -> None:
     """Embed images once with a frozen backbone, into the cache.
 
@@ -129,6 +130,7 @@ def extract(
             retry_failed=retry_failed,
             rehash=rehash,
             max_failed=max_failed(failed),
+            dask=dask,
             progress=console.progress,
         )
     except TooManyFailedError as error:

@@ -104,6 +104,15 @@ MaxFailed = Annotated[
     _Option("--max-failed", metavar="N|N%", help="Exit with 3 when more images failed than this."),
 ]
 
+Dask = Annotated[
+    str | None,
+    _Option(
+        "--dask",
+        metavar="local:N|tcp://HOST:PORT",
+        help="Workers that compute, of a Dask cluster [default: none, this process].",
+    ),
+]
+
 # Which cached things.
 DataName = Annotated[
     str | None,

@@ -13,7 +13,7 @@ from featx.cli import options as o
 from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.parsing import image_size, names, numbers, one_or_all
-from featx.cli.text import duration, literal, rate, size
+from featx.cli.text import count, duration, literal, rate, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from featx._types import JsonObject
 
 _OWN_FLAGS = {"--json", "--quiet", "--debug"}
+_OWN_OPTIONS = {"--head", "--workers"}
 
 
 @command
@@ -70,6 +71,10 @@ def plan(
     reader: e.Reader = "",
     views: e.Views = 1,
     augment: e.Augment = None,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", metavar="N", min=1, help="So many machines like this one."),
+    ] = 1,
 ) -> None:
     """Say what an extraction will take: time, disk, memory, and which heads will fit.
 
@@ -114,6 +119,7 @@ def plan(
         reader=reader,
         views=views,
         augment=augment,
+        workers=workers,
     )
     value = done.to_json() | {"next": literal("featx", *extraction(console.argv))}
     console.show(value, lines(value))
@@ -124,9 +130,9 @@ def extraction(argv: Sequence[str]) -> list[str]:
     words: list[str] = []
     rest = iter(argv)
     for word in rest:
-        if word == "--head":
+        if word in _OWN_OPTIONS:
             next(rest, None)
-        elif word not in _OWN_FLAGS and not word.startswith("--head="):
+        elif word not in _OWN_FLAGS and word.partition("=")[0] not in _OWN_OPTIONS:
             words.append(word)
     return ["extract", *words[1:]]
 
@@ -154,7 +160,8 @@ def _block(value: JsonObject, one: JsonObject) -> Iterator[str]:
     for note in one["notes"]:
         yield from _indented(note)
     if one["compute"] or one["derived"]:
-        yield from _indented(_time(one, value["views"]))
+        yield from _indented(_time(one, value["views"], value["workers"]))
+        yield from _indented(_spread(one, value["workers"])) if value["workers"] > 1 else ()
         yield from _disk(value, one)
         free = size(value["memory_free_bytes"])
         yield f"  peak memory about {size(one['memory_bytes'])} of {free} free"
@@ -173,7 +180,7 @@ def _images(value: JsonObject, one: JsonObject) -> str:
     return ", ".join([*parts, *(f"{n:,} {what}" for what, n in counts.items() if n)])
 
 
-def _time(one: JsonObject, views: int) -> str:
+def _time(one: JsonObject, views: int, workers: int) -> str:
     if one["seconds"] is None:
         return "no time can be told: none of the images tried could be computed"
     total = f"about {duration(one['seconds'])}"
@@ -182,10 +189,20 @@ def _time(one: JsonObject, views: int) -> str:
     busy = dict(sorted(one["busy"].items(), key=lambda item: -item[1]))
     first = busy.pop(one["bound_by"])
     of = f" of {views} views" if views > 1 else ""
+    of += " a worker" if workers > 1 else ""
     others = ", ".join(f"{stage} {100 * share:.0f} %" for stage, share in busy.items())
     return (
         f"{total}: start {duration(one['start_s'])}, then {rate(one['images_per_second'])} "
         f"images/s{of}, bound by {one['bound_by']} ({100 * first:.0f} % busy; {others})"
+    )
+
+
+def _spread(one: JsonObject, workers: int) -> str:
+    blocks = sum(store["blocks"] for store in one["stores"])
+    return (
+        f"that is of {workers} workers, each as fast as this machine; together they read "
+        f"{size(one['read_bytes'])} of images and write {count(blocks, 'block')}, "
+        f"{4 * blocks:,} files or objects"
     )
 
 

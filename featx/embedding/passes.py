@@ -6,37 +6,37 @@ import secrets
 import shutil
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featx.backbones import load_backbone, resolve
+from featx.backbones import resolve
 from featx.costs import PassCost
 from featx.embedding import pipeline
-from featx.embedding.sinks import MemorySink, StoreSink
-from featx.embedding.work import Network
-from featx.errors import RecipeMismatchError
-from featx.forward import ROWS, Asked, choose_engine
-from featx.forward.ways import pays_compiling
+from featx.embedding.distributed import adopters_of, embed_on
+from featx.embedding.engine import known_certificates, network, source_of
+from featx.embedding.sinks import BlockSink, MemorySink, StoreSink, reading_sink
+from featx.forward import Asked
 from featx.images import check_preprocess
-from featx.store import FeatureStore, StoreWriter
+from featx.store import StoreWriter
 from featx.tokens import TokenIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from featx._types import JsonObject, Progress
-    from featx.backbones import Backbone, BackboneRequest, Resolved
+    from featx._types import Progress
+    from featx.backbones import BackboneRequest, Resolved
+    from featx.cluster import Cluster
     from featx.embedding.pipeline import Located
     from featx.embedding.sinks import Sink
-    from featx.forward import ChosenEngine, Sample
+    from featx.forward import ChosenEngine
     from featx.recipe import Preprocess, Recipe
     from featx.sources import Source
+    from featx.store import Adopter
     from featx.store.making import AskedCompression
-
 
 MIB = 2**20
 
@@ -113,6 +113,7 @@ def run_pass(
     how: How,
     progress: Progress,
     only: Sequence[Recipe] | None = None,
+    cluster: Callable[[], Cluster] | None = None,
 ) -> Pass:
     """Bring the vectors of a source under the recipes of a request into stores or memory.
 
@@ -120,6 +121,9 @@ def run_pass(
     ----------
     only
         Those of the recipes that are wanted; None: all.
+    cluster
+        Gives those whose workers compute what is to be written, if anything is; None for this
+        process.
 
     Raises
     ------
@@ -133,42 +137,116 @@ def run_pass(
     notes = list(resolved.notes)
     recipes = [r for r in resolved.recipes if only is None or r in only]
     sinks: Sequence[Sink] = [
-        MemorySink(recipe) if how.fresh else _reading(cache, recipe) for recipe in recipes
+        MemorySink(recipe) if how.fresh else reading_sink(cache, recipe) for recipe in recipes
     ]
     pre = resolved.recipes[0].preprocess
     check_preprocess(pre)
     with ExitStack() as stack:
         tokens = stack.enter_context(TokenIndex(cache, _counting(pre), progress.say))
-        if how.write and _must_write(source, pre, sinks, tokens, how):
+        run = _Run(source, request, resolved, cache, how, tokens, progress, notes)
+        if not (how.write and _must_write(source, pre, sinks, tokens, how)):
+            located = run.embed(sinks)
+        elif cluster is None:
             asked = time.perf_counter()
             sinks = _writing(stack, cache, request, resolved, sinks, how, progress)
             begun = start + time.perf_counter() - asked  # waiting for another's lock is no cost
-            stack.callback(_record_cost, sinks, begun)
-            n_pending = pipeline.pending(source.entries, pre, sinks, tokens, how.views)
-            _warn_of_room(cache, resolved, sinks, n_pending * how.views, progress)
-        network = _network(request, resolved, sinks, how, notes, progress)
-        located = pipeline.embed(
-            source.entries,
-            pre,
-            sinks,
-            network,
-            tokens,
-            views=how.views,
-            rehash=how.rehash,
-            raise_on_error=how.raise_on_error,
-            seed=how.seed,
-            progress=progress,
-        )
-        for sink in sinks:
-            if isinstance(sink, StoreSink) and sink.retry:
-                sink.writer.supersede_shadowed()
+            writers = [sink.writer for sink in sinks if isinstance(sink, StoreSink)]
+            stack.callback(_record_cost, writers, begun)
+            run.warn_of_room(sinks)
+            located = run.embed(sinks)
+            for writer in writers if how.retry_failed else ():
+                writer.supersede_shadowed()
+        else:
+            asked = time.perf_counter()
+            adopters = adopters_of(stack, cache, resolved, sinks, how, progress)
+            begun = start + time.perf_counter() - asked
+            stack.callback(_record_cost, adopters, begun)
+            known = [
+                BlockSink(sink.recipe, adopter.store, sink.flat, how.retry_failed)
+                for sink, adopter in zip(sinks, adopters, strict=True)
+            ]
+            run.warn_of_room(known)
+            located = run.embed_on(cluster(), known, adopters)
+            sinks = known
     seconds = time.perf_counter() - start
     return Pass(tuple(recipes), sinks, located, seconds, tuple(notes))
 
 
-def _record_cost(sinks: Sequence[Sink], begun: float) -> None:
+@dataclass(frozen=True)
+class _Run:
+    """One pass, whoever computes it and wherever the vectors go."""
+
+    source: Source
+    request: BackboneRequest
+    resolved: Resolved
+    cache: Path
+    how: How
+    tokens: TokenIndex
+    progress: Progress
+    notes: list[str]
+
+    def embed(self, sinks: Sequence[Sink]) -> Located:
+        """Compute in this process."""
+        how, request, resolved = self.how, self.request, self.resolved
+
+        def on_made(chosen: ChosenEngine) -> None:
+            for note in chosen.notes:
+                self.progress.say(note)
+            self.notes.extend(chosen.notes)
+            for sink in sinks:
+                if isinstance(sink, StoreSink):
+                    sink.writer.start_run(source_of(request, resolved) | chosen.provenance)
+
+        known = known_certificates(sinks)
+        made = network(request, resolved, sinks, how.asked, how.kept, known, on_made, self.progress)
+        return pipeline.embed(
+            self.source.entries,
+            resolved.recipes[0].preprocess,
+            sinks,
+            made,
+            self.tokens,
+            views=how.views,
+            rehash=how.rehash,
+            raise_on_error=how.raise_on_error,
+            seed=how.seed,
+            progress=self.progress,
+        )
+
+    def embed_on(
+        self, cluster: Cluster, sinks: Sequence[BlockSink], adopters: Sequence[Adopter]
+    ) -> Located:
+        """Have the workers of a cluster compute."""
+        located, notes = embed_on(
+            cluster,
+            self.source.entries,
+            self.request,
+            self.resolved,
+            sinks,
+            adopters,
+            self.cache.absolute(),
+            self.how,
+            self.tokens,
+            self.progress,
+        )
+        self.notes.extend(notes)
+        return located
+
+    def warn_of_room(self, sinks: Sequence[Sink]) -> None:
+        """Say so where the vectors to come may not fit on the disk."""
+        pre, views = self.resolved.recipes[0].preprocess, self.how.views
+        n = views * pipeline.pending(self.source.entries, pre, sinks, self.tokens, views)
+        dims = {recipe: dim for recipe, _, dim in self.resolved.filled}
+        row = sum(dims[s.recipe] * np.dtype(s.recipe.dtype).itemsize for s in sinks)
+        free = shutil.disk_usage(self.cache).free
+        if n * row > free:
+            self.progress.say(
+                f"{n} vectors come to {n * row / MIB:,.0f} MiB before they are compressed, and "
+                f"{free / MIB:,.0f} MiB are free in {self.cache}: they may not fit"
+            )
+
+
+def _record_cost(writers: Sequence[StoreWriter | Adopter], begun: float) -> None:
     """Have the stores say what the pass took, also one that an error or a user ended."""
-    writers = [sink.writer for sink in sinks if isinstance(sink, StoreSink)]
     rows = max(writer.n_rows for writer in writers)
     cost = PassCost(secrets.token_hex(8), rows, time.perf_counter() - begun)
     for writer in writers if rows else ():
@@ -179,23 +257,6 @@ def _counting(pre: Preprocess) -> str:
     """Under which options an image's items are counted."""
     several = f"page={pre.page} channels={pre.channels} reader={pre.reader}"
     return several if pre.has_parts else ""
-
-
-def _existing(cache: Path, recipe: Recipe) -> FeatureStore | None:
-    path = cache / recipe.store_name
-    return FeatureStore.open(path) if path.is_dir() else None
-
-
-def _flat(cache: Path, recipe: Recipe) -> FeatureStore | None:
-    """Give the store that a recipe's vectors can be pooled from, if there is a sound one."""
-    if recipe.pooling == "flatten":
-        return None
-    flat = _existing(cache, replace(recipe, pooling="flatten"))
-    return None if flat is None or flat.needs_repair() else flat
-
-
-def _reading(cache: Path, recipe: Recipe) -> MemorySink:
-    return MemorySink(recipe, _existing(cache, recipe), _flat(cache, recipe))
 
 
 def _must_write(
@@ -229,7 +290,7 @@ def _writing(
             recipe,
             map_shape,
             dim,
-            provenance=_source(request, resolved) | {"engine": "derived"},
+            provenance=source_of(request, resolved) | {"engine": "derived"},
             compression=how.compression,
             on_wait=partial(progress.say, f"another featx is writing {recipe.label}; waiting"),
         )
@@ -237,86 +298,3 @@ def _writing(
     return [
         StoreSink(s.recipe, writers[s.recipe.store_name], s.flat, how.retry_failed) for s in sinks
     ]
-
-
-def _warn_of_room(
-    cache: Path, resolved: Resolved, sinks: Sequence[Sink], n_images: int, progress: Progress
-) -> None:
-    """Say so where the vectors to come may not fit on the disk."""
-    dims = {recipe: dim for recipe, _, dim in resolved.filled}
-    row = sum(dims[s.recipe] * np.dtype(s.recipe.dtype).itemsize for s in sinks)
-    free = shutil.disk_usage(cache).free
-    if n_images * row > free:
-        progress.say(
-            f"{n_images} vectors come to {n_images * row / MIB:,.0f} MiB before they are "
-            f"compressed, and {free / MIB:,.0f} MiB are free in {cache}: they may not fit"
-        )
-
-
-def _source(request: BackboneRequest, resolved: Resolved) -> JsonObject:
-    """What makes the backbone again, for the provenance of what it computes."""
-    return {"request": request.to_json(), "weights": resolved.provenance}
-
-
-def _network(
-    request: BackboneRequest,
-    resolved: Resolved,
-    sinks: Sequence[Sink],
-    how: How,
-    notes: list[str],
-    progress: Progress,
-) -> Network:
-    """Say how to make the engine; its provenance goes to the writers when it is made."""
-    stores = [sink.store for sink in sinks if sink.store is not None]
-    runs = [run["provenance"] for store in stores for run in store.runs]
-    known = {k: v for run in runs for k, v in run.get("certificates", {}).items()}
-
-    def make(sample: Callable[[], Sample], n_images: int) -> ChosenEngine:
-        chosen = _engine(request, resolved, how, sample, known, n_images, progress)
-        for note in chosen.notes:
-            progress.say(note)
-        notes.extend(chosen.notes)
-        for sink in sinks:
-            if isinstance(sink, StoreSink):
-                sink.writer.start_run(_source(request, resolved) | chosen.provenance)
-        return chosen
-
-    layers = list(dict.fromkeys(recipe.layer for recipe in resolved.recipes))
-    return Network(make, [layers.index(sink.recipe.layer) for sink in sinks])
-
-
-_LAST: dict[tuple[object, ...], ChosenEngine] = {}
-"""The last engines, `How.kept` of them, so that one prediction after another stays warm."""
-
-
-def _engine(
-    request: BackboneRequest,
-    resolved: Resolved,
-    how: How,
-    sample: Callable[[], Sample],
-    known: JsonObject,
-    n_images: int,
-    progress: Progress,
-) -> ChosenEngine:
-    key = (request, resolved.filled, how.asked, pays_compiling(how.asked, n_images))
-    chosen = _LAST.get(key)
-    if chosen is None:
-        while len(_LAST) >= how.kept:
-            del _LAST[next(iter(_LAST))]
-        progress.say(f"making the network ready, with up to {ROWS} of the images")
-        backbone = resolved.backbone or load_backbone(request)
-        _refuse_other_weights(resolved, backbone)
-        chosen = choose_engine(backbone, how.asked, sample=sample, known=known, n_images=n_images)
-        _LAST[key] = chosen
-    return chosen
-
-
-def _refuse_other_weights(resolved: Resolved, backbone: Backbone) -> None:
-    """The recipes may come from a memo of an earlier run: the weights must still be those."""
-    for (expected, *_), (loaded, *_) in zip(resolved.filled, backbone.recipes(), strict=True):
-        if expected != loaded:
-            differences = "; ".join(expected.differences(loaded, "expected", "loaded"))
-            raise RecipeMismatchError(
-                f"the backbone that was loaded is not the one resolved before: {differences}; "
-                "if its weights were just changed, run it again"
-            )

@@ -22,18 +22,20 @@ from featx.errors import ImageError
 from featx.forward import ROWS, PillowDecoder, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from featx._types import Array, Progress
     from featx.embedding.sinks import Sink
     from featx.forward import Decoded, Decoder
     from featx.recipe import Preprocess
     from featx.sources import Entry, Payload
-    from featx.tokens import TokenIndex
+    from featx.tokens import Tokens
 
 AHEAD = 64
 """Images that are read ahead, or as many as keep each thread at work."""
 TOKENS_A_BATCH = 1024
+EXAMPLES = 4 * ROWS
+"""Images that are tried for `ROWS` that can be decoded; more only while there is none."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,25 @@ def embed(
     pre: Preprocess,
     sinks: Sequence[Sink],
     network: Network,
-    tokens: TokenIndex,
+    tokens: Tokens,
     *,
     views: int = 1,
     rehash: bool = False,
     raise_on_error: bool = False,
     seed: int = 0,
+    examples: Iterable[Entry] | None = None,
+    n_images: int | None = None,
     progress: Progress,
 ) -> Located:
     """Bring the vectors of every entry, of each of its views, into every sink.
+
+    Parameters
+    ----------
+    examples
+        Images that the engine is chosen with, in the order in which they are tried; None for
+        seeded ones of those to come.
+    n_images
+        To come in all, where these entries are a part; None for their number.
 
     Raises
     ------
@@ -90,10 +102,10 @@ def embed(
     whole = PillowDecoder(pre)
 
     def sample() -> Sample:
-        return _sample(entries, todo, pre, seed)
+        return _sample(examples_of(entries, todo, seed) if examples is None else examples, pre)
 
     with (
-        Work(sinks, network, sample, stages, whole, len(todo) * views) as work,
+        Work(sinks, network, sample, stages, whole, n_images or len(todo) * views) as work,
         ThreadPoolExecutor(1, "featx-tokens") as saving,
     ):
         jobs = _jobs(todo, work, views)
@@ -109,7 +121,7 @@ def embed(
                 unsaved.append(one)
                 progress.advance()
             if len(unsaved) >= TOKENS_A_BATCH:
-                saved.append(saving.submit(_save_tokens, tokens, entries, unsaved))
+                saved.append(saving.submit(save_tokens, tokens, entries, unsaved))
                 unsaved = []
         work.flush()
         for one_part in saved:
@@ -123,9 +135,9 @@ def embed(
     timing = _timing(stages, work, sinks)
     taken = _with_twins([done[i] for i in range(len(entries))])
     twins = [one for one in taken if done[one.index].items is None]
-    _save_tokens(tokens, entries, [*unsaved, *twins])
+    save_tokens(tokens, entries, [*unsaved, *twins])
     if raise_on_error:
-        _raise_known(entries, taken, sinks)
+        raise_known(entries, taken, sinks)
     return Located(taken, work.computed, work.derived, timing)
 
 
@@ -171,7 +183,7 @@ def pending(
     entries: Sequence[Entry],
     pre: Preprocess,
     sinks: Sequence[Sink],
-    tokens: TokenIndex,
+    tokens: Tokens,
     views: int = 1,
 ) -> int:
     """Say how many entries `embed` would have to read."""
@@ -179,7 +191,8 @@ def pending(
     return sum(one is None for one in Reader(entries, pre, sinks, known, Stages(), views).settle())
 
 
-def _save_tokens(tokens: TokenIndex, entries: Sequence[Entry], taken: Sequence[Taken]) -> None:
+def save_tokens(tokens: Tokens, entries: Sequence[Entry], taken: Sequence[Taken]) -> None:
+    """Keep which digests the files of entries have, and how many items they are."""
     tokens.put(
         {
             token: (one.digest, one.items)
@@ -197,7 +210,7 @@ def _with_twins(taken: list[Taken]) -> list[Taken]:
     return [t if t.items is not None else replace(first[t.digest], index=t.index) for t in taken]
 
 
-def _raise_known(entries: Sequence[Entry], taken: Sequence[Taken], sinks: Sequence[Sink]) -> None:
+def raise_known(entries: Sequence[Entry], taken: Sequence[Taken], sinks: Sequence[Sink]) -> None:
     """Raise for the first image that is not there, or that a store knows as undecodable."""
     for one in taken:
         reason = one.failure or next(
@@ -207,19 +220,24 @@ def _raise_known(entries: Sequence[Entry], taken: Sequence[Taken], sinks: Sequen
             raise ImageError(f"{entries[one.index].path}: {reason}")
 
 
-def _sample(entries: Sequence[Entry], todo: Sequence[int], pre: Preprocess, seed: int) -> Sample:
-    """Give up to 32 seeded images among those to come, (n, H, W, 3); bad ones are passed over.
+def examples_of(entries: Sequence[Entry], todo: Sequence[int], seed: int) -> Iterator[Entry]:
+    """Give the entries to come in a seeded order."""
+    order = np.random.default_rng(seed).permutation(len(todo))
+    return (entries[todo[place]] for place in order)
+
+
+def _sample(examples: Iterable[Entry], pre: Preprocess) -> Sample:
+    """Give the first 32 images of ``examples``, (n, H, W, 3); bad ones are passed over.
 
     After 128 tries it is content with what it has, if it has any.
     """
-    order = np.random.default_rng(seed).permutation(len(todo))
     whole: list[Array] = []
     payloads: list[Payload] = []
-    for tried, place in enumerate(order):
-        if len(whole) == ROWS or (whole and tried >= 4 * ROWS):
+    for tried, entry in enumerate(examples):
+        if len(whole) == ROWS or (whole and tried >= EXAMPLES):
             break
         with suppress(ImageError):
-            payload = entries[todo[place]].read()
+            payload = entry.read()
             image = images.load(payload, pre)[0]
             if not whole or image.dtype == whole[0].dtype:
                 whole.append(image)

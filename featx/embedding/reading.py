@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from featx import images
+from featx._cores import usable_cores
 from featx.augment import augmented, generator
 from featx.embedding.sinks import can_derive, has_item, has_items, is_bad
 from featx.errors import ImageError
@@ -194,7 +194,7 @@ class Reader:
 
 def workers() -> int:
     """Give the number of threads that decode: one a core, but no more than 16."""
-    return min(16, os.cpu_count() or 1)
+    return min(16, len(usable_cores()))
 
 
 def in_order(

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 
 from featx.pooling import pool
-from featx.store import DONE, EMPTY, UNDECODABLE
+from featx.store import (
+    DONE,
+    EMPTY,
+    UNDECODABLE,
+    Block,
+    FeatureStore,
+    check_vectors,
+    write_reserved,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from featx._types import Array, Float32s, Key
     from featx.recipe import Recipe
-    from featx.store import FeatureStore, StoreWriter
+    from featx.store import StoreWriter, Written
 
 
 @dataclass(frozen=True)
@@ -69,8 +78,73 @@ class MemorySink:
         self.reasons[digest, item] = reason
 
 
-Sink: TypeAlias = StoreSink | MemorySink
+@dataclass(frozen=True)
+class BlockSink:
+    """Fills blocks of a store that another process holds; `write` brings them there.
+
+    Attributes
+    ----------
+    known
+        The store as it was when this part of the work began.
+    blocks
+        Those that hold something, the last of them not full.
+    """
+
+    recipe: Recipe
+    known: FeatureStore
+    flat: FeatureStore | None = None
+    retry: bool = False
+    blocks: list[Block] = field(default_factory=list)
+
+    @property
+    def store(self) -> FeatureStore:
+        """The store that is filled."""
+        return self.known
+
+    def extend(self, keys: Sequence[Key], vectors: Array) -> None:
+        """Put (n, d) vectors into blocks."""
+        check_vectors(vectors, self.recipe.dtype)
+        start = 0
+        while start < len(keys):
+            block = self._open()
+            stop = min(len(keys), start + self.known.block_rows - block.n)
+            block.put(keys[start:stop], vectors[start:stop])
+            start = stop
+
+    def append_failure(self, digest: bytes, item: int, reason: str) -> None:
+        """Put one reason into a block."""
+        self._open().put_failure((digest, item), reason)
+
+    def write(self, hint: int) -> list[Written]:
+        """Write all blocks, under numbers from ``hint`` on."""
+        return [write_reserved(self.known.layout, block, hint) for block in self.blocks]
+
+    def _open(self) -> Block:
+        if not self.blocks or self.blocks[-1].n == self.known.block_rows:
+            self.blocks.append(Block.empty(self.known.layout, len(self.blocks)))
+        return self.blocks[-1]
+
+
+Sink: TypeAlias = StoreSink | MemorySink | BlockSink
 """Takes the vectors of one recipe."""
+
+
+def _existing(cache: Path, recipe: Recipe) -> FeatureStore | None:
+    path = cache / recipe.store_name
+    return FeatureStore.open(path) if path.is_dir() else None
+
+
+def flat_store(cache: Path, recipe: Recipe) -> FeatureStore | None:
+    """Give the store that a recipe's vectors can be pooled from, if there is a sound one."""
+    if recipe.pooling == "flatten":
+        return None
+    flat = _existing(cache, replace(recipe, pooling="flatten"))
+    return None if flat is None or flat.needs_repair() else flat
+
+
+def reading_sink(cache: Path, recipe: Recipe) -> MemorySink:
+    """Give a sink that keeps in memory what the recipe's store in ``cache`` lacks."""
+    return MemorySink(recipe, _existing(cache, recipe), flat_store(cache, recipe))
 
 
 def has_items(sink: Sink, digest: bytes, items: int) -> bool:

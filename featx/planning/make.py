@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from featx import catalog
 from featx._memory import available
 from featx._types import Silent
-from featx.errors import unknown_name
+from featx.errors import UsageError, unknown_name
 from featx.planning.disk import free_bytes
 from featx.planning.known import copy_index
 from featx.planning.result import Plan
@@ -37,6 +37,7 @@ def plan(
     backbone: Any = "vgg16",
     heads: Sequence[str] = (),
     cache: PathLike | None = None,
+    workers: int = 1,
     progress: Progress | None = None,
     **options: Any,
 ) -> Plan:
@@ -54,6 +55,8 @@ def plan(
     heads
         That are to be fitted; empty for svm, svr, ridge, logreg and mlp, as far as they suit the
         target: the column ``label_column``, else ``label``, else 10 classes are assumed.
+    workers
+        That are to compute side by side, each as fast as this machine is found to be.
     options
         Those of `featx.extract` that say what vectors are and how they are computed:
         ``layers``, ``pools``, ``image_size``, ``weights``, ``limit`` ...
@@ -64,10 +67,11 @@ def plan(
 
     Notes
     -----
-    Time is what it takes until the network is ready, and the images at the rate of those that were
-    tried, or at that of writing where it is slower; an image that has some of its views counts for
-    the share that it lacks. What is stored with a certificate needs no other, so that an extraction
-    that adds to a store may start sooner.
+    Time is what it takes until the network is ready (twice with several workers: one of them makes
+    the certificate, then the others begin), and the images at the rate of those that were tried, or
+    at that of writing where it is slower; an image that has some of its views counts for the share
+    that it lacks. What is stored with a certificate needs no other, so that an extraction that adds
+    to a store may start sooner.
 
     Memory is the most that this process has held when the images were tried; for each store the
     block that is filled, and those that are compressed and written; and 2,000 bytes an image for
@@ -84,12 +88,14 @@ def plan(
         As `featx.extract`.
     """
     report, folder = progress or Silent(), catalog.cache_dir(cache)
+    if workers < 1:
+        raise UsageError(f"workers is {workers}, expected at least 1")
     for name in options:
         if name not in _OPTIONS:
             raise unknown_name("option", name, _OPTIONS)
     free = available()
     with TemporaryDirectory(prefix="featx-plan-") as scratch:
-        place = Place(folder, Path(scratch), report)
+        place = Place(folder, Path(scratch), workers, report)
         prepared = prepare(data, backbone, demo=place.scratch, progress=report, **options)
         column = options.get("label_column")
         early = _heads(prepared, heads, column) if heads else None
@@ -104,6 +110,7 @@ def plan(
         images=len(entries),
         missing=sum(entry.failure is not None for entry in entries),
         views=prepared.how.views,
+        workers=workers,
         disk_free_bytes=free_bytes(folder),
         memory_free_bytes=free,
         target=asked.words,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from featx._cores import usable_cores
 from featx.store.writer import MAX_WRITERS
 
 IMAGE_BYTES = 2_000
@@ -14,7 +13,7 @@ VIEW_BYTES = 200
 
 def writers() -> int:
     """Give the number of threads that compress and write one store."""
-    return min(MAX_WRITERS, os.cpu_count() or 1)
+    return min(MAX_WRITERS, len(usable_cores()))
 
 
 def writing_bytes(block_bytes: int, n_blocks: int, share: float) -> int:

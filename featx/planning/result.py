@@ -52,6 +52,8 @@ class PlannedStore:
         The store's name and the length of its vectors.
     rows
         Vectors that it will get.
+    blocks
+        In which they are written.
     size_bytes
         What they take on the disk.
     share
@@ -63,6 +65,7 @@ class PlannedStore:
     label: str
     dim: int
     rows: int
+    blocks: int
     size_bytes: int
     share: float | None
     heads: tuple[PlannedHead, ...]
@@ -73,6 +76,7 @@ class PlannedStore:
             "features": self.label,
             "dim": self.dim,
             "rows": self.rows,
+            "blocks": self.blocks,
             "bytes": self.size_bytes,
             "compressed_to": None if self.share is None else round(self.share, 4),
             "heads": [head.to_json() for head in self.heads],
@@ -92,7 +96,9 @@ class PlannedBackbone:
         Of the images to be computed: views that any store lacks.
     start_s, images_per_second, seconds
         Of the pass: until the network is ready, images with all their views from then on, in all.
-        None where no image could be tried.
+        None where no image could be tried. Of one worker, but for the seconds in all.
+    read_bytes
+        Of the files that are read.
     busy
         Of each stage, the share of its threads' time, 0 to 1.
     bound_by
@@ -112,6 +118,7 @@ class PlannedBackbone:
     start_s: float | None
     images_per_second: float | None
     seconds: float | None
+    read_bytes: int
     busy: Mapping[str, float]
     bound_by: str
     memory_bytes: int | None
@@ -135,6 +142,7 @@ class PlannedBackbone:
             "seconds": _rounded(self.seconds),
             "start_s": _rounded(self.start_s),
             "images_per_second": _rounded(self.images_per_second),
+            "read_bytes": self.read_bytes,
             "busy": {stage: round(value, 4) for stage, value in self.busy.items()},
             "bound_by": self.bound_by,
             "bytes": self.size_bytes,
@@ -156,6 +164,8 @@ class Plan:
         Numbers of its images, and of those whose file is not there.
     views
         That are wanted of each image.
+    workers
+        That compute side by side, each as fast as this machine.
     disk_free_bytes, memory_free_bytes
         Where the cache is or would be, and of memory before anything was loaded.
     target
@@ -168,6 +178,7 @@ class Plan:
     images: int
     missing: int
     views: int
+    workers: int
     disk_free_bytes: int
     memory_free_bytes: int
     target: str
@@ -201,6 +212,7 @@ class Plan:
             "images": self.images,
             "missing": self.missing,
             "views": self.views,
+            "workers": self.workers,
             "seconds": _rounded(self.seconds),
             "bytes": self.size_bytes,
             "disk_free_bytes": self.disk_free_bytes,

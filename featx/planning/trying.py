@@ -43,10 +43,13 @@ class Place:
         The user's; it is only read, but for the block that is tried.
     scratch
         A folder of this plan alone.
+    workers
+        That will compute side by side.
     """
 
     cache: Path
     scratch: Path
+    workers: int
     progress: Progress
 
     @property
@@ -94,6 +97,10 @@ class Tried:
     ----------
     views
         That are wanted of each image.
+    workers
+        That compute side by side, each as fast as this machine.
+    read_bytes
+        Of the files of images to be computed.
     seen
         What a few images took; None where there is nothing to compute.
     pooled
@@ -108,6 +115,8 @@ class Tried:
     known: Known
     compressions: tuple[Compression, ...]
     views: int
+    workers: int
+    read_bytes: int
     seen: Probe | None
     pooled: Probe | None
     written: tuple[Written | None, ...]
@@ -138,6 +147,7 @@ class Tried:
             start_s=self._start_s(),
             images_per_second=1 / self.image_s if self.image_s else None,
             seconds=self._seconds(),
+            read_bytes=self.read_bytes,
             busy=busy,
             bound_by=max(busy, key=lambda stage: busy[stage], default=""),
             memory_bytes=self._memory() if known.todo or known.derived else None,
@@ -153,7 +163,8 @@ class Tried:
             return None
         computing = self.known.todo_views / self.views * (self.image_s or 0.0)
         pooling = self.known.derived_views * ((self.pooled and self.pooled.image_s) or 0.0)
-        return self._start_s() + computing + pooling / self.views
+        starts = 1 if self.workers == 1 else 2  # one makes the certificate, then the others begin
+        return starts * self._start_s() + (computing + pooling / self.views) / self.workers
 
     def _busy(self) -> dict[str, float]:
         """Give the shares at the rate of the whole, with writing."""
@@ -173,7 +184,7 @@ class Tried:
         taken = stored_bytes(rows, recipe, dim, n_blocks, self.compressions[i], share or 1.0)
         vectors = Vectors(self.items / self.views, self.views, dim, recipe.dtype)
         found = plan_heads(heads, asked, vectors, free)
-        return PlannedStore(recipe.label, dim, rows, taken, share, found)
+        return PlannedStore(recipe.label, dim, rows, n_blocks, taken, share, found)
 
     def _rows(self, i: int) -> int:
         return round(self.known.lacking[i] * self.items / self.views)
@@ -228,7 +239,11 @@ def try_one(place: Place, prepared: Prepared, asked: Understood) -> Tried:
         try_writing(place.cache, recipe, how, rows) if len(rows) else None
         for recipe, how, rows in zip(recipes, stored, found.rows, strict=True)
     ] if found else [None] * len(recipes)  # fmt: skip
-    return Tried(asked, known, stored, views, seen, pooled, tuple(written), peak)
+    to_read = (entries[i].token for i in known.todo)
+    read_bytes = sum(token[1] for token in to_read if token is not None)
+    return Tried(
+        asked, known, stored, views, place.workers, read_bytes, seen, pooled, tuple(written), peak
+    )
 
 
 def _compression(sink: MemorySink, asked: str) -> Compression:

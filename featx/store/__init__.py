@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from featx.store.block import check_vectors
+from featx.store.adopting import Adopter, Written, write_reserved
+from featx.store.block import Block, check_vectors
 from featx.store.chunks import Damage
 from featx.store.compact import Compaction, compact
 from featx.store.layout import (
@@ -24,14 +25,18 @@ __all__ = [
     "SCHEMA_VERSION",
     "SUPERSEDED",
     "UNDECODABLE",
+    "Adopter",
+    "Block",
     "Compaction",
     "Damage",
     "FeatureStore",
     "StoreWriter",
+    "Written",
     "block_rows",
     "check_vectors",
     "compact",
     "list_stores",
     "lock_file",
     "size_bytes",
+    "write_reserved",
 ]

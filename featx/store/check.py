@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from featx.store.chunks import Damage, mark, not_finite, read_chunk
 from featx.store.floats import is_finite
 from featx.store.gather import in_threads
-from featx.store.index import committed_blocks, has_live, is_dead
+from featx.store.index import has_live, is_dead, present_blocks
 from featx.store.layout import DONE
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ def _features(layout: Layout, block: int, state: Array | Damage) -> Array | Dama
 
 def check_store(layout: Layout, runs: list[JsonObject], progress: Progress) -> list[Damage]:
     """Read every committed block, mark the damaged chunks and give them in order."""
-    n_blocks = committed_blocks(layout, runs)
+    blocks = present_blocks(layout, runs)
     found: list[Damage] = []
-    progress.start(f"verify {layout.recipe.label}", n_blocks)
-    for damages in in_threads(lambda block: check_block(layout, block), range(n_blocks)):
+    progress.start(f"verify {layout.recipe.label}", len(blocks))
+    for damages in in_threads(lambda block: check_block(layout, block), blocks):
         found += damages
         progress.advance()
     progress.finish()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 import numpy as np
 
-from featx._files import replacing
+from featx._files import replacing, write_new
 from featx.errors import CorruptStoreError, SourceReadError
 from featx.store.layout import ARRAYS
 
@@ -51,9 +51,7 @@ def write_chunk(layout: Layout, array: str, block: int, values: Array) -> None:
     CacheWriteError
         If the disk is full, read-only or not permitted.
     """
-    spec = layout.spec(array)
-    raw = np.ascontiguousarray(values, dtype=spec.dtype)
-    data: Array = np.frombuffer(_zstd().encode(raw) if spec.compressed else raw, dtype=np.uint8)
+    data = _encoded(layout, array, values)
     with replacing(layout.chunk(array, block)) as temporary, temporary.open("wb") as file:
         crc = 0
         for start in range(0, len(data), STRIP_BYTES):
@@ -61,6 +59,30 @@ def write_chunk(layout: Layout, array: str, block: int, values: Array) -> None:
             crc = google_crc32c.extend(crc, strip)
             file.write(strip.data)
         file.write(crc.to_bytes(CRC_BYTES, "little"))
+
+
+def reserve(layout: Layout, block: int, digests: Array) -> bool:
+    """Write the digests of a block unless its number is taken; the block is the caller's then.
+
+    Parameters
+    ----------
+    digests : (block_rows, 16) uint8
+
+    Raises
+    ------
+    CacheWriteError
+        If the disk is full, read-only or not permitted.
+    """
+    data = bytes(_encoded(layout, "digest", digests))
+    crc = google_crc32c.value(data).to_bytes(CRC_BYTES, "little")
+    return write_new(layout.chunk("digest", block), data + crc)
+
+
+def _encoded(layout: Layout, array: str, values: Array) -> Array:
+    """Give the (n,) uint8 bytes of a chunk, up to its checksum."""
+    spec = layout.spec(array)
+    raw = np.ascontiguousarray(values, dtype=spec.dtype)
+    return np.frombuffer(_zstd().encode(raw) if spec.compressed else raw, dtype=np.uint8)
 
 
 def read_chunk(layout: Layout, array: str, block: int) -> Array | Damage:

@@ -1,6 +1,6 @@
 """Blocks that several threads write at once, and that are committed one after the other.
 
-A thread writes the features, digests and items of its block, and then waits for its turn: the
+A thread writes the digests, features and items of its block, and then waits for its turn: the
 lengths and runs in the metadata and the state, which makes the block visible, come after those of
 all blocks before it. A block after one that failed never gets a state: readers take every block
 before the last state chunk for committed. Its number is not given again (`featx.store.repair`).
@@ -15,7 +15,8 @@ from threading import Condition
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from featx.store.chunks import write_chunk
+from featx.errors import CacheWriteError
+from featx.store.chunks import reserve, write_chunk
 from featx.store.layout import grow
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Committer:
         self._pending: deque[futures.Future[None]] = deque()
         self._turn = Condition()
         self._failed = math.inf  # the first block that did
+        self._reserved: set[int] = set()
 
     def submit(self, block: Block) -> None:
         """Let a thread have ``block``, once one is free; numbers must follow one another.
@@ -103,7 +105,8 @@ class Committer:
         try:
             begun = perf_counter()
             block.end()
-            for array in ("features", "digest", "item"):
+            self._reserve(block)
+            for array in ("features", "item"):
                 write_chunk(self._layout, array, block.number, block.arrays[array])
             self._take_turn(block, perf_counter() - begun)
         except BaseException:
@@ -111,6 +114,18 @@ class Committer:
                 self._failed = min(self._failed, block.number)
                 self._turn.notify_all()
             raise
+
+    def _reserve(self, block: Block) -> None:
+        """Make a block's number ours, against a worker that outlived the run that it wrote for."""
+        if block.number in self._reserved:
+            return
+        if not reserve(self._layout, block.number, block.arrays["digest"]):
+            raise CacheWriteError(
+                f"block {block.number} of {self._layout.path} was just written by another process, "
+                "which does not hold the lock: a worker of a run that is over; run it again, what "
+                "is done is kept"
+            )
+        self._reserved.add(block.number)
 
     def _take_turn(self, block: Block, busy_s: float) -> None:
         number = block.number

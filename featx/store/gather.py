@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from featx._cores import usable_cores
 from featx.errors import CorruptStoreError
 from featx.store.chunks import Damage, damaged, not_finite, read_chunk
 from featx.store.floats import is_finite, widened
@@ -31,7 +31,7 @@ STRIP_BYTES = 2**18
 
 def in_threads(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
     """Yield ``work(item)`` in order; the first error stops what has not begun."""
-    pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1), "featx-read")
+    pool = ThreadPoolExecutor(min(MAX_THREADS, len(usable_cores())), "featx-read")
     try:
         yield from pool.map(work, items)
     finally:

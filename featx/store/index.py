@@ -73,16 +73,28 @@ def keys(digest: Bytes16s, item: Array) -> list[bytes]:
 
 
 def committed_blocks(layout: Layout, runs: list[JsonObject]) -> int:
-    """Count the blocks that must be there.
+    """Count the blocks up to the last one that is committed.
 
-    A closed run recorded where it stops. A run that is open, or was killed, has committed what
-    lies before its last state chunk; a block after it was never finished. ``runs`` must have been
-    read before this call, so that a run closed meanwhile does no harm.
+    A closed run recorded which blocks it wrote. A run that is open, or was killed, has committed
+    those with a state chunk, in any order. ``runs`` must have been read before this call, so that
+    a run closed meanwhile does no harm.
     """
     stop = max((end for run in runs for _, end in run["blocks"]), default=0)
     if all(run["closed"] for run in runs):
         return int(stop)
     return max(stop, 1 + max(layout.chunk_sizes("state"), default=-1))
+
+
+def present_blocks(layout: Layout, runs: list[JsonObject]) -> list[int]:
+    """Give the blocks that must be there: those of closed runs, and those that have a state."""
+    n_blocks = committed_blocks(layout, runs)
+    if all(run["closed"] for run in runs):
+        return list(range(n_blocks))
+    closed = [run["blocks"] for run in runs if run["closed"]]
+    promised = {
+        block for blocks in closed for start, stop in blocks for block in range(start, stop)
+    }
+    return sorted(promised | {block for block in layout.chunk_sizes("state") if block < n_blocks})
 
 
 def load_index(layout: Layout, runs: list[JsonObject]) -> tuple[Index, list[Damage]]:
@@ -103,7 +115,7 @@ def load_index(layout: Layout, runs: list[JsonObject]) -> tuple[Index, list[Dama
         item=np.zeros(n, dtype=np.uint16),
     )
     damages: list[Damage] = []
-    for block in range(n_blocks):
+    for block in present_blocks(layout, runs):
         damages += _load_block(layout, block, index)
     return index, damages
 

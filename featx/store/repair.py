@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx._files import writing
+from featx.provenance import blocks_of
 from featx.store.check import check_block
 from featx.store.chunks import (
     Damage,
@@ -46,9 +47,9 @@ def repair(layout: Layout, runs: list[JsonObject]) -> list[int]:
     lost = {damage.block for damage in damages}
     lost |= _without_features(layout, index)
     lost |= {b for b in marked_blocks(layout) if b < committed and check_block(layout, b)}
-    lost |= set(range(committed, end))  # begun, never finished
+    lost |= set(range(end)) - layout.chunk_sizes("state").keys()  # begun, never finished
     for block in sorted(lost):
-        _bury(layout, block)
+        bury(layout, block)
     _close_killed(layout, runs, end)
     clear_marks(layout)
     return sorted(lost)
@@ -78,7 +79,8 @@ def _without_features(layout: Layout, index: Index) -> set[int]:
     return {block for block in np.flatnonzero(live).tolist() if not sizes.get(block)}
 
 
-def _bury(layout: Layout, block: int) -> None:
+def bury(layout: Layout, block: int) -> None:
+    """Say that all rows of a block are superseded, and delete its other chunks."""
     write_chunk(layout, "state", block, np.full(layout.block_rows, SUPERSEDED))
     delete_values(layout, block)
 
@@ -94,7 +96,7 @@ def delete_values(layout: Layout, block: int) -> None:
 def _close_killed(layout: Layout, runs: list[JsonObject], end: int) -> None:
     killed = [run for run in runs if not run["closed"]]
     for run in killed:
-        run["blocks"][-1][1] = end
+        run["blocks"] = blocks_of(run, end)
         run["closed"] = True
     if killed:
         write_runs(layout, runs)

@@ -7,31 +7,28 @@ state. A kill at any instant therefore leaves either a whole block or one that i
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featx._files import take_lock
+from featx._cores import usable_cores
 from featx.costs import COST
-from featx.errors import RecipeMismatchError, UsageError
+from featx.errors import UsageError
 from featx.store.block import Block, check_vectors
 from featx.store.committing import Committer
-from featx.store.layout import lock_file, read_layout, write_runs
-from featx.store.making import compression_of, create
-from featx.store.reader import FeatureStore
-from featx.store.repair import next_block, repair, supersede
+from featx.store.holding import hold
+from featx.store.layout import write_runs
+from featx.store.repair import supersede
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from featx._types import Array, JsonObject, Key
     from featx.costs import PassCost
     from featx.recipe import Recipe
-    from featx.store.layout import Compression
     from featx.store.making import AskedCompression
 
 MAX_WRITERS = 8
@@ -99,17 +96,10 @@ class StoreWriter:
         n_writers: int | None = None,
         compression: AskedCompression = "auto",
     ) -> None:
-        path = Path(cache) / recipe.store_name
         self.n_writers = _threads(n_writers)
-        stored = compression_of(compression)
-        self._lock = take_lock(lock_file(path), on_wait)
-        try:
-            self.store = _open(path, recipe, tuple(map_shape), dim, stored)
-            self._layout = self.store.layout
-            self._number = next_block(self._layout, self.store.runs)
-        except BaseException:
-            self._lock.release()
-            raise
+        held = hold(cache, recipe, tuple(map_shape), dim, compression, on_wait)
+        self._lock, self.store, self._number = held.lock, held.store, held.first
+        self._layout = self.store.layout
         self._runs = list(self.store.runs)
         self._n_before = len(self._runs)
         self._cost: PassCost | None = None
@@ -295,26 +285,7 @@ class StoreWriter:
 
 def _threads(n_writers: int | None) -> int:
     if n_writers is None:
-        return min(MAX_WRITERS, os.cpu_count() or 1)
+        return min(MAX_WRITERS, len(usable_cores()))
     if n_writers < 1:
         raise UsageError(f"n_writers is {n_writers}, expected at least 1")
     return n_writers
-
-
-def _open(
-    path: Path, recipe: Recipe, map_shape: tuple[int, ...], dim: int, compression: Compression
-) -> FeatureStore:
-    """Open the store under its lock: made where missing, repaired where damaged."""
-    if not path.exists():
-        create(path, recipe, map_shape, dim, compression)
-    layout, runs = read_layout(path)
-    differences = recipe.differences(layout.recipe, "here", "in the store")
-    if (map_shape, dim) != (layout.map_shape, layout.dim):
-        differences.append(
-            f"map shape {map_shape} and dimension {dim} here, {layout.map_shape} and "
-            f"{layout.dim} in the store"
-        )
-    if differences:
-        raise RecipeMismatchError(f"{path} holds another recipe: {'; '.join(differences)}")
-    repair(layout, runs)
-    return FeatureStore(layout, runs)
