@@ -279,6 +279,32 @@ def connect(address: str, say: Callable[[str], None]) -> Iterator[Cluster]:
 
 
 @contextmanager
+def fits(address: str | None, say: Callable[[str], None]) -> Iterator[None]:
+    """Have joblib's fits done by the workers of a cluster, by joblib's own Dask backend.
+
+    Parameters
+    ----------
+    address
+        As for `connect`; None to leave them where they are.
+
+    Raises
+    ------
+    FeatxError
+        As `connect`.
+    """
+    if address is None:
+        yield
+        return
+    from joblib import parallel_config
+
+    with connect(address, say) as cluster:
+        found = cluster.workers()
+        say(f"fitting on {len(found)} workers of {address}")
+        with parallel_config(backend="dask"), _scheduler_lost(address):
+            yield
+
+
+@contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Dask's own log of lost workers and closed connections off the terminal."""
     import dask

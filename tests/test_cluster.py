@@ -16,7 +16,7 @@ from helpers_photos import folder, photo
 
 from featx import cluster as cluster_module
 from featx._types import Silent
-from featx.cluster import Cluster, Worker, connect, gpu_workers, local_environments
+from featx.cluster import Cluster, Worker, connect, fits, gpu_workers, local_environments
 from featx.embedding.distributed import Parts
 from featx.errors import ClusterError, ImageError, MissingDependencyError, UsageError
 from featx.extraction import extract
@@ -237,3 +237,26 @@ def test_a_worker_that_does_not_see_the_images_stops_the_run(tmp_path: Path) -> 
         patch.setattr(Cluster, "workers", lambda *_: found)
         with pytest.raises(ClusterError, match=r"elsewhere does not find /photos/0\.jpg"):
             extract(photos, cache=tmp_path / "cache", dask="local:1", **TINY)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["svm", "mlp"])
+def test_fits_on_workers_are_those_of_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str
+) -> None:
+    from featx.evaluate import run
+    from featx.fitting import fit
+
+    monkeypatch.setattr(run, "_SMALL_WORK", 0)
+    extract(folder(tmp_path / "photos", per_class=20), cache=tmp_path / "cache", **TINY)
+    how = {"cache": tmp_path / "cache", "out": tmp_path / "runs", "twins": "off"}
+    here = fit(None, head, **how)
+    said: list[str] = []
+    with fits("local:2", said.append):
+        there = fit(None, head, **how)
+    assert said == ["fitting on 2 workers of local:2"]
+    for name in ("predictions.csv", "suspects.csv"):
+        files = [Path(one.record["path"]) / name for one in (here, there)]
+        assert [f.exists() for f in files] in ([True, True], [False, False])
+        if files[0].exists():
+            assert files[0].read_bytes() == files[1].read_bytes()

@@ -96,6 +96,7 @@ def fit(
     out: o.Out = "runs",
     n_jobs: o.NJobs = -1,
     device: o.ProductsDevice = "cpu",
+    dask: o.Dask = None,
     report: Wanted = False,
     save_plots: SavePlots = None,
     cache: o.Cache = None,
@@ -120,6 +121,7 @@ def fit(
     )
     grid_texts = pairs("--grid", [*(grid or ()), *searched])
     fixed_texts = pairs("--set", [*(fixed or ()), *said])
+    from featx.cluster import fits
     from featx.fitting import fit, fit_targets
 
     options: dict[str, Any] = {
@@ -153,10 +155,11 @@ def fit(
         "progress": console.progress,
     }
     targets, kinds = names(target), one_or_all(names(features))
-    if len(targets) > 1:
-        fitted = fit_targets(targets, kinds, head, **options)
-    else:
-        fitted = [fit(kinds, head, target=targets[0] if targets else None, **options)]
+    with fits(dask, console.progress.say):
+        if len(targets) > 1:
+            fitted = fit_targets(targets, kinds, head, **options)
+        else:
+            fitted = [fit(kinds, head, target=targets[0] if targets else None, **options)]
     records = [result.record for result in fitted]
     value = records[0] if len(records) == 1 else {"fits": records}
     look = None if report or save_plots is not None else look_at(records[0], cache)

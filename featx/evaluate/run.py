@@ -18,13 +18,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import delayed, effective_n_jobs
 from threadpoolctl import threadpool_limits
 
 from featx._types import Array, Float64s, Progress, Silent
 from featx.evaluate.answer import Found, describe, fold_results
 from featx.evaluate.criterion import best
 from featx.evaluate.final import fit_final
+from featx.evaluate.place import pool
 from featx.evaluate.result import Evaluation, FoldResult, Params, Spec
 from featx.evaluate.room import fitting_jobs
 from featx.evaluate.setup import Setup, read_setup
@@ -328,15 +329,9 @@ def _run_rows(
         delayed(run_job)(space, values, job, solver, share)
         for job, share in zip(jobs, shares, strict=True)
     )
-    pool = Parallel(
-        n_jobs=n_jobs,
-        backend="threading" if threads else "loky",
-        return_as="generator",
-        max_nbytes="1M",
-    )
     answers = []
     with threadpool_limits(limits=1 if threads and n_jobs > 1 else None):
-        for answer in pool(calls):
+        for answer in pool(n_jobs, threads)(calls):
             answers.append(answer)
             progress.advance()
     progress.finish()
