@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from featx import catalog, datasets
+from featx._files import side_dir
 from featx._html import facts
 from featx._types import Silent
 from featx.backbones import resolve
@@ -17,9 +18,9 @@ from featx.store import FeatureStore, list_stores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
     from typing import Literal
 
+    from featx._objects import Place
     from featx._types import JsonObject, PathLike, Progress
     from featx.augmentation import Augmentation
     from featx.embedding import Pass, Timing
@@ -59,7 +60,7 @@ class Extraction:
 
     data: str
     label: str
-    store: Path
+    store: Place
     rows: int
     dim: int
     computed: int
@@ -241,7 +242,7 @@ def extract(
     prepared = prepare(
         data,
         backbone,
-        demo=folder,
+        demo=side_dir(folder),
         progress=report,
         name=name,
         limit=limit,
@@ -298,7 +299,7 @@ def extract(
     return out
 
 
-def _check_appendable(cache: Path, name: str) -> None:
+def _check_appendable(cache: Place, name: str) -> None:
     try:
         datasets.head(cache, name)
     except NotFoundError as error:
@@ -306,7 +307,7 @@ def _check_appendable(cache: Path, name: str) -> None:
 
 
 def _commit(
-    cache: Path, manifest: Manifest, done: Pass, append: bool, views: int, progress: Progress
+    cache: Place, manifest: Manifest, done: Pass, append: bool, views: int, progress: Progress
 ) -> list[Extraction]:
     """Save the manifest, and say what each store holds of it."""
     before = {head.name: head for head in datasets.list_heads(cache)}.get(manifest.name)

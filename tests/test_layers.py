@@ -20,6 +20,7 @@ LAYERS = {
         "errors _types _quiet _html",
         "_buckets _imports _memory _visible",
         "_objects",
+        "_lease",
         "_files",
     ],
     "1 pure values": [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx._objects import ObjectPath
 from featx.backbones import load_backbone, resolve
 from featx.costs import PassCost
 from featx.embedding import pipeline
@@ -26,8 +27,8 @@ from featx.tokens import TokenIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
+    from featx._objects import Place
     from featx._types import JsonObject, Progress
     from featx.backbones import Backbone, BackboneRequest, Resolved
     from featx.embedding.pipeline import Located
@@ -109,7 +110,7 @@ class Pass:
 def run_pass(
     source: Source,
     request: BackboneRequest,
-    cache: Path,
+    cache: Place,
     how: How,
     progress: Progress,
     only: Sequence[Recipe] | None = None,
@@ -181,12 +182,12 @@ def _counting(pre: Preprocess) -> str:
     return several if pre.has_parts else ""
 
 
-def _existing(cache: Path, recipe: Recipe) -> FeatureStore | None:
+def _existing(cache: Place, recipe: Recipe) -> FeatureStore | None:
     path = cache / recipe.store_name
     return FeatureStore.open(path) if path.is_dir() else None
 
 
-def _flat(cache: Path, recipe: Recipe) -> FeatureStore | None:
+def _flat(cache: Place, recipe: Recipe) -> FeatureStore | None:
     """Give the store that a recipe's vectors can be pooled from, if there is a sound one."""
     if recipe.pooling == "flatten":
         return None
@@ -194,7 +195,7 @@ def _flat(cache: Path, recipe: Recipe) -> FeatureStore | None:
     return None if flat is None or flat.needs_repair() else flat
 
 
-def _reading(cache: Path, recipe: Recipe) -> MemorySink:
+def _reading(cache: Place, recipe: Recipe) -> MemorySink:
     return MemorySink(recipe, _existing(cache, recipe), _flat(cache, recipe))
 
 
@@ -211,7 +212,7 @@ def _must_write(
 
 def _writing(
     stack: ExitStack,
-    cache: Path,
+    cache: Place,
     request: BackboneRequest,
     resolved: Resolved,
     sinks: Sequence[Sink],
@@ -240,9 +241,11 @@ def _writing(
 
 
 def _warn_of_room(
-    cache: Path, resolved: Resolved, sinks: Sequence[Sink], n_images: int, progress: Progress
+    cache: Place, resolved: Resolved, sinks: Sequence[Sink], n_images: int, progress: Progress
 ) -> None:
     """Say so where the vectors to come may not fit on the disk."""
+    if isinstance(cache, ObjectPath):
+        return
     dims = {recipe: dim for recipe, _, dim in resolved.filled}
     row = sum(dims[s.recipe] * np.dtype(s.recipe.dtype).itemsize for s in sinks)
     free = shutil.disk_usage(cache).free

@@ -157,7 +157,7 @@ class Plan:
     views
         That are wanted of each image.
     disk_free_bytes, memory_free_bytes
-        Where the cache is or would be, and of memory before anything was loaded.
+        Where the cache is or would be (None in a bucket), and of memory before anything was loaded.
     target
         What heads were assumed to be fitted to, in words.
     backbones
@@ -168,7 +168,7 @@ class Plan:
     images: int
     missing: int
     views: int
-    disk_free_bytes: int
+    disk_free_bytes: int | None
     memory_free_bytes: int
     target: str
     backbones: tuple[PlannedBackbone, ...]
@@ -187,7 +187,7 @@ class Plan:
     @property
     def fits_on_disk(self) -> bool:
         """Whether there is room for all stores."""
-        return self.size_bytes <= self.disk_free_bytes
+        return self.disk_free_bytes is None or self.size_bytes <= self.disk_free_bytes
 
     @property
     def fits_in_memory(self) -> bool:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from featx._files import take_lock
+from featx._objects import place
 from featx.costs import COST
 from featx.errors import RecipeMismatchError, UsageError
 from featx.store.block import Block, check_vectors
 from featx.store.committing import Committer
-from featx.store.layout import lock_file, read_layout, write_runs
+from featx.store.layout import is_made, lock_file, read_layout, write_runs
 from featx.store.making import compression_of, create
 from featx.store.reader import FeatureStore
 from featx.store.repair import next_block, repair, supersede
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from featx._objects import Place
     from featx._types import Array, JsonObject, Key
     from featx.costs import PassCost
     from featx.recipe import Recipe
@@ -88,7 +89,7 @@ class StoreWriter:
 
     def __init__(
         self,
-        cache: Path,
+        cache: Place,
         recipe: Recipe,
         map_shape: tuple[int, ...],
         dim: int,
@@ -99,7 +100,7 @@ class StoreWriter:
         n_writers: int | None = None,
         compression: AskedCompression = "auto",
     ) -> None:
-        path = Path(cache) / recipe.store_name
+        path = place(cache) / recipe.store_name
         self.n_writers = _threads(n_writers)
         stored = compression_of(compression)
         self._lock = take_lock(lock_file(path), on_wait)
@@ -116,7 +117,9 @@ class StoreWriter:
         self.n_rows = 0
         self._max_block_s = max_block_s
         self._block: Block | None = None
-        self._committer = Committer(self._layout, self._number, self._record, self.n_writers)
+        self._committer = Committer(
+            self._layout, self._number, self._record, self.n_writers, self._lock
+        )
         self._closed = False
         self._run = self._new_run(provenance)
 
@@ -189,6 +192,7 @@ class StoreWriter:
         """
         self.flush()
         rows = self.store.index.shadowed()
+        self._lock.check()
         supersede(self._layout, rows)
         self.store.refresh()
         return len(rows)
@@ -208,7 +212,7 @@ class StoreWriter:
     def flush(self) -> None:
         """Write the open block, wait for it, and let `store` see it."""
         self._hand_over()
-        self._committer.wait()
+        self._committer.settle()
         self.store.refresh()
 
     def close(self, abort: bool = False) -> None:
@@ -228,7 +232,7 @@ class StoreWriter:
         try:
             if not abort:
                 self._hand_over()
-            self._committer.wait()
+            self._committer.settle()
             if not self._committer.broken:
                 self._keep_cost()
                 self._finish_run()
@@ -302,10 +306,10 @@ def _threads(n_writers: int | None) -> int:
 
 
 def _open(
-    path: Path, recipe: Recipe, map_shape: tuple[int, ...], dim: int, compression: Compression
+    path: Place, recipe: Recipe, map_shape: tuple[int, ...], dim: int, compression: Compression
 ) -> FeatureStore:
     """Open the store under its lock: made where missing, repaired where damaged."""
-    if not path.exists():
+    if not is_made(path):
         create(path, recipe, map_shape, dim, compression)
     layout, runs = read_layout(path)
     differences = recipe.differences(layout.recipe, "here", "in the store")
