@@ -64,6 +64,8 @@ _NO_CREDENTIALS = (
     "Missing SecretAccessKey",
 )
 """Whom a client asks that found nothing in the environment, in vain; or what it says."""
+_REFUSED = ("status code: 401", "status code: 403")
+"""What a list that is denied is known by."""
 _MAX_REASON = 300
 
 
@@ -150,10 +152,11 @@ def _reason(error: Exception, url: str) -> str:
     errors = library().exceptions
     text, scheme = str(error), url.partition(":")[0]
     advice = DENIED[scheme]
-    if isinstance(error, (errors.PermissionDeniedError, errors.UnauthenticatedError)):
-        return f"access denied; {advice}"
+    denied = isinstance(error, (errors.PermissionDeniedError, errors.UnauthenticatedError))
     if any(sign in text for sign in _NO_CREDENTIALS):
         return f"no credentials in the environment; {advice}"
+    if denied or any(sign in text.split("\n", 1)[0] for sign in _REFUSED):
+        return f"access denied; {advice}"
     if "NoSuchBucket" in text:
         return "there is no such bucket; make it first, or see to the name"
     if isinstance(error, errors.NotSupportedError):

@@ -239,7 +239,7 @@ class ObjectPath:
                     if mode == "create" or "NoSuchBucket" in str(error):
                         raise
                     return None
-                except errors.NotSupportedError:
+                except (errors.NotSupportedError, NotImplementedError):
                     return self._put_unless(mode, data, writer)
                 except (errors.AlreadyExistsError, errors.PreconditionError):
                     pass

@@ -126,6 +126,8 @@ class Committer:
     def _work(self, block: Block) -> None:
         try:
             begun = perf_counter()
+            if self._lock is not None:
+                self._lock.check()
             block.end()
             for array in ("features", "digest", "item"):
                 self._write(array, block)
