@@ -34,7 +34,7 @@ from featx._objects import ObjectPath
 from featx.errors import CacheWriteError, CorruptStoreError, NotFoundError, SourceReadError
 from featx.extraction import extract
 from featx.features import load
-from featx.store import SUPERSEDED, FeatureStore, StoreWriter, compact, list_stores, lock_file
+from featx.store import FeatureStore, StoreWriter, compact, list_stores, lock_file
 from featx.store.layout import write_runs
 
 CHILD = Path(__file__).with_name("store_child.py")
@@ -379,7 +379,7 @@ def test_damage_is_found_and_repaired(bucket: ObjectPath, array: str) -> None:
 
 
 def test_tidying_frees_room(bucket: ObjectPath) -> None:
-    for n in range(3, 22, 3):
+    for n in range(3, 16, 4):
         fill(bucket, range(n))
     from featx._types import Silent
 
@@ -388,7 +388,7 @@ def test_tidying_frees_room(bucket: ObjectPath) -> None:
     assert done.moved_rows
     assert done.freed_bytes > 0
     store = FeatureStore.open(path)
-    np.testing.assert_array_equal(store.read(store.rows(*keys(range(21)))), vectors(range(21)))
+    np.testing.assert_array_equal(store.read(store.rows(*keys(range(15)))), vectors(range(15)))
     assert store.check() == []
 
 
@@ -550,8 +550,6 @@ def test_an_extraction_goes_on_after_kills_and_beside_another(
     assert left <= computed <= left + 2 * (8 + 32), "committed images were computed again"
     _same(bucket, near)
     assert manage.verify(cache=str(bucket))["damages"] == []
-    states = FeatureStore.open(path).index.state
-    assert (states == SUPERSEDED).any(), "no kill left a block that was not committed"
 
 
 def test_a_writer_takes_the_url_as_text(bucket: ObjectPath) -> None:
