@@ -9,27 +9,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx import datasets
+from featx._objects import ObjectPath, place
 from featx.errors import AmbiguousNameError, CorruptStoreError, NotFoundError, UsageError
 from featx.store import FeatureStore, list_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from featx._objects import Place
     from featx._types import PathLike
     from featx.manifest import Manifest
     from featx.recipe import Recipe
 
 
-def cache_dir(cache: PathLike | None = None) -> Path:
-    """Give the cache folder: the argument, else ``FEATX_CACHE``, else ``cache``.
+def cache_dir(cache: PathLike | ObjectPath | None = None) -> Place:
+    """Give the cache's place: the argument, else ``FEATX_CACHE``, else ``cache``.
+
+    A folder, or ``s3://BUCKET/PREFIX`` (``gs://``, ``az://``, ``file://``).
 
     Raises
     ------
     UsageError
-        If it is a file.
+        If it is a file, or a url that names no bucket.
     """
-    folder = Path(cache or os.environ.get("FEATX_CACHE") or "cache").expanduser()
-    if folder.is_file():
+    folder = place(cache or os.environ.get("FEATX_CACHE") or "cache").expanduser()
+    if isinstance(folder, Path) and folder.is_file():
         raise UsageError(f"{folder} is a file; --cache takes a folder")
     return folder
 
@@ -43,7 +47,7 @@ def unique_labels(stores: Sequence[FeatureStore]) -> list[str]:
     ]
 
 
-def find_store(cache: Path, name: str) -> FeatureStore:
+def find_store(cache: Place, name: str) -> FeatureStore:
     """Find the one store that a name fits.
 
     A name is a label (``vgg16:features:flatten@224``), the start of one up to a ``:``, ``@`` or
@@ -90,7 +94,7 @@ def fits_recipe(name: str, recipe: Recipe) -> bool:
 
 
 def choose(
-    cache: Path, data: str | None, features: str | None, say: Callable[[str], None]
+    cache: Place, data: str | None, features: str | None, say: Callable[[str], None]
 ) -> tuple[str, FeatureStore]:
     """Choose a data set and a store; what is chosen for the caller is said aloud.
 
@@ -126,7 +130,7 @@ def choose(
     )
 
 
-def _by_recency(cache: Path) -> tuple[list[FeatureStore], list[FeatureStore]]:
+def _by_recency(cache: Place) -> tuple[list[FeatureStore], list[FeatureStore]]:
     """Give the stores of the last extraction, and all others that can be opened."""
     names = datasets.recall(cache).features
     last = [FeatureStore.open(cache / name) for name in names if (cache / name).is_dir()]
@@ -134,7 +138,7 @@ def _by_recency(cache: Path) -> tuple[list[FeatureStore], list[FeatureStore]]:
     return last, [store for store in stores if store.path.name not in names]
 
 
-def _unreadable(cache: Path) -> str:
+def _unreadable(cache: Place) -> str:
     return "".join(f"; {p.name} cannot be read: {reason}" for p, reason in list_stores(cache)[1])
 
 

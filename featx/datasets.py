@@ -11,18 +11,24 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featx._files import replacing, take_lock, write_json
-from featx.errors import CorruptStoreError, NotFoundError, UsageError, unknown_name
+from featx._files import take_lock, write_bytes, write_json
+from featx.errors import (
+    CorruptStoreError,
+    NotFoundError,
+    SourceReadError,
+    UsageError,
+    unknown_name,
+)
 from featx.manifest import Manifest
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from featx._objects import Place
     from featx._types import JsonObject
 
 _OWN = ("featx:path", "featx:digest", "featx:item", "featx:failure")
@@ -60,7 +66,7 @@ def safe_name(name: str) -> str:
     return safe
 
 
-def save(cache: Path, manifest: Manifest) -> None:
+def save(cache: Place, manifest: Manifest) -> None:
     """Write a manifest and let the head name it; nothing is written where nothing changed.
 
     Raises
@@ -78,11 +84,12 @@ def save(cache: Path, manifest: Manifest) -> None:
         old = _read_head(path.with_name("head.json"))
         if old == value | {"bytes": _digest(path.read_bytes())}:
             return
+    except SourceReadError:
+        raise
     except (OSError, CorruptStoreError):
         pass  # not there, or damaged: written anew
     data = _parquet(manifest)
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
+    write_bytes(path, data)
     write_json(path.with_name("head.json"), value | {"bytes": _digest(data)})
 
 
@@ -95,7 +102,7 @@ def check_columns(frame: pd.DataFrame) -> None:
         )
 
 
-def append(cache: Path, manifest: Manifest) -> None:
+def append(cache: Place, manifest: Manifest) -> None:
     """Put a manifest's rows after those of the data set of its name, one process at a time.
 
     Raises
@@ -110,7 +117,7 @@ def append(cache: Path, manifest: Manifest) -> None:
         lock.release()
 
 
-def load(cache: Path, name: str) -> Manifest:
+def load(cache: Place, name: str) -> Manifest:
     """Read the current manifest of a data set.
 
     Raises
@@ -147,7 +154,7 @@ def load(cache: Path, name: str) -> Manifest:
     )
 
 
-def head(cache: Path, name: str) -> Head:
+def head(cache: Place, name: str) -> Head:
     """Say which manifest is the current one of a data set.
 
     Raises
@@ -161,13 +168,13 @@ def head(cache: Path, name: str) -> Head:
     return Head(name, value["manifest"], value["rows"], value["source"])
 
 
-def list_heads(cache: Path) -> list[Head]:
+def list_heads(cache: Place) -> list[Head]:
     """List the data sets of a cache by name; those whose head is damaged are left out."""
     broken = list_broken(cache)
     return [head(cache, name) for name in _names(cache) if name not in broken]
 
 
-def list_broken(cache: Path) -> dict[str, str]:
+def list_broken(cache: Place) -> dict[str, str]:
     """Give, for each data set that cannot be read, the reason."""
     broken = {}
     for name in _names(cache):
@@ -178,11 +185,11 @@ def list_broken(cache: Path) -> dict[str, str]:
     return broken
 
 
-def _names(cache: Path) -> list[str]:
+def _names(cache: Place) -> list[str]:
     return sorted(path.parent.name for path in (cache / "datasets").glob("*/head.json"))
 
 
-def _head_of(cache: Path, name: str) -> JsonObject:
+def _head_of(cache: Place, name: str) -> JsonObject:
     path = cache / "datasets" / name / "head.json"
     try:
         return _read_head(path)
@@ -194,7 +201,7 @@ _LISTED = 20
 """Data sets that an error names."""
 
 
-def _unknown(cache: Path, name: str) -> str:
+def _unknown(cache: Place, name: str) -> str:
     names = _names(cache)
     if not names:
         return (
@@ -207,7 +214,7 @@ def _unknown(cache: Path, name: str) -> str:
     return str(unknown_name("data set", name, names, hint))
 
 
-def _read_head(path: Path) -> JsonObject:
+def _read_head(path: Place) -> JsonObject:
     value = _read_json(path)
     types = {"manifest": str, "rows": int, "source": str, "bytes": str}
     for key, kind in types.items():
@@ -216,7 +223,7 @@ def _read_head(path: Path) -> JsonObject:
     return value
 
 
-def remember(cache: Path, last: Last) -> None:
+def remember(cache: Place, last: Last) -> None:
     """Note the last extraction, for commands that name no data set."""
     value = {"data": last.data, "features": list(last.features)}
     path = cache / "last.json"
@@ -228,14 +235,14 @@ def remember(cache: Path, last: Last) -> None:
     write_json(path, value)
 
 
-def forget(cache: Path, data: str) -> None:
+def forget(cache: Place, data: str) -> None:
     """Let a data set that is removed no longer be the last extraction's."""
     with suppress(NotFoundError, CorruptStoreError):
         if recall(cache).data == data:
             (cache / "last.json").unlink(missing_ok=True)
 
 
-def recall(cache: Path) -> Last:
+def recall(cache: Place) -> Last:
     """Give the last extraction.
 
     Raises
@@ -256,7 +263,7 @@ def recall(cache: Path) -> Last:
     return Last(data, tuple(map(str, features)))
 
 
-def _nothing_last(cache: Path) -> str:
+def _nothing_last(cache: Place) -> str:
     names = [head.name for head in list_heads(cache)]
     if names:
         return f"the data set that was extracted last is removed; name another: {', '.join(names)}"
@@ -266,10 +273,10 @@ def _nothing_last(cache: Path) -> str:
     )
 
 
-def _read_json(path: Path) -> JsonObject:
+def _read_json(path: Place) -> JsonObject:
     try:
         value: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, SourceReadError):
         raise
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error
@@ -278,7 +285,7 @@ def _read_json(path: Path) -> JsonObject:
     return value
 
 
-def _damaged(path: Path, why: str) -> CorruptStoreError:
+def _damaged(path: Place, why: str) -> CorruptStoreError:
     return CorruptStoreError(
         f"{path.absolute()} cannot be read: {why}; run the same extraction again, which writes it "
         "anew: cached vectors are kept"

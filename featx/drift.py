@@ -17,13 +17,12 @@ from featx.store import DONE
 from featx.tokens import TokenIndex
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from featx._objects import Place
     from featx._types import Ints, JsonObject, Progress
     from featx.store import FeatureStore
 
 
-def drift(store: FeatureStore, cache: Path, n: int, seed: int, progress: Progress) -> JsonObject:
+def drift(store: FeatureStore, cache: Place, n: int, seed: int, progress: Progress) -> JsonObject:
     """Compute ``n`` seeded rows of a store again in fp32, and compare the stored ones with them.
 
     Images are found where they lay when they were last read; those that are gone or have changed
@@ -60,7 +59,7 @@ def drift(store: FeatureStore, cache: Path, n: int, seed: int, progress: Progres
 
 
 def _images(
-    store: FeatureStore, cache: Path, n: int, seed: int, progress: Progress
+    store: FeatureStore, cache: Place, n: int, seed: int, progress: Progress
 ) -> tuple[Ints, list[str]]:
     """Choose up to ``n`` rows whose image is still where it was: rows and paths."""
     index = store.index

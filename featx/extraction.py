@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from featx import catalog, datasets
+from featx._files import side_dir
 from featx._html import facts
 from featx._types import Silent
 from featx.backbones import resolve
@@ -23,9 +24,9 @@ from featx.suggestions import roles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
     from typing import Literal
 
+    from featx._objects import Place
     from featx._types import JsonObject, PathLike, Progress
     from featx.augmentation import Augmentation
     from featx.cluster import Cluster
@@ -66,7 +67,7 @@ class Extraction:
 
     data: str
     label: str
-    store: Path
+    store: Place
     rows: int
     dim: int
     computed: int
@@ -256,7 +257,7 @@ def extract(
     prepared = prepare(
         data,
         backbone,
-        demo=folder,
+        demo=side_dir(folder),
         progress=report,
         name=name,
         limit=limit,
@@ -333,7 +334,7 @@ def _enter(stack: ExitStack, dask: str, progress: Progress) -> Cluster:
     return stack.enter_context(connect(dask, progress.say))
 
 
-def _check_appendable(cache: Path, name: str) -> None:
+def _check_appendable(cache: Place, name: str) -> None:
     try:
         datasets.head(cache, name)
     except NotFoundError as error:
@@ -341,7 +342,7 @@ def _check_appendable(cache: Path, name: str) -> None:
 
 
 def _commit(
-    cache: Path, manifest: Manifest, done: Pass, append: bool, views: int, progress: Progress
+    cache: Place, manifest: Manifest, done: Pass, append: bool, views: int, progress: Progress
 ) -> list[Extraction]:
     """Save the manifest, and say what each store holds of it."""
     before = {head.name: head for head in datasets.list_heads(cache)}.get(manifest.name)

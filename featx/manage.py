@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featx import catalog, datasets
-from featx._files import take_lock, writing
+from featx._files import remove_tree, side_dir, take_lock
 from featx._types import Silent
 from featx.costs import PassCost
 from featx.drift import drift
@@ -30,6 +30,7 @@ from featx.store import FeatureStore, compact, list_stores, lock_file, size_byte
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from featx._objects import Place
     from featx._types import JsonObject, PathLike, Progress
     from featx.features import Features
 
@@ -59,11 +60,11 @@ def ls(cache: PathLike | None = None) -> JsonObject:
     }
 
 
-def _unreadable(stores: Sequence[tuple[Path, str]]) -> list[JsonObject]:
+def _unreadable(stores: Sequence[tuple[Place, str]]) -> list[JsonObject]:
     return [{"store": path.name, "reason": reason} for path, reason in stores]
 
 
-def _broken_data(cache: Path, *, deep: bool = False) -> list[JsonObject]:
+def _broken_data(cache: Place, *, deep: bool = False) -> list[JsonObject]:
     """Name the data sets that cannot be read; ``deep`` reads their manifests for it."""
     broken = datasets.list_broken(cache)
     for found in datasets.list_heads(cache) if deep else ():
@@ -122,7 +123,7 @@ def _runs(store: FeatureStore) -> list[JsonObject]:
     return found
 
 
-def _data_info(cache: Path, name: str) -> JsonObject:
+def _data_info(cache: Place, name: str) -> JsonObject:
     manifest = datasets.load(cache, name)
     columns = {
         str(c): {"distinct": int(v.astype(str).nunique()), "empty": int(v.isna().sum())}
@@ -210,12 +211,8 @@ def remove(name: str, cache: PathLike | None = None) -> JsonObject:
     lock = take_lock(lock_file(path) if kind == "store" else folder / "locks" / f"{name}.data.lock")
     try:
         size = size_bytes(path)
-        doomed = path.with_name(f".{path.name}.removed")
-        with writing(path):
-            shutil.rmtree(doomed, ignore_errors=True)  # what a killed removal left
-            path.rename(doomed)
-            shutil.rmtree(doomed)
-            shutil.rmtree(folder / "gram" / path.name, ignore_errors=True)
+        remove_tree(path)
+        shutil.rmtree(side_dir(folder) / "gram" / path.name, ignore_errors=True)
         if kind != "store":
             datasets.forget(folder, path.name)
     finally:
@@ -223,7 +220,7 @@ def remove(name: str, cache: PathLike | None = None) -> JsonObject:
     return {"removed": str(path.absolute()), "kind": kind, "size_bytes": size}
 
 
-def locate(cache: Path, name: str) -> tuple[Path, str]:
+def locate(cache: Place, name: str) -> tuple[Place, str]:
     """Give the folder of a store or data set, and which of the two it is.
 
     A store named by its folder need not be readable.

@@ -27,6 +27,7 @@ from featx.views import Views
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from featx._objects import Place
     from featx._types import Array, Float32s, Float64s, Ints, PathLike, Progress
     from featx.modelinfo import ModelInfo
     from featx.recipe import Recipe
@@ -73,7 +74,7 @@ class Model:
     info: ModelInfo
     path: Path
     wanted: tuple[Wanted, ...]
-    cache: Path
+    cache: Place
     how: How
 
     @property

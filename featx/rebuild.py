@@ -15,6 +15,7 @@ from featx.errors import RecipeMismatchError, UsageError, WeightsNotFoundError, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from featx._objects import Place
     from featx._types import Progress
     from featx.modelinfo import ModelInfo, Part
     from featx.recipe import Recipe
@@ -72,7 +73,7 @@ def _by_part(info: ModelInfo, what: str, given: Any) -> list[Any]:
     return [next((v for k, v in given.items() if fits_recipe(k, r)), None) for r in recipes]
 
 
-def check_recipes(wanted: Sequence[Wanted], model: str, cache: Path, progress: Progress) -> None:
+def check_recipes(wanted: Sequence[Wanted], model: str, cache: Place, progress: Progress) -> None:
     """Raise if a backbone is not here, or is not the one that the head was fitted on.
 
     Parameters

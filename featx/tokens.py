@@ -1,7 +1,8 @@
 """Which digest a file had when it was read last, so that an unchanged one is not read again.
 
-Kept in ``tokens.sqlite`` in the cache. It only saves time: where it cannot be read or written,
-files are read again, and that is said.
+Kept in ``tokens.sqlite`` in the cache, or on this machine for a cache in a bucket
+(`featx._files.side_dir`). It only saves time: where it cannot be read or written, files are read
+again, and that is said.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeAlias
+
+from featx._files import side_dir
+from featx._objects import Place
 
 Token: TypeAlias = tuple[bytes, int, int, int]
 Found: TypeAlias = tuple[bytes, int]
@@ -77,11 +81,11 @@ class TokenIndex:
 
     def __init__(
         self,
-        cache: Path,
+        cache: Place,
         how: str = "",
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.path = cache / "tokens.sqlite"
+        self.path = side_dir(cache) / "tokens.sqlite"
         self._how = how
         self._say = say
         self._lock = threading.Lock()

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from helpers_bucket import Proxy
     from playwright.sync_api import Browser, Page
+
+    from featx._objects import ObjectPath
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core runs tests: a thread each is enough
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,6 +28,34 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip(f"needs {SHARED}")
     return SHARED
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Proxy]:
+    """A proxy before an S3-compatible server, to which the environment points."""
+    from helpers_bucket import environment, proxied
+
+    from featx import _buckets
+
+    monkeypatch.setattr(_buckets, "BACKOFF_S", (0.01, 0.2))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("AWS_CONDITIONAL_PUT", raising=False)
+    with proxied() as proxy:
+        for name, value in environment(proxy).items():
+            monkeypatch.setenv(name, value)
+        _buckets.forget()
+        yield proxy
+        _buckets.forget()
+
+
+@pytest.fixture
+def bucket(proxy: Proxy) -> ObjectPath:
+    """A place in a new bucket, behind the proxy."""
+    from helpers_bucket import new_bucket
+
+    from featx._objects import ObjectPath
+
+    return ObjectPath.of(f"s3://{new_bucket()}/a prefix")
 
 
 @pytest.fixture(scope="module")

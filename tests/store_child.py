@@ -1,9 +1,11 @@
 """Append the vectors that a store lacks, as one process of its own: CACHE N PAUSE_S LOG.
 
 With STEP BLOCK too, it stops before that step of that block, once all other threads have written
-what they can before their turn, says "stopped" and waits to be killed.
+what they can before their turn, says "stopped" and waits to be killed. LEASE_S in the environment
+is how long a lease in a bucket stands.
 """
 
+import os
 import sys
 import threading
 import time
@@ -11,6 +13,8 @@ from pathlib import Path
 
 from helpers_store import digest, keys, vector, writer
 
+from featx import _lease
+from featx._objects import place
 from featx.store import committing, layout
 
 N_WRITERS = 4
@@ -48,10 +52,11 @@ def stop_before(step, block):
 
 def main(cache, n, pause_s, log, step="", block=""):
     layout.MAX_BLOCK_ROWS = 8
+    _lease.TTL_S = float(os.environ.get("LEASE_S", _lease.TTL_S))
     if step:
         stop_before(step, int(block))
     options = {"on_wait": lambda: say("waiting"), "n_writers": N_WRITERS}
-    with writer(Path(cache), **options) as w, Path(log).open("a") as file:
+    with writer(place(cache), **options) as w, Path(log).open("a") as file:
         missing = (w.store.rows(*keys(range(int(n)))) < 0).nonzero()[0].tolist()
         say("begin")
         for i in missing:

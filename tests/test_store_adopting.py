@@ -21,6 +21,7 @@ from featx.store import (
     Written,
     write_reserved,
 )
+from featx.store.adopting import _include
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +112,19 @@ def test_blocks_of_several_provenances_are_several_runs(tmp_path: Path) -> None:
         ("a", [[0, 1], [3, 4]]),
         ("b", [[1, 3]]),
     ]
+
+
+def test_ranges_keep_the_first_block_in_front() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        ranges: list[list[int]] = []
+        numbers = rng.permutation(12)[:9].tolist()
+        for i, number in enumerate(numbers):
+            _include(ranges, number)
+            told = [block for start, stop in ranges for block in range(start, stop)]
+            assert sorted(told) == sorted(numbers[: i + 1])
+            assert ranges[0][0] == numbers[0]
+    assert ranges[1:] == sorted(ranges[1:])
 
 
 def test_a_leader_that_dies_leaves_what_it_committed(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from featx._files import write_json
+from featx._files import side_dir, write_json
 from featx._imports import marked_reader
+from featx._objects import Place
 from featx._types import JsonObject, Progress
 from featx.backbones.base import Backbone, Filled
 from featx.backbones.load import load_backbone
@@ -63,7 +64,7 @@ class Resolved:
 
 
 def resolve(
-    request: BackboneRequest, cache: Path | None = None, progress: Progress | None = None
+    request: BackboneRequest, cache: Place | None = None, progress: Progress | None = None
 ) -> Resolved:
     """Give the recipes that a request means.
 
@@ -87,7 +88,7 @@ def resolve(
     return resolved
 
 
-def _memo_path(request: BackboneRequest, cache: Path) -> Path | None:
+def _memo_path(request: BackboneRequest, cache: Place) -> Path | None:
     if request.kind == "custom" or (request.kind == "timm" and _left_to_timm(request)):
         return None
     key = {
@@ -98,7 +99,7 @@ def _memo_path(request: BackboneRequest, cache: Path) -> Path | None:
         "versions": {name: _version(name) for name in (*_PACKAGES[request.kind], "featx")},
     }
     text = json.dumps(key, sort_keys=True)
-    return cache / "memo" / f"{blake2b(text.encode(), digest_size=16).hexdigest()}.json"
+    return side_dir(cache) / "memo" / f"{blake2b(text.encode(), digest_size=16).hexdigest()}.json"
 
 
 def _left_to_timm(request: BackboneRequest) -> bool:

@@ -12,6 +12,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from featx._objects import Place
+
 HEADS = ("svm", "svr", "ridge", "logreg", "rbf", "mlp", "nn", "knn")
 POOLINGS = ("flatten", "avg", "max", "std", "gem", "cls", "tokens-avg")
 BACKBONES = (
@@ -73,7 +75,7 @@ def _cache(ctx: typer.Context) -> Path:
     return Path(ctx.params.get("cache") or os.environ.get("FEATX_CACHE") or "cache")
 
 
-def _labels(cache: Path) -> list[str]:
+def _labels(cache: Place) -> list[str]:
     from featx.recipe import Recipe
 
     found = set()

@@ -18,6 +18,7 @@ from featx.cli.text import count, literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from featx._objects import Place
     from featx._types import JsonObject
 
 FITS = (("svm", "defective"), ("ridge", "defect_probability"))
@@ -51,7 +52,7 @@ def demo(
     console.show(value, _end(value, folder, Path(out), look_at(records[0], cache)))
 
 
-def _embed(console: Console, cache: Path) -> JsonObject:
+def _embed(console: Console, cache: Place) -> JsonObject:
     from featx.demo import BACKBONE, NAME, demo_table, demo_weights
     from featx.extraction import extract
 
@@ -62,7 +63,7 @@ def _embed(console: Console, cache: Path) -> JsonObject:
         backbone=BACKBONE,
         weights=str(weights),
         name=NAME,
-        cache=cache,
+        cache=str(cache),
         progress=console.progress,
     )
     value: JsonObject = jsonable(done)
@@ -71,7 +72,7 @@ def _embed(console: Console, cache: Path) -> JsonObject:
 
 
 def _fit(
-    console: Console, extraction: JsonObject, step: tuple[str, str], cache: Path, out: str
+    console: Console, extraction: JsonObject, step: tuple[str, str], cache: Place, out: str
 ) -> JsonObject:
     from featx.fitting import fit
 
@@ -83,14 +84,14 @@ def _fit(
         data=extraction["data"],
         target=target,
         out=out,
-        cache=cache,
+        cache=str(cache),
         progress=console.progress,
     ).record
     console.tell(scored([record], console.plus_minus))
     return record
 
 
-def _report(console: Console, record: JsonObject, cache: Path, out: str) -> JsonObject:
+def _report(console: Console, record: JsonObject, cache: Place, out: str) -> JsonObject:
     _announce(console, "report", record["name"])
     return {"report": str(make(console, record["path"], out=out, cache=cache).path)}
 
@@ -116,7 +117,7 @@ def _extraction_lines(value: JsonObject) -> Iterator[str]:
     yield from failure_lines(value["failed"])
 
 
-def _end(value: JsonObject, cache: Path, out: Path, look: str) -> Iterator[str]:
+def _end(value: JsonObject, cache: Place, out: Path, look: str) -> Iterator[str]:
     first: dict[str, Any] = value["fits"][0]
     yield ""
     yield "Where everything lies:"

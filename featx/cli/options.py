@@ -15,7 +15,12 @@ Words: TypeAlias = list[str] | None
 # Where things lie.
 Cache = Annotated[
     str | None,
-    _Option("--cache", envvar="FEATX_CACHE", metavar="DIR", help="Cache folder [default: cache]."),
+    _Option(
+        "--cache",
+        envvar="FEATX_CACHE",
+        metavar="DIR",
+        help="Cache folder, or s3://BUCKET/PREFIX (gs://, az://) [default: cache].",
+    ),
 ]
 Out = Annotated[str, _Option("--out", metavar="DIR", help="Folder of all runs.")]
 

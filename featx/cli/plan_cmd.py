@@ -208,16 +208,21 @@ def _spread(one: JsonObject, workers: int) -> str:
 
 def _disk(value: JsonObject, one: JsonObject) -> Iterator[str]:
     several = len(one["stores"]) > 1
+    where = "in the bucket" if value["disk_free_bytes"] is None else "on disk"
     for store in one["stores"]:
         share = store["compressed_to"]
         packed = "" if share in (None, 1) else f" (compressed to {100 * share:.0f} %)"
-        free = "" if several else f", {size(value['disk_free_bytes'])} free"
+        free = "" if several else _free(value)
         name = f"{store['features']}: " if several else ""
         dim = f"{store['dim']:,} values {'a view' if value['views'] > 1 else 'an image'}"
-        yield from _indented(f"{name}{size(store['bytes'])} on disk{packed}{free}, {dim}")
+        yield from _indented(f"{name}{size(store['bytes'])} {where}{packed}{free}, {dim}")
     if several:
-        free = size(value["disk_free_bytes"])
-        yield f"  {size(one['bytes'])} on disk together, {free} free"
+        yield f"  {size(one['bytes'])} {where} together{_free(value)}"
+
+
+def _free(value: JsonObject) -> str:
+    free = value["disk_free_bytes"]
+    return "" if free is None else f", {size(free)} free"
 
 
 def _heads(target: str, store: JsonObject, *, named: bool) -> Iterator[str]:

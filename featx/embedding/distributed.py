@@ -32,8 +32,8 @@ from featx.store import Adopter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
+    from featx._objects import Place
     from featx._types import Progress
     from featx.backbones import BackboneRequest, Resolved
     from featx.cluster import Cluster, Worker
@@ -104,7 +104,7 @@ def embed_on(
     resolved: Resolved,
     sinks: Sequence[Sink],
     adopters: Sequence[Adopter],
-    cache: Path,
+    cache: Place,
     how: How,
     tokens: TokenIndex,
     progress: Progress,
@@ -264,7 +264,7 @@ def _paths(entries: Sequence[Entry]) -> list[str]:
 
 def adopters_of(
     stack: ExitStack,
-    cache: Path,
+    cache: Place,
     resolved: Resolved,
     sinks: Sequence[Sink],
     how: How,

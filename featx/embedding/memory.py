@@ -16,8 +16,8 @@ from featx.store import FeatureStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from featx._objects import Place
     from featx._types import Array, Float32s, Ints, Progress
     from featx.backbones import BackboneRequest
     from featx.embedding.reading import Taken
@@ -49,7 +49,7 @@ class Embedded:
 
 
 def embed(
-    source: Source, request: BackboneRequest, cache: Path, how: How, progress: Progress
+    source: Source, request: BackboneRequest, cache: Place, how: How, progress: Progress
 ) -> Embedded:
     """Give the vectors of a source under the one recipe of a request, in memory.
 
@@ -72,7 +72,7 @@ def embed(
 def embed_each(
     source: Source,
     request: BackboneRequest,
-    cache: Path,
+    cache: Place,
     how: How,
     progress: Progress,
     only: Sequence[Recipe] | None = None,

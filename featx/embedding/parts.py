@@ -21,8 +21,8 @@ from featx.tokens import NO_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
+    from featx._objects import Place
     from featx._types import JsonObject
     from featx.backbones import BackboneRequest
     from featx.embedding.pipeline import Located
@@ -54,7 +54,7 @@ class Task:
     """
 
     name: str
-    cache: Path
+    cache: Place
     request: BackboneRequest
     recipes: tuple[Recipe, ...]
     asked: Asked

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx._objects import ObjectPath
 from featx.backbones import resolve
 from featx.costs import PassCost
 from featx.embedding import pipeline
@@ -25,8 +26,8 @@ from featx.tokens import TokenIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
+    from featx._objects import Place
     from featx._types import Progress
     from featx.backbones import BackboneRequest, Resolved
     from featx.cluster import Cluster
@@ -109,7 +110,7 @@ class Pass:
 def run_pass(
     source: Source,
     request: BackboneRequest,
-    cache: Path,
+    cache: Place,
     how: How,
     progress: Progress,
     only: Sequence[Recipe] | None = None,
@@ -179,7 +180,7 @@ class _Run:
     source: Source
     request: BackboneRequest
     resolved: Resolved
-    cache: Path
+    cache: Place
     how: How
     tokens: TokenIndex
     progress: Progress
@@ -233,6 +234,8 @@ class _Run:
 
     def warn_of_room(self, sinks: Sequence[Sink]) -> None:
         """Say so where the vectors to come may not fit on the disk."""
+        if isinstance(self.cache, ObjectPath):
+            return
         pre, views = self.resolved.recipes[0].preprocess, self.how.views
         n = views * pipeline.pending(self.source.entries, pre, sinks, self.tokens, views)
         dims = {recipe: dim for recipe, _, dim in self.resolved.filled}
@@ -272,7 +275,7 @@ def _must_write(
 
 def _writing(
     stack: ExitStack,
-    cache: Path,
+    cache: Place,
     request: BackboneRequest,
     resolved: Resolved,
     sinks: Sequence[Sink],

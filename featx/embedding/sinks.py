@@ -20,8 +20,8 @@ from featx.store import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from featx._objects import Place
     from featx._types import Array, Float32s, Key
     from featx.recipe import Recipe
     from featx.store import StoreWriter, Written
@@ -129,12 +129,12 @@ Sink: TypeAlias = StoreSink | MemorySink | BlockSink
 """Takes the vectors of one recipe."""
 
 
-def _existing(cache: Path, recipe: Recipe) -> FeatureStore | None:
+def _existing(cache: Place, recipe: Recipe) -> FeatureStore | None:
     path = cache / recipe.store_name
     return FeatureStore.open(path) if path.is_dir() else None
 
 
-def flat_store(cache: Path, recipe: Recipe) -> FeatureStore | None:
+def flat_store(cache: Place, recipe: Recipe) -> FeatureStore | None:
     """Give the store that a recipe's vectors can be pooled from, if there is a sound one."""
     if recipe.pooling == "flatten":
         return None
@@ -142,7 +142,7 @@ def flat_store(cache: Path, recipe: Recipe) -> FeatureStore | None:
     return None if flat is None or flat.needs_repair() else flat
 
 
-def reading_sink(cache: Path, recipe: Recipe) -> MemorySink:
+def reading_sink(cache: Place, recipe: Recipe) -> MemorySink:
     """Give a sink that keeps in memory what the recipe's store in ``cache`` lacks."""
     return MemorySink(recipe, _existing(cache, recipe), flat_store(cache, recipe))
 

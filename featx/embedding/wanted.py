@@ -17,8 +17,8 @@ from featx.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
+    from featx._objects import Place
     from featx._types import Progress
     from featx.backbones import BackboneRequest
     from featx.embedding.passes import How
@@ -63,7 +63,7 @@ def embed_wanted(
     source: Source,
     wanted: Sequence[Wanted],
     order: Sequence[Recipe],
-    cache: Path,
+    cache: Place,
     how: How,
     progress: Progress,
 ) -> Embedded:

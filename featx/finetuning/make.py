@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featx import catalog
+from featx._files import side_dir
 from featx._types import Silent
 from featx.doubts import cosines_of, find_doubts, mean_cosines, read_twins
 from featx.errors import UsageError
@@ -233,7 +234,9 @@ def _opened(
     [done] = extract(data, backbone=backbone, cache=cache, device=device, progress=report, **about)
     view = load(done.data, done.label, cache=cache)
     folder = catalog.cache_dir(cache)
-    prepared = prepare(data, backbone, demo=folder, progress=Silent(), device=device, **about)
+    prepared = prepare(
+        data, backbone, demo=side_dir(folder), progress=Silent(), device=device, **about
+    )
     if view.recipe.preprocess.has_items:
         raise UsageError("fine-tuning takes one image a file; choose one --page and --channels")
     return view, prepared.requests[0], prepared.source

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import google_crc32c
 import numpy as np
 
-from featx._files import replacing, write_json
+from featx._files import replacing, side_dir, write_json
 from featx._types import Ints, Progress, Silent
 from featx.errors import CacheWriteError
 from featx.gram.build import Gram, build_gram
@@ -29,6 +29,8 @@ from featx.store.layout import DONE
 
 if TYPE_CHECKING:
     import torch
+
+    from featx._objects import Place
 
 SCHEMA_VERSION = 1
 
@@ -44,7 +46,7 @@ class _Kept:
 
 
 def stored_gram(
-    cache: Path,
+    cache: Place,
     vectors: StoreVectors,
     progress: Progress | None = None,
     device: torch.device | None = None,
@@ -67,14 +69,14 @@ def stored_gram(
 
 
 def _distinct(
-    cache: Path,
+    cache: Place,
     store: FeatureStore,
     rows: Ints,
     report: Progress,
     device: torch.device | None,
 ) -> Gram:
     """Give the matrix of distinct ``rows``, rising."""
-    folder = cache / "gram" / store.path.name
+    folder = side_dir(cache) / "gram" / store.path.name
     best: _Kept | None = None
     for kept in _kept(folder, store):
         if np.isin(rows, kept.rows).all():
@@ -149,10 +151,10 @@ def _drop(file: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def prune(cache: Path, stores: list[FeatureStore]) -> int:
+def prune(cache: Place, stores: list[FeatureStore]) -> int:
     """Remove matrices of stores that are gone and of rows that moved; give the bytes freed."""
     by_name, freed = {store.path.name: store for store in stores}, 0
-    for folder in (cache / "gram").glob("*"):
+    for folder in (side_dir(cache) / "gram").glob("*"):
         store = by_name.get(folder.name)
         alive = set() if store is None else {kept.file for kept in _kept(folder, store)}
         for file in folder.glob("*.npy"):

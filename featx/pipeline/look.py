@@ -26,6 +26,7 @@ from featx.runs import check_name
 from featx.targets import check_column, target_name
 
 if TYPE_CHECKING:
+    from featx._objects import Place
     from featx._types import JsonObject, PathLike, Progress
     from featx.pipeline.read import Pipeline
     from featx.recipe import Recipe
@@ -77,7 +78,7 @@ class Looked:
 def look(
     pipeline: Pipeline,
     *,
-    cache: Path | None,
+    cache: Place | None,
     demo: Path,
     out: PathLike | None,
     progress: Progress,
@@ -147,7 +148,7 @@ def _settled(
 
 
 def _resolved(
-    request: BackboneRequest, cache: Path | None, progress: Progress, fetch: bool
+    request: BackboneRequest, cache: Place | None, progress: Progress, fetch: bool
 ) -> tuple[Recipe, ...]:
     if not fetch and (why := missing_weights(request)):
         raise WeightsNotFoundError(why)

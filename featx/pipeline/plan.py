@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from featx._files import side_dir
 from featx._types import Silent
 from featx.catalog import cache_dir
 from featx.evaluate.mixes import read_mixes
@@ -69,7 +70,7 @@ def plan_pipeline(
     looked = look(
         pipeline,
         cache=None,
-        demo=cache_dir(cache),
+        demo=side_dir(cache_dir(cache)),
         out=out,
         progress=progress or Silent(),
         fetch=False,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from featx._files import side_dir
 from featx._types import Silent
 from featx.catalog import cache_dir
 from featx.comparison import put_together, read_run
@@ -100,7 +101,7 @@ def run_pipeline(
     """
     report = progress or Silent()
     folder = cache_dir(cache)
-    looked = look(pipeline, cache=folder, demo=folder, out=out, progress=report)
+    looked = look(pipeline, cache=folder, demo=side_dir(folder), out=out, progress=report)
     shared = {"out": out, "cache": cache, "progress": report}
     work = _Work(pipeline, looked, report, device, n_jobs, shared)
     if not pipeline.rows or any(row.step not in looked.skips for row in pipeline.rows):

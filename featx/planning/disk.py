@@ -6,20 +6,23 @@ import math
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import numpy as np
 
 from featx._files import writing
+from featx._objects import ObjectPath
 from featx.planning.memory import writers
 from featx.store import block_rows
 from featx.store.chunks import CRC_BYTES, write_chunk
 from featx.store.layout import Layout
 
 if TYPE_CHECKING:
+    from featx._objects import Place
     from featx._types import Array
     from featx.recipe import Recipe
     from featx.store.layout import Compression
@@ -56,12 +59,14 @@ def existing(folder: Path) -> Path:
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
 
 
-def free_bytes(folder: Path) -> int:
-    """Give the free space where a folder is or would be."""
+def free_bytes(folder: Place) -> int | None:
+    """Give the free space where a folder is or would be; None in a bucket."""
+    if isinstance(folder, ObjectPath):
+        return None
     return shutil.disk_usage(existing(folder)).free
 
 
-def try_writing(cache: Path, recipe: Recipe, compression: Compression, rows: Array) -> Written:
+def try_writing(cache: Place, recipe: Recipe, compression: Compression, rows: Array) -> Written:
     """Write one block as the store would, beside the stores, and remove it again.
 
     How far vectors are compressed is measured on ``rows`` (m, d), in the stored dtype; how fast, on
@@ -72,22 +77,44 @@ def try_writing(cache: Path, recipe: Recipe, compression: Compression, rows: Arr
     CacheWriteError
         If nothing can be written there.
     """
-    parent, dim = existing(cache), rows.shape[1]
+    dim = rows.shape[1]
     size = block_rows(dim, recipe.dtype)
-    if free_bytes(parent) < rows.nbytes + size * dim * rows.itemsize:
+    if isinstance(cache, ObjectPath):
+        return _try_sending(cache, Layout(cache, recipe, (), dim, "", size, compression), rows)
+    parent = existing(cache)
+    if (free_bytes(parent) or 0) < rows.nbytes + size * dim * rows.itemsize:
         parent = Path(gettempdir())  # there, what is planned does not fit anyway
     with writing(parent), TemporaryDirectory(prefix=".featx-plan-", dir=parent) as folder:
         layout = Layout(Path(folder), recipe, (), dim, "", size, compression)
-        write_chunk(layout, "features", 0, rows)
-        share = (layout.chunk("features", 0).stat().st_size - CRC_BYTES) / rows.nbytes
+        share = _share(layout, rows)
         block = np.resize(rows, (size, dim))
         start = time.perf_counter()
         write_chunk(layout, "features", 1, block)
         busy_s = time.perf_counter() - start
-        with layout.chunk("features", 1).open("r+b") as file:
+        with Path(folder, "features", "c", "1", "0").open("r+b") as file:
             os.fsync(file.fileno())
         disk_s = time.perf_counter() - start - busy_s
     return Written(share, max(busy_s / writers(), disk_s) / size, busy_s / size)
+
+
+def _try_sending(cache: ObjectPath, layout: Layout, rows: Array) -> Written:
+    """The same in a bucket, where what takes time is the way."""
+    folder = cache / f".featx-plan-{uuid4().hex}"
+    layout, size = replace(layout, path=folder), layout.block_rows
+    try:
+        share = _share(layout, rows)
+        start = time.perf_counter()
+        write_chunk(layout, "features", 1, np.resize(rows, (size, layout.dim)))
+        sent_s = time.perf_counter() - start
+    finally:
+        folder.delete_tree()
+    return Written(share, sent_s / size, sent_s / size)
+
+
+def _share(layout: Layout, rows: Array) -> float:
+    """Write rows and give what they take, as a share of what they are."""
+    write_chunk(layout, "features", 0, rows)
+    return (layout.chunk_sizes("features")[0] - CRC_BYTES) / rows.nbytes
 
 
 def blocks(rows: int, size: int, rows_a_s: float | None) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from shutil import copyfile, copytree
 from typing import TYPE_CHECKING
 
+from featx._files import side_dir
 from featx.embedding.sinks import MemorySink, can_derive, has_item, has_items
 from featx.store import UNDECODABLE, FeatureStore
 from featx.tokens import TokenIndex
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from featx._objects import Place
     from featx.recipe import Preprocess, Recipe
     from featx.sources import Entry
     from featx.tokens import Token
@@ -62,19 +64,19 @@ class Known:
         return known + len(self.todo) + len(self.derived)
 
 
-def copy_index(cache: Path, scratch: Path) -> None:
+def copy_index(cache: Place, scratch: Path) -> None:
     """Copy what tells images and backbones apart into a folder that may be written to."""
     scratch.mkdir()
     with suppress(FileNotFoundError):
-        copyfile(cache / "tokens.sqlite", scratch / "tokens.sqlite")
-    if (cache / "memo").is_dir():
-        copytree(cache / "memo", scratch / "memo")
+        copyfile(side_dir(cache) / "tokens.sqlite", scratch / "tokens.sqlite")
+    if (side_dir(cache) / "memo").is_dir():
+        copytree(side_dir(cache) / "memo", scratch / "memo")
 
 
 def look_up(
     entries: Sequence[Entry],
     recipes: Sequence[Recipe],
-    cache: Path,
+    cache: Place,
     scratch: Path,
     views: int = 1,
 ) -> Known:
@@ -140,14 +142,14 @@ def has_all(sinks: Sequence[MemorySink], digest: bytes, items: int) -> bool:
     return all(has_items(sink, digest, items) for sink in sinks)
 
 
-def _sink(cache: Path, recipe: Recipe, notes: list[str]) -> MemorySink:
+def _sink(cache: Place, recipe: Recipe, notes: list[str]) -> MemorySink:
     flat = None
     if recipe.pooling != "flatten":
         flat = _sound(cache, replace(recipe, pooling="flatten"), [])
     return MemorySink(recipe, _sound(cache, recipe, notes), flat)
 
 
-def _sound(cache: Path, recipe: Recipe, notes: list[str]) -> FeatureStore | None:
+def _sound(cache: Place, recipe: Recipe, notes: list[str]) -> FeatureStore | None:
     path = cache / recipe.store_name
     if not path.is_dir():
         return None

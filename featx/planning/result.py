@@ -167,7 +167,7 @@ class Plan:
     workers
         That compute side by side, each as fast as this machine.
     disk_free_bytes, memory_free_bytes
-        Where the cache is or would be, and of memory before anything was loaded.
+        Where the cache is or would be (None in a bucket), and of memory before anything was loaded.
     target
         What heads were assumed to be fitted to, in words.
     backbones
@@ -179,7 +179,7 @@ class Plan:
     missing: int
     views: int
     workers: int
-    disk_free_bytes: int
+    disk_free_bytes: int | None
     memory_free_bytes: int
     target: str
     backbones: tuple[PlannedBackbone, ...]
@@ -198,7 +198,7 @@ class Plan:
     @property
     def fits_on_disk(self) -> bool:
         """Whether there is room for all stores."""
-        return self.size_bytes <= self.disk_free_bytes
+        return self.disk_free_bytes is None or self.size_bytes <= self.disk_free_bytes
 
     @property
     def fits_in_memory(self) -> bool:

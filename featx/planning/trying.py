@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from featx._objects import Place as CachePlace
     from featx._types import Progress
     from featx.backbones import BackboneRequest, Resolved
     from featx.embedding.sinks import MemorySink
@@ -47,7 +48,7 @@ class Place:
         That will compute side by side.
     """
 
-    cache: Path
+    cache: CachePlace
     scratch: Path
     workers: int
     progress: Progress

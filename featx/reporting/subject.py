@@ -23,6 +23,7 @@ from featx.result import PREDICTIONS_FILE, FitResult
 from featx.runs import find_run
 
 if TYPE_CHECKING:
+    from featx._objects import Place
     from featx._types import Array, Float64s, Ints, JsonObject, PathLike
     from featx.features import Features
     from featx.recipe import Preprocess
@@ -54,7 +55,7 @@ class Subject:
     """
 
     run: Run
-    cache: Path
+    cache: Place
     folder: Path | None = None
     _tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
@@ -150,7 +151,7 @@ class Subject:
         if asked.get("features") is None:
             return "it was trained on the images themselves"
         try:
-            found = load(asked["data"], asked["features"], cache=self.cache)
+            found = load(asked["data"], asked["features"], cache=str(self.cache))
         except FeatxError as error:
             return str(error)
         if found.manifest.hash != self.record["data"]["manifest"]:
@@ -181,7 +182,7 @@ class Subject:
             return None
 
 
-def read_subject(what: FitResult | PathLike, cache: Path, out: Path) -> Subject:
+def read_subject(what: FitResult | PathLike, cache: Place, out: Path) -> Subject:
     """Read a run from its folder, its name in ``out``, or what `featx.fit` gave.
 
     Raises

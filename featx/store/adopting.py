@@ -20,9 +20,9 @@ from featx.store.repair import bury, next_block, supersede
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from types import TracebackType
 
+    from featx._objects import Place
     from featx._types import Array, JsonObject
     from featx.costs import PassCost
     from featx.recipe import Recipe
@@ -92,7 +92,7 @@ class Adopter:
 
     def __init__(
         self,
-        cache: Path,
+        cache: Place,
         recipe: Recipe,
         map_shape: tuple[int, ...],
         dim: int,
@@ -132,6 +132,7 @@ class Adopter:
         CacheWriteError
             If the cache cannot be written.
         """
+        self._lock.check()
         run = self._run_of(provenance)
         run["failed"].update(block.failed)
         _include(run["blocks"], block.number)
@@ -149,6 +150,7 @@ class Adopter:
         Of a row that two workers brought (an image under two names) the older is superseded.
         """
         try:
+            self._lock.check()
             end = next_block(self._layout, [*self._known, *self._runs.values()])
             for number in set(range(self.first, end)) - self._layout.chunk_sizes("state").keys():
                 bury(self._layout, number)
@@ -174,9 +176,18 @@ class Adopter:
 
 
 def _include(blocks: list[list[int]], number: int) -> None:
-    """Add a number to sorted ``[start, stop]``, and join those that touch."""
-    blocks.append([number, number + 1])
-    blocks.sort()
-    for place in range(len(blocks) - 1, 0, -1):
-        if blocks[place - 1][1] == blocks[place][0]:
-            blocks[place - 1][1] = blocks.pop(place)[1]
+    """Add a number to ``[start, stop]``, sorted and joined where they touch.
+
+    The first stays in front and keeps its start: by it a run is known.
+    """
+    if not blocks:
+        blocks.append([number, number + 1])
+        return
+    others = sorted([*blocks[1:], [number, number + 1]])
+    del blocks[1:]
+    for start, stop in others:
+        near = next((block for block in (blocks[-1], blocks[0]) if block[1] == start), None)
+        if near is None:
+            blocks.append([start, stop])
+        else:
+            near[1] = stop

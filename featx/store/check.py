@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from featx.store.chunks import Damage, mark, not_finite, read_chunk
 from featx.store.floats import is_finite
-from featx.store.gather import in_threads
 from featx.store.index import has_live, is_dead, present_blocks
 from featx.store.layout import DONE
+from featx.store.threads import MAX_REQUESTS, in_threads
 
 if TYPE_CHECKING:
     from featx._types import Array, JsonObject, Progress
@@ -41,7 +41,8 @@ def check_store(layout: Layout, runs: list[JsonObject], progress: Progress) -> l
     blocks = present_blocks(layout, runs)
     found: list[Damage] = []
     progress.start(f"verify {layout.recipe.label}", len(blocks))
-    for damages in in_threads(lambda block: check_block(layout, block), blocks):
+    n_threads = MAX_REQUESTS if layout.is_remote else None
+    for damages in in_threads(lambda block: check_block(layout, block), blocks, n_threads):
         found += damages
         progress.advance()
     progress.finish()

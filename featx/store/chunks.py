@@ -18,13 +18,17 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 import numpy as np
 
-from featx._files import replacing, write_new
-from featx.errors import CorruptStoreError, SourceReadError
+from featx._files import write_new, write_parts
+from featx._objects import ObjectPath
+from featx.errors import CacheWriteError, CorruptStoreError, SourceReadError
 from featx.store.layout import ARRAYS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from featx._files import Part
+    from featx._objects import Place
     from featx._types import Array
     from featx.store.layout import Layout
 
@@ -39,7 +43,7 @@ class Damage:
 
     array: str
     block: int
-    file: Path
+    file: Place
     reason: str
 
 
@@ -51,14 +55,50 @@ def write_chunk(layout: Layout, array: str, block: int, values: Array) -> None:
     CacheWriteError
         If the disk is full, read-only or not permitted.
     """
-    data = _encoded(layout, array, values)
-    with replacing(layout.chunk(array, block)) as temporary, temporary.open("wb") as file:
-        crc = 0
-        for start in range(0, len(data), STRIP_BYTES):
-            strip = data[start : start + STRIP_BYTES]
-            crc = google_crc32c.extend(crc, strip)
-            file.write(strip.data)
-        file.write(crc.to_bytes(CRC_BYTES, "little"))
+    write_parts(layout.chunk(array, block), _encoded(layout, array, values))
+
+
+def write_new_chunk(layout: Layout, array: str, block: int, values: Array, owner: str) -> None:
+    """Write a block that is not there yet; to a bucket under the condition that it is not.
+
+    A writer that lost its lease, and does not know it yet, so overwrites nothing of its successor.
+
+    Parameters
+    ----------
+    owner
+        What the lock calls its holder: what it has written itself may be written again.
+
+    Raises
+    ------
+    CacheWriteError
+        As `write_chunk`; or if another writer has written the block.
+    """
+    file = layout.chunk(array, block)
+    if not isinstance(file, ObjectPath):
+        write_chunk(layout, array, block, values)
+        return
+    data = b"".join(_encoded(layout, array, values))
+    if file.create(data, owner) is not None:
+        return
+    if file.read_tagged().writer != owner:
+        raise CacheWriteError(
+            f"cannot write to {file}: another featx has written it, so it holds the lock by now; "
+            "run it again: what is done is kept"
+        )
+    file.write_bytes(data)
+
+
+def _encoded(layout: Layout, array: str, values: Array) -> Iterator[Part]:
+    """Yield what a chunk file is made of, and its checksum in the end."""
+    spec = layout.spec(array)
+    raw = np.ascontiguousarray(values, dtype=spec.dtype)
+    data: Array = np.frombuffer(_zstd().encode(raw) if spec.compressed else raw, dtype=np.uint8)
+    crc = 0
+    for start in range(0, len(data), STRIP_BYTES):
+        strip = data[start : start + STRIP_BYTES]
+        crc = google_crc32c.extend(crc, strip)
+        yield strip.data
+    yield crc.to_bytes(CRC_BYTES, "little")
 
 
 def reserve(layout: Layout, block: int, digests: Array) -> bool:
@@ -73,16 +113,7 @@ def reserve(layout: Layout, block: int, digests: Array) -> bool:
     CacheWriteError
         If the disk is full, read-only or not permitted.
     """
-    data = bytes(_encoded(layout, "digest", digests))
-    crc = google_crc32c.value(data).to_bytes(CRC_BYTES, "little")
-    return write_new(layout.chunk("digest", block), data + crc)
-
-
-def _encoded(layout: Layout, array: str, values: Array) -> Array:
-    """Give the (n,) uint8 bytes of a chunk, up to its checksum."""
-    spec = layout.spec(array)
-    raw = np.ascontiguousarray(values, dtype=spec.dtype)
-    return np.frombuffer(_zstd().encode(raw) if spec.compressed else raw, dtype=np.uint8)
+    return write_new(layout.chunk("digest", block), b"".join(_encoded(layout, "digest", digests)))
 
 
 def read_chunk(layout: Layout, array: str, block: int) -> Array | Damage:
@@ -101,28 +132,40 @@ def read_chunk(layout: Layout, array: str, block: int) -> Array | Damage:
     return np.frombuffer(raw, dtype=spec.dtype).reshape(shape)
 
 
-def _bytes(file: Path) -> bytes | str:
+def _bytes(file: Place) -> bytes | Array | str:
     """Read what comes before the checksum, apart from it: no copy is taken to cut it off."""
     try:
-        with file.open("rb") as opened:
-            size = os.fstat(opened.fileno()).st_size
-            body, crc = opened.read(max(0, size - CRC_BYTES)), opened.read()
+        body, crc = _object_parts(file) if isinstance(file, ObjectPath) else _file_parts(file)
     except FileNotFoundError:
         return "missing"
+    except SourceReadError:
+        raise
     except OSError as error:
         if error.errno != errno.EIO:  # a permission, say: nothing that a repair would cure
             raise SourceReadError(
                 f"cannot read {file}: {error.strerror}; see to it that you may read the cache"
             ) from error
         return f"cannot be read: {error}"
-    if not body:
-        return f"only {size} bytes long"
-    if google_crc32c.value(body) != int.from_bytes(crc, "little"):
+    if not len(body):
+        return f"only {len(crc)} bytes long"
+    if google_crc32c.value(body) != int.from_bytes(bytes(crc), "little"):
         return "its checksum does not fit"
     return body
 
 
-def _decompress(data: bytes) -> bytes | None:
+def _file_parts(file: Path) -> tuple[bytes, bytes]:
+    with file.open("rb") as opened:
+        size = os.fstat(opened.fileno()).st_size
+        return opened.read(max(0, size - CRC_BYTES)), opened.read()
+
+
+def _object_parts(file: ObjectPath) -> tuple[Array, Array]:
+    data = np.frombuffer(file.read_buffer(), dtype=np.uint8)  # what google_crc32c takes
+    end = max(0, len(data) - CRC_BYTES)
+    return data[:end], data[end:]
+
+
+def _decompress(data: bytes | Array) -> bytes | None:
     try:
         return bytes(_zstd().decode(data))
     except (RuntimeError, ValueError):  # a valid checksum over what is no zstd frame
@@ -151,7 +194,7 @@ def damaged(layout: Layout, damage: Damage) -> CorruptStoreError:
     )
 
 
-def _marks(layout: Layout) -> Path:
+def _marks(layout: Layout) -> Place:
     return layout.path.parent / "damaged" / layout.path.name
 
 

@@ -16,12 +16,13 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from featx.errors import CacheWriteError
-from featx.store.chunks import reserve, write_chunk
+from featx.store.chunks import reserve, write_chunk, write_new_chunk
 from featx.store.layout import grow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from featx._files import Lock
     from featx.store.block import Block
     from featx.store.layout import Layout
 
@@ -39,6 +40,8 @@ class Committer:
         Called in a block's turn, before its state is written, with its ``failed``.
     n_writers
         Threads.
+    lock
+        Of the store, where it can be lost: then nothing is committed any more.
 
     Attributes
     ----------
@@ -51,13 +54,20 @@ class Committer:
     """
 
     def __init__(
-        self, layout: Layout, first: int, record: Callable[[dict[str, str]], None], n_writers: int
+        self,
+        layout: Layout,
+        first: int,
+        record: Callable[[dict[str, str]], None],
+        n_writers: int,
+        lock: Lock | None = None,
     ) -> None:
         self.next = first
         self.busy_s = 0.0
         self.broken = False
         self._layout = layout
         self._record = record
+        self._lock = lock if layout.is_remote else None
+        self._grown = first
         self._n_writers = n_writers
         self._pool = futures.ThreadPoolExecutor(n_writers, "featx-write")
         self._pending: deque[futures.Future[None]] = deque()
@@ -97,6 +107,20 @@ class Committer:
                 raise error
             self._pending.popleft()
 
+    def settle(self) -> None:
+        """Wait for all blocks; in a bucket, now let other readers of zarr see how many there are.
+
+        Raises
+        ------
+        CacheWriteError
+            As `wait`.
+        """
+        self.wait()
+        if self._lock is not None and self._grown < self.next and not self.broken:
+            self._lock.check()
+            grow(self._layout, self.next)
+            self._grown = self.next
+
     def shutdown(self) -> None:
         """Wait for the threads and end them."""
         self._pool.shutdown()
@@ -104,10 +128,13 @@ class Committer:
     def _work(self, block: Block) -> None:
         try:
             begun = perf_counter()
+            if self._lock is not None:
+                self._lock.check()
             block.end()
-            self._reserve(block)
-            for array in ("features", "item"):
-                write_chunk(self._layout, array, block.number, block.arrays[array])
+            if not self._layout.is_remote:  # there a chunk is written under a condition
+                self._reserve(block)
+            for array in ("features", "digest", "item"):
+                self._write(array, block)
             self._take_turn(block, perf_counter() - begun)
         except BaseException:
             with self._turn:
@@ -134,8 +161,18 @@ class Committer:
             self._turn.wait_for(lambda: self.next >= number or self._failed < number)
             if self.next != number:  # one before it failed, or it came twice
                 return
-            grow(self._layout, number + 1)
+            if self._lock is None:  # in a bucket, once for all blocks: see `settle`
+                grow(self._layout, number + 1)
+            else:
+                self._lock.check()
             self._record(block.failed)
-            write_chunk(self._layout, "state", number, block.arrays["state"])
+            self._write("state", block)
             self.next += 1
             self._turn.notify_all()
+
+    def _write(self, array: str, block: Block) -> None:
+        values = block.arrays[array]
+        if self._lock is None:
+            write_chunk(self._layout, array, block.number, values)
+        else:
+            write_new_chunk(self._layout, array, block.number, values, self._lock.owner)

@@ -19,8 +19,7 @@ from featx.store.repair import delete_values
 from featx.store.writer import StoreWriter
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from featx._objects import Place
     from featx._types import Array, JsonObject, Progress
     from featx.store.reader import FeatureStore
 
@@ -47,7 +46,7 @@ class Compaction:
     freed_bytes: int
 
 
-def compact(cache: Path, path: Path, progress: Progress) -> Compaction:
+def compact(cache: Place, path: Place, progress: Progress) -> Compaction:
     """Compact the store in the folder ``path`` of ``cache``; waits for its lock.
 
     Raises
@@ -136,7 +135,7 @@ def _copy(writer: StoreWriter, block: int) -> None:
 
 def _delete_dead(store: FeatureStore) -> int:
     dead = np.flatnonzero(~_live_by_block(store).any(axis=1)).tolist()
-    there = [block for block in dead if store.layout.chunk("features", block).exists()]
-    for block in dead:
+    there = [set(store.layout.chunk_sizes(array)) for array in ("features", "digest", "item")]
+    for block in sorted(set().union(*there).intersection(dead)):
         delete_values(store.layout, block)
-    return len(there)
+    return len(there[0].intersection(dead))

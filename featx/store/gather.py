@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featx._cores import usable_cores
 from featx.errors import CorruptStoreError
 from featx.store.chunks import Damage, damaged, not_finite, read_chunk
 from featx.store.floats import is_finite, widened
 from featx.store.index import is_dead
+from featx.store.threads import MAX_REQUESTS, in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from featx._types import Array, Ints
     from featx.store.layout import Layout
 
-S = TypeVar("S")
-T = TypeVar("T")
-
-MAX_THREADS = 4
-"""Each holds one decoded block: at most 32 MiB, its compressed bytes, and the rows taken of it."""
-
 STRIP_BYTES = 2**18
 """Rows are checked, widened and copied in strips that stay in a core's cache."""
-
-
-def in_threads(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
-    """Yield ``work(item)`` in order; the first error stops what has not begun."""
-    pool = ThreadPoolExecutor(min(MAX_THREADS, len(usable_cores())), "featx-read")
-    try:
-        yield from pool.map(work, items)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def gather(layout: Layout, rows: Ints, out: Array) -> None:
@@ -51,7 +35,8 @@ def gather(layout: Layout, rows: Ints, out: Array) -> None:
         block, positions = part
         _copy_block(layout, block, rows[positions] - block * layout.block_rows, out, positions)
 
-    for _ in in_threads(one, _by_block(rows, layout.block_rows)):
+    parts = _by_block(rows, layout.block_rows)
+    for _ in in_threads(one, parts, MAX_REQUESTS if layout.is_remote else None):
         pass
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featx._files import take_lock
+from featx._objects import place
 from featx.errors import RecipeMismatchError
-from featx.store.layout import lock_file, read_layout
+from featx.store.layout import is_made, lock_file, read_layout
 from featx.store.making import compression_of, create
 from featx.store.reader import FeatureStore
 from featx.store.repair import next_block, repair
@@ -16,8 +16,8 @@ from featx.store.repair import next_block, repair
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from filelock import FileLock
-
+    from featx._files import Lock
+    from featx._objects import Place
     from featx.recipe import Recipe
     from featx.store.layout import Compression
     from featx.store.making import AskedCompression
@@ -35,13 +35,13 @@ class Held:
         The first block number that was never used.
     """
 
-    lock: FileLock
+    lock: Lock
     store: FeatureStore
     first: int
 
 
 def hold(
-    cache: Path,
+    cache: Place,
     recipe: Recipe,
     map_shape: tuple[int, ...],
     dim: int,
@@ -64,7 +64,7 @@ def hold(
     SchemaVersionError, CorruptStoreError
         As `FeatureStore.open`.
     """
-    path = Path(cache) / recipe.store_name
+    path = place(cache) / recipe.store_name
     stored = compression_of(compression)
     lock = take_lock(lock_file(path), on_wait)
     try:
@@ -76,10 +76,10 @@ def hold(
 
 
 def _open(
-    path: Path, recipe: Recipe, map_shape: tuple[int, ...], dim: int, compression: Compression
+    path: Place, recipe: Recipe, map_shape: tuple[int, ...], dim: int, compression: Compression
 ) -> FeatureStore:
     """Open the store under its lock: made where missing, repaired where damaged."""
-    if not path.exists():
+    if not is_made(path):
         create(path, recipe, map_shape, dim, compression)
     layout, runs = read_layout(path)
     differences = recipe.differences(layout.recipe, "here", "in the store")

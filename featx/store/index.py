@@ -10,8 +10,11 @@ import numpy as np
 
 from featx.store.chunks import Damage, read_chunk
 from featx.store.layout import DONE, EMPTY, UNDECODABLE
+from featx.store.threads import MAX_SMALL_REQUESTS, in_threads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from featx._types import Array, Bytes16s, Ints, JsonObject
     from featx.store.layout import Layout
 
@@ -115,9 +118,17 @@ def load_index(layout: Layout, runs: list[JsonObject]) -> tuple[Index, list[Dama
         item=np.zeros(n, dtype=np.uint16),
     )
     damages: list[Damage] = []
-    for block in present_blocks(layout, runs):
-        damages += _load_block(layout, block, index)
+    blocks = present_blocks(layout, runs)
+    for lost in _each(layout, lambda block: _load_block(layout, block, index), blocks):
+        damages += lost
     return index, damages
+
+
+def _each(
+    layout: Layout, load: Callable[[int], list[Damage]], blocks: Sequence[int]
+) -> Iterable[list[Damage]]:
+    """Load block after block; many at once from a bucket, which takes its time to answer."""
+    return in_threads(load, blocks, MAX_SMALL_REQUESTS) if layout.is_remote else map(load, blocks)
 
 
 def _load_block(layout: Layout, block: int, index: Index) -> list[Damage]:

@@ -22,18 +22,20 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from featx._files import write_json
+from featx._files import json_text, write_json
+from featx._objects import ObjectPath
 from featx.errors import (
+    CacheWriteError,
     CorruptStoreError,
     NotFoundError,
     RecipeMismatchError,
     SchemaVersionError,
 )
 from featx.recipe import Recipe, StoredDtype
+from featx.store.threads import in_threads
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from featx._objects import Place
     from featx._types import JsonObject
 
 Compression: TypeAlias = Literal["zstd", "none"]
@@ -92,7 +94,7 @@ class Layout:
         Of its features.
     """
 
-    path: Path
+    path: Place
     recipe: Recipe
     map_shape: tuple[int, ...]
     dim: int
@@ -100,11 +102,16 @@ class Layout:
     block_rows: int
     compression: Compression = "zstd"
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it lies in a bucket, where each request takes its time."""
+        return isinstance(self.path, ObjectPath)
+
     def spec(self, array: str) -> Spec:
         """Describe one of the four arrays."""
         return specs(self.dim, self.recipe.dtype, self.compression)[array]
 
-    def chunk(self, array: str, block: int) -> Path:
+    def chunk(self, array: str, block: int) -> Place:
         """Give the chunk file of a block, by zarr's default chunk key."""
         rest = ("0",) * len(self.spec(array).tail)
         return self.path.joinpath(array, "c", str(block), *rest)
@@ -112,8 +119,12 @@ class Layout:
     def chunk_sizes(self, array: str) -> dict[int, int]:
         """Give the size in bytes of each chunk file that is there, by block."""
         folder = self.path / array / "c"
+        if isinstance(folder, ObjectPath):  # one request for a thousand of them
+            keys = ((name.partition("/")[0], size) for name, size in folder.sizes().items())
+            return {int(name): size for name, size in keys if name.isdigit()}
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        paths = {int(name): self.chunk(array, int(name)) for name in names if name.isdigit()}
+        rest = ("0",) * len(self.spec(array).tail)
+        paths = {int(name): folder.joinpath(name, *rest) for name in names if name.isdigit()}
         return {block: path.stat().st_size for block, path in paths.items() if path.is_file()}
 
 
@@ -128,7 +139,7 @@ def specs(dim: int, dtype: StoredDtype, compression: Compression) -> dict[str, S
     }
 
 
-def read_layout(path: Path) -> tuple[Layout, list[JsonObject]]:
+def read_layout(path: Place) -> tuple[Layout, list[JsonObject]]:
     """Read what a store is, and its runs.
 
     Returns
@@ -157,12 +168,16 @@ def read_layout(path: Path) -> tuple[Layout, list[JsonObject]]:
         layout, runs = _layout(path, header), list(header["runs"])
     except (KeyError, TypeError, ValueError) as error:
         raise _unusable(path / "zarr.json", f"its featx attributes lack {error}") from error
-    for array in ARRAYS:
-        _check_array(layout, array)
+    _check_arrays(layout)
     return layout, runs
 
 
-def _check_version(path: Path, version: int) -> None:
+def is_made(path: Place) -> bool:
+    """Say whether there is a store: in a bucket, ``zarr.json`` is made last and goes first."""
+    return (path / "zarr.json").is_file() if isinstance(path, ObjectPath) else path.exists()
+
+
+def _check_version(path: Place, version: int) -> None:
     if version > SCHEMA_VERSION:
         raise SchemaVersionError(
             f"{path} has schema version {version}, this featx knows {SCHEMA_VERSION}; a newer "
@@ -170,7 +185,7 @@ def _check_version(path: Path, version: int) -> None:
         )
 
 
-def _layout(path: Path, header: JsonObject) -> Layout:
+def _layout(path: Place, header: JsonObject) -> Layout:
     try:
         recipe = Recipe.from_json(header["recipe"])
     except RecipeMismatchError as error:
@@ -194,6 +209,14 @@ def _known(compression: Compression) -> Compression:
     return compression
 
 
+def _check_arrays(layout: Layout) -> None:
+    def check(array: str) -> None:
+        _check_array(layout, array)
+
+    for _ in in_threads(check, ARRAYS, len(ARRAYS)) if layout.is_remote else map(check, ARRAYS):
+        pass
+
+
 def _check_array(layout: Layout, array: str) -> None:
     spec, path = layout.spec(array), layout.path / array
     meta = _read_metadata(path)
@@ -210,12 +233,19 @@ def _check_array(layout: Layout, array: str) -> None:
         raise _unusable(path / "zarr.json", f"it says {got}, expected {expected}")
 
 
-def _read_metadata(path: Path) -> JsonObject:
+def _read_metadata(path: Place) -> JsonObject:
     file = path / "zarr.json"
     try:
-        meta: Any = json.loads(file.read_text(encoding="utf-8"))
+        return _metadata(file, file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise _unusable(file, "it is missing") from error
+    except UnicodeDecodeError as error:
+        raise _unusable(file, f"it is no JSON: {error}") from error
+
+
+def _metadata(file: Place, text: str | bytes) -> JsonObject:
+    try:
+        meta: Any = json.loads(text)
     except ValueError as error:
         raise _unusable(file, f"it is no JSON: {error}") from error
     if not isinstance(meta, dict) or not isinstance(meta.get("attributes"), dict):
@@ -223,7 +253,7 @@ def _read_metadata(path: Path) -> JsonObject:
     return dict(meta)
 
 
-def _unusable(file: Path, reason: str) -> CorruptStoreError:
+def _unusable(file: Place, reason: str) -> CorruptStoreError:
     folder = next((path for path in file.parents if path.suffix == ".zarr"), file.parent)
     return CorruptStoreError(
         f"{file} is damaged: {reason}; delete the store with `featx rm {folder.name}` and extract "
@@ -237,10 +267,41 @@ def failure_key(digest: bytes, item: int) -> str:
 
 
 def write_runs(layout: Layout, runs: list[JsonObject]) -> None:
-    """Replace the runs in the store's attributes."""
+    """Replace the runs in the store's attributes.
+
+    Raises
+    ------
+    CacheWriteError
+        If they cannot be written; in a bucket also if another writer has changed them.
+    """
+    if isinstance(layout.path, ObjectPath):
+        _swap_runs(layout, layout.path / "zarr.json", runs)
+        return
     meta = _read_metadata(layout.path)
     meta["attributes"]["featx"]["runs"] = runs
     write_json(layout.path / "zarr.json", meta)
+
+
+def _swap_runs(layout: Layout, file: ObjectPath, runs: list[JsonObject]) -> None:
+    """Replace the runs, provided that what is there is what this writer knows."""
+    there = file.read_tagged()
+    meta = _metadata(file, there.data)
+    header = meta["attributes"]["featx"]
+    own = {run["blocks"][0][0]: run for run in runs}
+    if header["uid"] == layout.uid and all(_follows(own, run) for run in header["runs"]):
+        header["runs"] = runs
+        if file.swap(json_text(meta).encode(), there.tag) is not None:
+            return
+    raise CacheWriteError(
+        f"cannot write to {file}: another featx has changed it, so it holds the lock by now; run "
+        "it again: what is done is kept"
+    )
+
+
+def _follows(own: dict[int, JsonObject], run: JsonObject) -> bool:
+    """Whether a run that is written is one of ``own``, by its first block, and closed by nobody."""
+    known = own.get(run["blocks"][0][0])
+    return known is not None and (not run["closed"] or known["blocks"] == run["blocks"])
 
 
 def grow(layout: Layout, n_blocks: int) -> None:
@@ -252,13 +313,15 @@ def grow(layout: Layout, n_blocks: int) -> None:
         write_json(layout.path / array / "zarr.json", meta)
 
 
-def lock_file(path: Path) -> Path:
+def lock_file(path: Place) -> Place:
     """Give the file whose lock a writer of the store holds."""
     return path.parent / "locks" / f"{path.name}.lock"
 
 
-def size_bytes(path: Path) -> int:
+def size_bytes(path: Place) -> int:
     """Give the size of all files of a store; a file that a writer just moved counts nothing."""
+    if isinstance(path, ObjectPath):
+        return sum(path.sizes().values())
     total = 0
     for folder, _, names in os.walk(path):
         for name in names:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from featx._files import writing
+from featx._objects import ObjectPath
 from featx.errors import unknown_name
 from featx.store.layout import SCHEMA_VERSION, Compression, Spec, block_rows, specs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from zarr.abc.store import Store
+
+    from featx._objects import Place
     from featx._types import JsonObject
     from featx.recipe import Recipe
 
@@ -36,7 +40,7 @@ def compression_of(asked: str) -> Compression:
 
 
 def create(
-    path: Path,
+    path: Place,
     recipe: Recipe,
     map_shape: tuple[int, ...],
     dim: int,
@@ -61,14 +65,29 @@ def create(
     }
     if compression != "zstd":  # what a store without the field has
         header["compression"] = compression
+    described = specs(dim, recipe.dtype, compression)
+    if isinstance(path, ObjectPath):
+        _create_objects(path, header, described)
+        return
     temporary = path.with_name(f".{path.name}.new")
     with writing(path):
         shutil.rmtree(temporary, ignore_errors=True)  # left by a kill
-        _create_zarr(temporary, header, specs(dim, recipe.dtype, compression))
+        _create_zarr(temporary, header, described)
         temporary.rename(path)
 
 
-def _create_zarr(path: Path, header: JsonObject, specs: dict[str, Spec]) -> None:
+def _create_objects(path: ObjectPath, header: JsonObject, specs: dict[str, Spec]) -> None:
+    """Put what zarr makes in memory into a bucket, the group's metadata last."""
+    from zarr.storage import MemoryStore
+
+    made: dict[str, Any] = {}
+    _create_zarr(MemoryStore(made), header, specs)
+    path.delete_tree()  # left by a kill: without the group's metadata it is nothing
+    for name in sorted(made, key=lambda name: name == "zarr.json"):
+        (path / name).write_bytes(made[name].to_bytes())
+
+
+def _create_zarr(path: Path | Store, header: JsonObject, specs: dict[str, Spec]) -> None:
     import zarr
     from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from featx._objects import ObjectPath, place
 from featx._types import Array, Bytes16s, Ints, Progress, Silent
-from featx.errors import CorruptStoreError, FeatxError, UsageError
+from featx.errors import CorruptStoreError, FeatxError, SourceReadError, UsageError
 from featx.store.check import check_store
 from featx.store.chunks import Damage, damaged
 from featx.store.gather import gather
@@ -21,12 +21,15 @@ from featx.store.layout import (
     UNDECODABLE,
     Layout,
     failure_key,
+    is_made,
     read_layout,
     size_bytes,
 )
 from featx.store.repair import needs_repair
+from featx.store.threads import MAX_SMALL_REQUESTS, in_threads
 
 if TYPE_CHECKING:
+    from featx._objects import Place
     from featx._types import JsonObject
 
 
@@ -66,7 +69,7 @@ class FeatureStore:
         self._index: Index | None = None
 
     @classmethod
-    def open(cls, path: Path) -> FeatureStore:
+    def open(cls, path: Place) -> FeatureStore:
         """Open the store in the folder ``path``.
 
         Raises
@@ -78,7 +81,7 @@ class FeatureStore:
         CorruptStoreError
             If its metadata is damaged. Damaged chunks show when they are read.
         """
-        return cls(*read_layout(Path(path)))
+        return cls(*read_layout(place(path)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FeatureStore.open, (self.path,)
@@ -242,15 +245,33 @@ class FeatureStore:
         }
 
 
-def list_stores(cache: Path) -> tuple[list[FeatureStore], list[tuple[Path, str]]]:
+def list_stores(cache: Place) -> tuple[list[FeatureStore], list[tuple[Place, str]]]:
     """Give the stores of a cache by name, and those that cannot be opened with the reason."""
     stores: list[FeatureStore] = []
-    broken: list[tuple[Path, str]] = []
-    for path in sorted(cache.glob("*.zarr")):
-        if path.name.startswith("."):
-            continue  # being made, or left by a kill
-        try:
-            stores.append(FeatureStore.open(path))
-        except FeatxError as error:
-            broken.append((path, str(error)))
+    broken: list[tuple[Place, str]] = []
+    # a name that begins with a dot is being made, or left by a kill
+    paths = sorted(path for path in cache.glob("*.zarr") if not path.name.startswith("."))
+    remote = isinstance(cache, ObjectPath)
+    opened = in_threads(_open, paths, MAX_SMALL_REQUESTS) if remote else map(_open, paths)
+    for path, store in zip(paths, opened, strict=True):
+        if isinstance(store, FeatureStore):
+            stores.append(store)
+        elif store is not None:
+            broken.append((path, store))
     return stores, broken
+
+
+def _open(path: Place) -> FeatureStore | str | None:
+    """Open a store, or say why it cannot be; None where it is only being made, or was removed."""
+    try:
+        return FeatureStore.open(path)
+    except SourceReadError:
+        raise
+    except FeatxError as error:
+        if isinstance(path, ObjectPath) and not is_made(path) and not _has_chunks(path):
+            return None
+        return str(error)
+
+
+def _has_chunks(path: ObjectPath) -> bool:
+    return any(not name.endswith("zarr.json") for name in path.sizes())

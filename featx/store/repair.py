@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx._files import writing
+from featx._objects import ObjectPath
 from featx.provenance import blocks_of
 from featx.store.check import check_block
 from featx.store.chunks import (
@@ -69,6 +70,8 @@ def next_block(layout: Layout, runs: list[JsonObject]) -> int:
 
 
 def _delete_leftovers(layout: Layout) -> None:
+    if isinstance(layout.path, ObjectPath):
+        return  # an object is there whole, or not at all
     for path in layout.path.rglob(".*"):
         path.unlink(missing_ok=True)
 

@@ -23,9 +23,9 @@ from featx.store.repair import supersede
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
     from types import TracebackType
 
+    from featx._objects import Place
     from featx._types import Array, JsonObject, Key
     from featx.costs import PassCost
     from featx.recipe import Recipe
@@ -85,7 +85,7 @@ class StoreWriter:
 
     def __init__(
         self,
-        cache: Path,
+        cache: Place,
         recipe: Recipe,
         map_shape: tuple[int, ...],
         dim: int,
@@ -106,7 +106,9 @@ class StoreWriter:
         self.n_rows = 0
         self._max_block_s = max_block_s
         self._block: Block | None = None
-        self._committer = Committer(self._layout, self._number, self._record, self.n_writers)
+        self._committer = Committer(
+            self._layout, self._number, self._record, self.n_writers, self._lock
+        )
         self._closed = False
         self._run = self._new_run(provenance)
 
@@ -179,6 +181,7 @@ class StoreWriter:
         """
         self.flush()
         rows = self.store.index.shadowed()
+        self._lock.check()
         supersede(self._layout, rows)
         self.store.refresh()
         return len(rows)
@@ -198,7 +201,7 @@ class StoreWriter:
     def flush(self) -> None:
         """Write the open block, wait for it, and let `store` see it."""
         self._hand_over()
-        self._committer.wait()
+        self._committer.settle()
         self.store.refresh()
 
     def close(self, abort: bool = False) -> None:
@@ -218,7 +221,7 @@ class StoreWriter:
         try:
             if not abort:
                 self._hand_over()
-            self._committer.wait()
+            self._committer.settle()
             if not self._committer.broken:
                 self._keep_cost()
                 self._finish_run()
