@@ -16,7 +16,12 @@ PACKAGE = Path(featx.__file__).parent
 # A module imports from the rows above its own, never from its own row. A package (sources,
 # store ...) counts as one module; "featx" is __init__.py.
 LAYERS = {
-    "0 foundations": ["errors _types _quiet _html", "_files _imports _memory _visible"],
+    "0 foundations": [
+        "errors _types _quiet _html",
+        "_buckets _imports _memory _visible",
+        "_objects",
+        "_files",
+    ],
     "1 pure values": [
         "augmentation views",
         "manifest recipe pooling mapping folds targets products solvers paired twins suspects",
