@@ -34,6 +34,11 @@ def cache_dir(cache: PathLike | None = None) -> Path:
     return folder
 
 
+def shards_dir(cache: Path) -> Path:
+    """Give the folder of what is known of tar shards."""
+    return cache / "shards"
+
+
 def unique_labels(stores: Sequence[FeatureStore]) -> list[str]:
     """Give each store's label, with ``#`` and the start of its hash where labels repeat."""
     labels = [store.recipe.label for store in stores]

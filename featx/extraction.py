@@ -243,6 +243,7 @@ def extract(
         backbone,
         demo=folder,
         progress=report,
+        shards=catalog.shards_dir(folder),
         name=name,
         limit=limit,
         limit_per_class=limit_per_class,

@@ -30,12 +30,13 @@ from featx.sources.memory import (
 )
 from featx.sources.names import display, has_image_suffix, is_packed_tar, is_tar
 from featx.sources.objects import head, list_prefix, object_shard
+from featx.sources.places import Places
 from featx.sources.select import select
 from featx.sources.shards import Shard, common_name, local_shards, shard_source
 from featx.sources.table import TABLE_SUFFIXES, frame_source, open_table
 from featx.sources.urls import WEB, base_name, expanded, is_remote, plain, scheme_of
 
-__all__ = ["Entry", "Payload", "Source", "Token", "is_remote", "open_source"]
+__all__ = ["Entry", "Payload", "Places", "Source", "Token", "is_remote", "open_source"]
 
 
 @dataclasses.dataclass(frozen=True)

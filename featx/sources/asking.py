@@ -11,11 +11,11 @@ from typing import Any
 
 from featx._objects import ObjectPath
 from featx._types import Progress
-from featx.errors import ImageError, SourceNotFoundError, SourceReadError, UsageError
+from featx.errors import ImageError, SourceNotFoundError, UsageError
 from featx.sources.entry import Entry, Source
 from featx.sources.hosts import Hosts, WebEntry
 from featx.sources.names import display
-from featx.sources.objects import head, listing, object_entry
+from featx.sources.objects import ListingDeniedError, head, listing, object_entry
 from featx.sources.urls import WEB, scheme_of
 
 AT_ONCE = 32
@@ -162,8 +162,6 @@ def _listed(folder: ObjectPath, keys: Iterable[str]) -> dict[str, Mapping[str, A
                     break
             elif n > _MOST_LISTED * len(wanted):
                 return None
-    except SourceReadError as error:
-        if isinstance(error.__cause__, PermissionError):
-            return None
-        raise
+    except ListingDeniedError:
+        return None
     return found

@@ -50,6 +50,11 @@ class Entry:
     token: Token | None
     failure: str | None
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is read over a network, so that reading is mostly waiting."""
+        return False
+
     def read(self) -> Payload:
         """Read the file's bytes.
 

@@ -29,6 +29,11 @@ class WebEntry(Entry):
     url: str
     hosts: Hosts
 
+    @property
+    def elsewhere(self) -> bool:
+        """It is."""
+        return True
+
     def read(self) -> bytes:
         """Read it.
 

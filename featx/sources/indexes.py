@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _FORMAT = b"1"
-_RACY_NS = 2_000_000_000
+RACY_NS = 2_000_000_000
 """As for tokens: an archive that was just written could change once more under one time stamp."""
 _TEXTS = ("label", "caption", "fields")
 
@@ -68,7 +68,7 @@ class Indexes:
         import pyarrow.parquet as pq
 
         path = self._path(token, every_file)
-        if path is None or not self.write or token[2] > time.time_ns() - _RACY_NS:
+        if path is None or not self.write or token[2] > time.time_ns() - RACY_NS:
             return
         kept = {"token": _stamp(token), "format": _FORMAT, "ignored": str(index.ignored)}
         with replacing(path) as temporary:

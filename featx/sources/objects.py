@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from featx._buckets import client, reading
+from featx._buckets import DENIED, client, reading
 from featx._objects import ObjectPath
 from featx.errors import ImageError, SourceNotFoundError, SourceReadError
 from featx.sources.entry import Entry, Token, hash63
@@ -21,6 +21,8 @@ MOST_BYTES = 2**30
 """Of one image that is read over a network."""
 _PAGE = 1000
 """Objects that a store lists at once."""
+_DENIED = ("status code: 401", "status code: 403")
+"""How the client words what was not permitted; for listings it has no error of its own."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -29,6 +31,11 @@ class ObjectEntry(Entry):
     """One object of a bucket."""
 
     place: ObjectPath
+
+    @property
+    def elsewhere(self) -> bool:
+        """It is."""
+        return True
 
     def read(self) -> bytes:
         """Read the object.
@@ -61,6 +68,11 @@ class ObjectShard:
     token: Token
     place: ObjectPath
     tag: str | None
+
+    @property
+    def elsewhere(self) -> bool:
+        """It is."""
+        return True
 
     def open(self) -> nullcontext[Ranged]:
         """Open it for one pass."""
@@ -152,6 +164,10 @@ def listing(folder: ObjectPath) -> Iterator[Mapping[str, Any]]:
         yield from page
 
 
+class ListingDeniedError(SourceReadError):
+    """A prefix that may not be listed; its objects may be read all the same."""
+
+
 @contextmanager
 def _whole_bucket(folder: ObjectPath) -> Iterator[None]:
     try:
@@ -159,6 +175,11 @@ def _whole_bucket(folder: ObjectPath) -> Iterator[None]:
             yield
     except FileNotFoundError as error:
         raise SourceNotFoundError(f"there is no {folder}") from error
+    except SourceReadError as error:
+        if not any(sign in str(error.__cause__) for sign in _DENIED):
+            raise
+        advice = DENIED[folder.bucket.partition(":")[0]]
+        raise ListingDeniedError(f"cannot list {folder}: access denied; {advice}") from error
 
 
 def list_prefix(url: str, *, every_file: bool = False) -> tuple[Listed, list[ObjectShard]]:

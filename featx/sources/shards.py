@@ -37,6 +37,10 @@ class Shard(Protocol):
     def token(self) -> Token:
         """What tells that it has not changed; begins with its place."""
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is read over a network."""
+
     def open(self) -> AbstractContextManager[Readable]:
         """Open it for one pass.
 
@@ -62,6 +66,11 @@ class LocalShard:
 
     shown: str
     token: Token
+
+    @property
+    def elsewhere(self) -> bool:
+        """It is not."""
+        return False
 
     def open(self) -> AbstractContextManager[Readable]:
         """Open it for one pass."""
@@ -107,6 +116,11 @@ class MemberEntry(Entry):
     shard: Shard
     offset: int
     size: int
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its archive is read over a network."""
+        return self.shard.elsewhere
 
     def read(self) -> bytes:
         """Read its bytes at their offset.
@@ -161,7 +175,7 @@ def shard_source(
             f"no image in {_counted(len(shards))} of {where}; expected members with an image "
             "extension (.jpg, .png, .tif ...)"
         )
-    entries = [entry for shard, index in found for entry in _entries(shard, index)]
+    entries = [entry for shard, index in found for entry in entries_of(shard, index)]
     frame, left = _frame(found)
     several = _several(frame)
     left_out = f", without the nested JSON fields {', '.join(left)}" if left else ""
@@ -207,7 +221,8 @@ def _indexed(
         progress.finish()
 
 
-def _entries(shard: Shard, index: Index) -> Iterator[Entry]:
+def entries_of(shard: Shard, index: Index) -> Iterator[Entry]:
+    """Give the entries of an archive, in its order."""
     place, _, mtime_ns, ident = shard.token
     for one in index.members:
         inside = one.name.encode("utf-8", "surrogateescape")

@@ -32,6 +32,7 @@ TABLE_SUFFIXES = TEXT_SUFFIXES | PARQUET_SUFFIXES
 _NAMES = """
 path file_path filepath image_path imagepath img_path file filename file_name image_file
 image_filename image_name imagename img_name image img images picture photo
+url image_url img_url
 """
 _PATH_COLUMNS = tuple(_NAMES.split())
 _LOOKED_AT = 1000

@@ -178,7 +178,7 @@ class _Redirects(HTTPRedirectHandler):
     ) -> Request | None:
         """Give the next request."""
         if urlsplit(newurl).scheme.lower() not in WEB:
-            raise ImageError(f"it leads to {newurl[:100]!r}, which is no web address")
+            raise ImageError(f"it leads nowhere on the web: {newurl[:100]!r}")
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
         if following is not None:
             following.method = req.get_method()
@@ -212,6 +212,8 @@ def _tried(url: str, tries: int, request: Callable[[], T]) -> T:
             error.close()
             if error.code in _GONE:
                 raise ImageError(f"not there: {error.code} {error.reason}") from error
+            if error.code < 400:  # to a file, or in circles
+                raise ImageError(f"it leads nowhere on the web: {error.reason[:200]}") from error
             if error.code not in _AGAIN or n == tries:
                 raise _refused(host, error, n) from error
             _pause(n, error.headers.get("Retry-After", ""))
