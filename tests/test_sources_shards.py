@@ -248,7 +248,7 @@ def test_shards_that_cannot_be_understood(tmp_path: Path, members: Members, said
 
 def test_compressed_shards_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "s.tar.gz", b"x")
-    with pytest.raises(SourceError, match="compressed.*unpack it"):
+    with pytest.raises(SourceError, match=r"compressed.*unpack it"):
         open_source(tmp_path / "s.tar.gz")
 
 
