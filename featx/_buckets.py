@@ -64,7 +64,26 @@ _NO_CREDENTIALS = (
     "Missing SecretAccessKey",
 )
 """Whom a client asks that found nothing in the environment, in vain; or what it says."""
+_REFUSED = ("status code: 401", "status code: 403")
+"""What a list that is denied is known by."""
 _MAX_REASON = 300
+
+
+def library() -> Any:
+    """Give obstore.
+
+    Raises
+    ------
+    MissingDependencyError
+        If it is not installed.
+    """
+    try:
+        import obstore
+    except ImportError as error:
+        raise MissingDependencyError(
+            "a cache in a bucket needs obstore: pip install 'featx[cloud]'"
+        ) from error
+    return obstore
 
 
 def client(bucket: str) -> Any:
@@ -78,12 +97,8 @@ def client(bucket: str) -> Any:
         If the environment does not say enough.
     """
     plain = any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS)
-    try:
-        return _client(bucket, plain, os.getpid())
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{bucket} needs obstore: pip install 'featx[cloud]'"
-        ) from error
+    library()
+    return _client(bucket, plain, os.getpid())
 
 
 @cache
@@ -104,44 +119,47 @@ def _client(bucket: str, allow_http: bool, process: int) -> Any:  # noqa: ARG001
         return from_url(bucket, client_options=options, retry_config=retry)
 
 
+def forget() -> None:
+    """Make clients anew, from what the environment says by now."""
+    _client.cache_clear()
+
+
 @contextmanager
 def reading(url: str) -> Iterator[None]:
     """Turn the client's errors into `FileNotFoundError` and `SourceReadError`."""
-    from obstore.exceptions import BaseError
-
+    base = library().exceptions.BaseError
     try:
         yield
     except FileNotFoundError as error:
         if "NoSuchBucket" in str(error):
             raise SourceReadError(f"cannot read {url}: {_reason(error, url)}") from error
         raise FileNotFoundError(f"no object {url}") from error
-    except (BaseError, ValueError) as error:
+    except (base, ValueError) as error:
         raise SourceReadError(f"cannot read {url}: {_reason(error, url)}") from error
 
 
 @contextmanager
 def writing(url: str) -> Iterator[None]:
     """Turn the client's errors into `CacheWriteError`."""
-    from obstore.exceptions import BaseError
-
+    base = library().exceptions.BaseError
     try:
         yield
-    except (FileNotFoundError, BaseError, ValueError) as error:
+    except (FileNotFoundError, base, ValueError) as error:
         raise CacheWriteError(f"cannot write to {url}: {_reason(error, url)}") from error
 
 
 def _reason(error: Exception, url: str) -> str:
-    from obstore.exceptions import NotSupportedError, PermissionDeniedError, UnauthenticatedError
-
+    errors = library().exceptions
     text, scheme = str(error), url.partition(":")[0]
     advice = DENIED[scheme]
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
-        return f"access denied; {advice}"
+    denied = isinstance(error, (errors.PermissionDeniedError, errors.UnauthenticatedError))
     if any(sign in text for sign in _NO_CREDENTIALS):
         return f"no credentials in the environment; {advice}"
+    if denied or any(sign in text.split("\n", 1)[0] for sign in _REFUSED):
+        return f"access denied; {advice}"
     if "NoSuchBucket" in text:
         return "there is no such bucket; make it first, or see to the name"
-    if isinstance(error, NotSupportedError):
+    if isinstance(error, errors.NotSupportedError):
         return f"the store does not support it: {_short(text)}"
     return f"{_short(text)}; what is done is kept: run it again when the store answers"
 
@@ -158,13 +176,12 @@ def again(request: Callable[[], T]) -> T:
     The client does so by itself but for conditional writes: whether one that broke was carried
     out, only its sender can find out.
     """
-    from obstore.exceptions import GenericError
-
+    broken = library().exceptions.GenericError
     begun, pause_s = time.monotonic(), BACKOFF_S[0]
     while True:
         try:
             return request()
-        except GenericError as error:
+        except broken as error:
             final = any(sign in str(error) for sign in (*_NO_CREDENTIALS, "status code: 4"))
             if final or time.monotonic() - begun + pause_s > RETRY_S:
                 raise

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from featx import _buckets
-from featx._buckets import again, client, reading, writing
+from featx._buckets import again, client, library, reading, writing
 from featx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -131,6 +131,9 @@ class ObjectPath:
     def mkdir(self, *, parents: bool = True, exist_ok: bool = True) -> None:
         """Do nothing: folders are there by what lies in them."""
 
+    def rmdir(self) -> None:
+        """Do nothing: a folder goes with the last object in it."""
+
     def exists(self) -> bool:
         """Say whether there is such an object, or a folder."""
         return self.is_file() or self.is_dir()
@@ -152,10 +155,8 @@ class ObjectPath:
 
     def iterdir(self) -> Iterator[ObjectPath]:
         """Yield what lies directly under this, objects and folders, by name."""
-        import obstore
-
         with reading(str(self)):
-            found: Any = obstore.list_with_delimiter(client(self.bucket), self.key)
+            found: Any = library().list_with_delimiter(client(self.bucket), self.key)
         keys = [meta["path"] for meta in found["objects"]]
         for key in sorted([*keys, *found["common_prefixes"]]):
             yield ObjectPath(self.bucket, key)
@@ -185,10 +186,8 @@ class ObjectPath:
 
     def read_buffer(self) -> memoryview:
         """Read an object, without a copy."""
-        import obstore
-
         with reading(str(self)):
-            return memoryview(obstore.get(client(self.bucket), self.key).bytes())
+            return memoryview(library().get(client(self.bucket), self.key).bytes())
 
     def read_text(self, encoding: str = "utf-8") -> str:
         """Read an object as text."""
@@ -196,19 +195,15 @@ class ObjectPath:
 
     def read_tagged(self) -> Tagged:
         """Read an object with what `swap` asks for."""
-        import obstore
-
         with reading(str(self)):
-            got = obstore.get(client(self.bucket), self.key)
+            got = library().get(client(self.bucket), self.key)
             data = bytes(got.bytes())
         return Tagged(data, _tag(got.meta), dict(got.attributes).get(_WRITER))
 
     def write_bytes(self, data: bytes) -> None:
         """Write an object, whole or not at all; what was there is replaced."""
-        import obstore
-
         with writing(str(self)):
-            obstore.put(client(self.bucket), self.key, data, use_multipart=False)
+            library().put(client(self.bucket), self.key, data, use_multipart=False)
 
     def create(self, data: bytes, writer: str = "") -> Tag | None:
         """Write an object unless there is one; give its tag, or None where there was one.
@@ -228,13 +223,11 @@ class ObjectPath:
         return self._put_if(mode, data, writer or uuid.uuid4().hex)
 
     def _put_if(self, mode: Any, data: bytes, writer: str) -> Tag | None:
-        import obstore
-        from obstore.exceptions import AlreadyExistsError, PreconditionError
-
+        errors = library().exceptions
         store, about = client(self.bucket), {_WRITER: writer}
 
         def put() -> Any:
-            return obstore.put(
+            return library().put(
                 store, self.key, data, mode=mode, attributes=about, use_multipart=False
             )
 
@@ -246,12 +239,30 @@ class ObjectPath:
                     if mode == "create" or "NoSuchBucket" in str(error):
                         raise
                     return None
-                except (AlreadyExistsError, PreconditionError):
+                except (errors.NotSupportedError, NotImplementedError):
+                    return self._put_unless(mode, data, writer)
+                except (errors.AlreadyExistsError, errors.PreconditionError):
                     pass
             there = self.read_tagged()
         except FileNotFoundError:
             return None
         return there.tag if (there.data, there.writer) == (data, writer) else None
+
+    def _put_unless(self, mode: Any, data: bytes, writer: str) -> Tag | None:
+        """Look, and then write: what is left where the environment forbids conditional writes."""
+        try:
+            there = self.read_tagged()
+        except FileNotFoundError:
+            found = None
+        else:
+            found = {"e_tag": there.tag[0]}
+        if found != (None if mode == "create" else {"e_tag": mode.get("e_tag")}):
+            return None
+        about = {_WRITER: writer}
+        put = library().put(
+            client(self.bucket), self.key, data, attributes=about, use_multipart=False
+        )
+        return _tag(put)
 
     def touch(self) -> None:
         """Write an empty object unless there is one."""
@@ -259,41 +270,33 @@ class ObjectPath:
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Delete an object."""
-        import obstore
-
         if not (missing_ok or self.is_file()):
             raise FileNotFoundError(f"no object {self}")
         try:
             with writing(str(self)):
-                obstore.delete(client(self.bucket), self.key)
+                library().delete(client(self.bucket), self.key)
         except OSError as error:
             if not isinstance(error.__cause__, FileNotFoundError):  # as some stores answer
                 raise
 
     def delete_tree(self) -> None:
         """Delete every object under this."""
-        import obstore
-
         keys = [meta["path"] for meta in self._list()]
         if keys:
             with writing(str(self)):
-                obstore.delete(client(self.bucket), keys)
+                library().delete(client(self.bucket), keys)
 
     def _meta(self) -> Any:
-        import obstore
-
         if not self.key:
             return None
         try:
             with reading(str(self)):
-                return obstore.head(client(self.bucket), self.key)
+                return library().head(client(self.bucket), self.key)
         except FileNotFoundError:
             return None
 
     def _list(self) -> Iterator[Any]:
-        import obstore
-
-        stream: Any = obstore.list(client(self.bucket), self.key or None)
+        stream: Any = library().list(client(self.bucket), self.key or None)
         while True:
             with reading(str(self)):
                 page = next(stream, None)

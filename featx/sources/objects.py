@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from featx._buckets import DENIED, client, reading
+from featx._buckets import DENIED, client, library, reading
 from featx._objects import ObjectPath
-from featx.errors import ImageError, SourceNotFoundError, SourceReadError
+from featx.errors import (
+    ImageError,
+    MissingDependencyError,
+    SourceNotFoundError,
+    SourceReadError,
+)
 from featx.sources.entry import Entry, Token, hash63
 from featx.sources.folder import Listed
 from featx.sources.names import has_image_suffix, is_hidden, is_tar, natural
@@ -47,8 +52,7 @@ class ObjectEntry(Entry):
         SourceReadError
             If access is denied, or the network or the store fails after retries.
         """
-        import obstore
-
+        obstore = _obstore()
         if self.token is None:
             raise ImageError(self.failure or "there is nothing to read")
         if self.token[1] > MOST_BYTES:
@@ -83,9 +87,7 @@ class ObjectShard:
         return self._range(offset, offset + size) if size else b""
 
     def _range(self, start: int, end: int) -> bytes:
-        import obstore
-        from obstore.exceptions import PreconditionError
-
+        obstore = _obstore()
         options: Any = {"range": (start, end)}
         if self.tag is not None:
             options["if_match"] = self.tag
@@ -94,13 +96,22 @@ class ObjectShard:
                 try:
                     got = obstore.get(client(self.place.bucket), self.place.key, options=options)
                     data = bytes(got.bytes())
-                except PreconditionError as error:
+                except obstore.exceptions.PreconditionError as error:
                     raise changed(self.shown) from error
         except FileNotFoundError as error:
             raise SourceReadError(f"cannot read {self.shown}: it is not there any more") from error
         if len(data) != end - start:
             raise changed(self.shown)
         return data
+
+
+def _obstore() -> Any:
+    try:
+        return library()
+    except MissingDependencyError as error:
+        raise MissingDependencyError(
+            "images in a bucket need obstore: pip install 'featx[cloud]'"
+        ) from error
 
 
 def too_large(size: int) -> str:
@@ -135,8 +146,7 @@ def head(place: ObjectPath) -> Mapping[str, Any] | None:
     SourceReadError
         If access is denied, or the network or the store fails after retries.
     """
-    import obstore
-
+    obstore = _obstore()
     try:
         with reading(str(place)):
             found: Any = obstore.head(client(place.bucket), place.key)
@@ -153,8 +163,7 @@ def listing(folder: ObjectPath) -> Iterator[Mapping[str, Any]]:
     SourceReadError
         As `head`.
     """
-    import obstore
-
+    obstore = _obstore()
     stream: Any = obstore.list(client(folder.bucket), folder.key or None, chunk_size=_PAGE)
     while True:
         with _whole_bucket(folder):

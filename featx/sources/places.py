@@ -13,8 +13,7 @@ from featx.sources.hosts import Hosts, WebEntry
 from featx.sources.indexes import Indexes
 from featx.sources.names import display
 from featx.sources.objects import head, object_entry, object_shard
-from featx.sources.shards import Shard, entries_of, local_shards
-from featx.sources.tars import read_index
+from featx.sources.shards import Shard, entries_of, index_of, local_shards
 from featx.sources.urls import WEB, is_remote, scheme_of
 
 _IN_A_SHARD = ".tar!"
@@ -64,9 +63,7 @@ class Places:
         try:
             shard = _shard(archive)
             index = Indexes(self.shards).get(shard.token, every_file=False)
-            if index is None:
-                with shard.open() as file:
-                    index = read_index(file, shard.shown)
+            index = index_of(shard) if index is None else index
         except SourceReadError:
             raise
         except FeatxError:  # not there, or another archive by now

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import chain, takewhile
-from typing import Any, Protocol
+from itertools import takewhile
+from typing import Protocol
 
 import pandas as pd
 
-from featx._types import Json, Progress
+from featx._types import Progress
 from featx.errors import SourceError, SourceNotFoundError, SourceReadError
-from featx.sources.entry import Entry, Source, Token, hash63, text_column
-from featx.sources.folder import folder_columns
+from featx.sources.entry import Entry, Source, Token, hash63
 from featx.sources.indexes import Indexes
 from featx.sources.names import data_name, display
-from featx.sources.tars import Index, Member, Readable, key_of, read_index
+from featx.sources.sidecars import columns_of
+from featx.sources.tars import Index, Readable, read_index
 
 AT_ONCE = 4
 """Archives that are passed through side by side."""
-_LABEL, _CAPTION = "label", "caption"
 
 
 class Shard(Protocol):
@@ -176,7 +174,8 @@ def shard_source(
             "extension (.jpg, .png, .tif ...)"
         )
     entries = [entry for shard, index in found for entry in entries_of(shard, index)]
-    frame, left = _frame(found)
+    members = [(shard.shown, one) for shard, index in found for one in index.members]
+    frame, left = columns_of(members)
     several = _several(frame)
     left_out = f", without the nested JSON fields {', '.join(left)}" if left else ""
     part = "" if len(found) == len(shards) else f"{len(found):,} of "
@@ -204,8 +203,7 @@ def _indexed(
         known = indexes.get(shard.token, every_file)
         if known is not None:
             return known
-        with shard.open() as file:
-            index = read_index(file, shard.shown, every_file=every_file)
+        index = index_of(shard, every_file=every_file)
         indexes.put(shard.token, every_file, index)
         return index
 
@@ -221,6 +219,25 @@ def _indexed(
         progress.finish()
 
 
+def index_of(shard: Shard, *, every_file: bool = False) -> Index:
+    """Pass through an archive.
+
+    Raises
+    ------
+    SourceError
+        If it is damaged.
+    SourceReadError
+        If the disk, the network or a permission stands in the way.
+    """
+    try:
+        with shard.open() as file:
+            return read_index(file, shard.shown, every_file=every_file)
+    except SourceReadError:
+        raise
+    except OSError as error:
+        raise SourceReadError(f"cannot read {shard.shown}: {error.strerror or error}") from error
+
+
 def entries_of(shard: Shard, index: Index) -> Iterator[Entry]:
     """Give the entries of an archive, in its order."""
     place, _, mtime_ns, ident = shard.token
@@ -229,73 +246,6 @@ def entries_of(shard: Shard, index: Index) -> Iterator[Entry]:
         token = place + b"!" + inside, one.size, mtime_ns, hash63(one.offset, ident)
         path = f"{shard.shown}!{display(one.name)}"
         yield MemberEntry(path, token, None, shard, one.offset, one.size)
-
-
-def _frame(found: Sequence[tuple[Shard, Index]]) -> tuple[pd.DataFrame, list[str]]:
-    """Give the columns, and the names of JSON fields that are no plain values.
-
-    A field whose name another column has is called ``json.NAME``.
-    """
-    members = [(shard, one) for shard, index in found for one in index.members]
-    columns: dict[str, pd.Series[Any]] = {}
-    for name in (_LABEL, _CAPTION):
-        texts = [getattr(one, name) for _, one in members]
-        if any(text is not None for text in texts):
-            columns[name] = text_column(texts)
-    shown = [shard.shown for shard, _ in members]
-    splits, _ = folder_columns(shown)
-    if "split" in splits:
-        columns["split"] = splits["split"]
-    columns["shard"] = text_column(shown)
-    columns["key"] = text_column([display(key_of(one.name)[0]) for _, one in members])
-    fields, nested = _fields(members)
-    for name, values in fields.items():
-        columns[f"json.{name}" if name in columns else name] = _column(values)
-    return pd.DataFrame(columns), nested
-
-
-def _fields(members: Sequence[tuple[Shard, Member]]) -> tuple[dict[str, list[Json]], list[str]]:
-    rows = [_read_fields(shard, one) for shard, one in members]
-    names = dict.fromkeys(chain.from_iterable(rows))
-    nested = {name for row in rows for name, value in row.items() if isinstance(value, dict | list)}
-    flat = {name: [row.get(name) for row in rows] for name in names if name not in nested}
-    return flat, [name for name in names if name in nested]
-
-
-def _read_fields(shard: Shard, one: Member) -> Mapping[str, Json]:
-    if one.fields is None:
-        return {}
-    try:
-        fields = json.loads(one.fields)
-    except ValueError as error:
-        raise _no_fields(shard, one, str(error)) from error
-    if not isinstance(fields, dict):
-        raise _no_fields(shard, one, f"it holds {type(fields).__name__}")
-    return fields
-
-
-def _no_fields(shard: Shard, one: Member, why: str) -> SourceError:
-    return SourceError(
-        f"{shard.shown}: the .json beside {display(one.name)!r} is no JSON object of fields "
-        f"({why}); write the shard anew"
-    )
-
-
-def _column(values: list[Json]) -> pd.Series[Any]:
-    """Give a column of whole numbers, of numbers, of yes and no, or else of text."""
-    kinds = {type(value) for value in values if value is not None}
-    missing = any(value is None for value in values)
-    if kinds == {bool}:
-        return pd.Series(values, dtype="boolean" if missing else "bool")
-    if kinds == {int} and all(value is None or abs(value) < 2**63 for value in values):  # type: ignore[arg-type]
-        return pd.Series(values, dtype="Int64" if missing else "int64")
-    if kinds and kinds <= {int, float}:
-        return pd.Series(values, dtype="float64")
-    return text_column([value if value is None else _as_text(value) for value in values])
-
-
-def _as_text(value: Json) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def local_shards(entries: Sequence[Entry]) -> list[Shard]:

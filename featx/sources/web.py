@@ -261,6 +261,7 @@ def _unreached(host: str, error: Exception, n: int) -> HostError:
     reason = _reason(error)
     after = f", after {n} tries" if n > 1 else ""
     if isinstance(reason, TimeoutError):
-        return HostError(f"{host} does not answer in time ({reason}){after}", dead=False)
+        connecting = isinstance(error, URLError)  # an answer that is late is no URLError
+        return HostError(f"{host} does not answer in time ({reason}){after}", dead=connecting)
     dead = isinstance(reason, socket.gaierror | ssl.SSLError | ConnectionRefusedError)
     return HostError(f"{host} cannot be reached: {reason}{after}", dead=dead)
