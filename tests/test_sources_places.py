@@ -88,3 +88,33 @@ def test_vectors_of_such_images_are_computed_again(
     run(data, tmp_path / "cache")
     (drift,) = manage.verify(None, tmp_path / "cache", sample=5)["drift"]
     assert (drift["rows"], drift["passed"]) == (5, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["shards", "bucket", "shards in a bucket"])
+def test_every_command_takes_such_data(bucket: Bucket, tmp_path: Path, where: str) -> None:
+    import featx
+
+    photos = folder(tmp_path / "photos")
+    here = shards(photos, tmp_path / "shards")
+    bucket.put_folder(photos, "photos")
+    bucket.put_folder(here, "shards")
+    places = {"shards": str(here), "bucket": f"{bucket.url}/photos"}
+    data = places.get(where, f"{bucket.url}/shards")
+    cache, out = tmp_path / "cache", tmp_path / "runs"
+    network = {"backbone": "helpers_photos:tiny", "image_size": 32}
+    assert featx.stats(data).images == 18
+    assert featx.plan(data, cache=cache, **network).images == 18
+    assert not cache.exists(), "a plan keeps nothing"
+    [done] = featx.extract(data, cache=cache, **network)
+    view = featx.load(done.data, done.label, target="label", cache=cache)
+    run = featx.fit(view, "logreg", cv=3, search=False, out=out)
+    bucket.asked.log.clear()
+    said = featx.predict(run.path, data, cache=cache)
+    assert said.frame["status"].tolist() == ["ok"] * 18
+    assert "GET" not in bucket.asked.counts()
+    assert featx.report([run.path], cache=cache).path.is_file()
+    tuned = featx.finetune(
+        data, **network, freeze="all", epochs=1, cache=cache, out=out, device="cpu"
+    )
+    assert tuned.path is not None
