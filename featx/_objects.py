@@ -146,13 +146,6 @@ class ObjectPath:
         """Say whether anything lies under this."""
         return next(self._list(), None) is not None
 
-    def size(self) -> int:
-        """Give the size of an object in bytes."""
-        meta = self._meta()
-        if meta is None:
-            raise FileNotFoundError(f"no object {self}")
-        return int(meta["size"])
-
     def iterdir(self) -> Iterator[ObjectPath]:
         """Yield what lies directly under this, objects and folders, by name."""
         with reading(str(self)):
@@ -310,11 +303,6 @@ Place: TypeAlias = Path | ObjectPath
 
 def _tag(meta: Any) -> Tag:
     return meta["e_tag"], meta["version"]
-
-
-def is_url(text: object) -> bool:
-    """Say whether a text is a url rather than a path."""
-    return isinstance(text, str) and _SCHEME.match(text) is not None
 
 
 def place(text: str | Path | ObjectPath) -> Place:

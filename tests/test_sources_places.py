@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,6 +55,8 @@ def test_every_place_gives_the_bytes_again(bucket: Bucket, tmp_path: Path) -> No
             places = Places(tmp_path / "index")
             again = [places.entry(place).read() for place in places_of(source)]
             assert again == [entry.read() for entry in source.entries]
+            sent = pickle.loads(pickle.dumps(source.entries))  # noqa: S301  (to another process)
+            assert [entry.read() for entry in sent] == again
     gone = [*(b"/nowhere/s.tar!a.jpg", b"/nowhere/a.jpg"), bucket.url.encode() + b"/gone.jpg"]
     gone += [places_of(open_source(here))[0] + b"x", bucket.url.encode() + b"/gone.tar!a.jpg"]
     assert all(Places().entry(place).failure for place in gone)

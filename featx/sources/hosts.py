@@ -71,6 +71,10 @@ class Hosts:
         self._answered: dict[str, float] = {}
         self._dead: dict[str, str] = {}
 
+    def __reduce__(self) -> tuple[type[Hosts], tuple[tuple[str, ...]]]:
+        """Go to another process as what it was made of: a lock cannot."""
+        return Hosts, (tuple(self._first.values()),)
+
     def ask(self, url: str) -> Token | None:
         """Give the token of an address; None where the server tells nothing to know it by.
 
