@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx import datasets
+from featx._files import side_dir
 from featx._objects import ObjectPath, place
 from featx.errors import AmbiguousNameError, CorruptStoreError, NotFoundError, UsageError
 from featx.store import FeatureStore, list_stores
@@ -36,6 +37,11 @@ def cache_dir(cache: PathLike | ObjectPath | None = None) -> Place:
     if isinstance(folder, Path) and folder.is_file():
         raise UsageError(f"{folder} is a file; --cache takes a folder")
     return folder
+
+
+def shards_dir(cache: Place) -> Path:
+    """Give the folder, on this machine, of what is known of tar shards."""
+    return side_dir(cache) / "shards"
 
 
 def unique_labels(stores: Sequence[FeatureStore]) -> list[str]:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from featx.backbones import BackboneRequest
+from featx.catalog import shards_dir
 from featx.embedding import How, embed
 from featx.errors import NotFoundError, RecipeMismatchError
 from featx.forward.certificate import compare
-from featx.sources import open_source
+from featx.sources import Places, Source
 from featx.store import DONE
 from featx.tokens import TokenIndex
 
 if TYPE_CHECKING:
     from featx._objects import Place
     from featx._types import Ints, JsonObject, Progress
+    from featx.sources import Entry
     from featx.store import FeatureStore
 
 
@@ -35,7 +37,7 @@ def drift(store: FeatureStore, cache: Place, n: int, seed: int, progress: Progre
     RecipeMismatchError
         If the backbone here is not the one that filled the store; names each field.
     """
-    rows, paths = _images(store, cache, n, seed, progress)
+    rows, entries = _images(store, cache, n, seed, progress)
     provenance = store.runs[-1]["provenance"]
     request = replace(
         BackboneRequest.from_json(provenance["request"]),
@@ -43,7 +45,8 @@ def drift(store: FeatureStore, cache: Place, n: int, seed: int, progress: Progre
         poolings=(store.recipe.pooling,),
     )
     how = How(precision="fp32", write=False, fresh=True)
-    source = open_source(paths, every_file=True)
+    frame = pd.DataFrame(index=pd.RangeIndex(len(entries)))
+    source = Source("again", f"{len(entries):,} images, read again", entries, frame, 0)
     found = embed(source, request, cache, how, progress)
     fields = found.recipes[0].differences(store.recipe, "here", "in the store")
     if fields:
@@ -60,19 +63,21 @@ def drift(store: FeatureStore, cache: Place, n: int, seed: int, progress: Progre
 
 def _images(
     store: FeatureStore, cache: Place, n: int, seed: int, progress: Progress
-) -> tuple[Ints, list[str]]:
-    """Choose up to ``n`` rows whose image is still where it was: rows and paths."""
+) -> tuple[Ints, list[Entry]]:
+    """Choose up to ``n`` rows whose image is still where it was."""
     index = store.index
     done = np.flatnonzero((index.state == DONE) & (index.item == 0))
     order = np.random.default_rng(seed).permutation(done)
     with TokenIndex(cache, say=progress.say) as tokens:
         known = tokens.paths()
-    rows, paths = [], []
+    places = Places(shards_dir(cache))
+    rows, entries = [], []
     for row in order:
-        path = known.get(index.digest[row].tobytes())
-        if path is not None and os.path.exists(path):  # noqa: PTH110  # a bytes path
+        place = known.get(index.digest[row].tobytes())
+        entry = None if place is None else places.entry(place)
+        if entry is not None and entry.failure is None:
             rows.append(row)
-            paths.append(os.fsdecode(path))
+            entries.append(entry)
         if len(rows) == n:
             break
     if not rows:
@@ -80,4 +85,4 @@ def _images(
             f"no image of {store.recipe.label} is where it was when it was embedded; run "
             "`featx extract` on the data where it lies now, then verify again"
         )
-    return np.array(rows, np.int64), paths
+    return np.array(rows, np.int64), entries

@@ -105,8 +105,9 @@ class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             write=self.write,
             raise_on_error=True,
         )
-        source = open_source(X)
-        found = embed(source, request, catalog.cache_dir(self.cache), how, Silent())
+        cache = catalog.cache_dir(self.cache)
+        source = open_source(X, shards=catalog.shards_dir(cache))
+        found = embed(source, request, cache, how, Silent())
         bad = [i for i, reason in enumerate(found.reasons) if reason is not None]
         if bad:
             raise ImageError(f"{found.manifest.path[bad[0]]}: {found.reasons[bad[0]]}")

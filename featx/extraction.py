@@ -183,8 +183,9 @@ def extract(
     Parameters
     ----------
     data
-        A folder, a table, an array file, or several of them; from Python also a DataFrame, paths,
-        Pillow images, bytes or arrays. None for the demo data set.
+        A folder, a table, tar shards, an array file, or several of them; folders and shards may be
+        addresses in a bucket, and paths in a table addresses in one or on the web. From Python also
+        a DataFrame, paths, Pillow images, bytes or arrays. None for the demo data set.
     backbone
         One or several: a torchvision name, ``timm/NAME``, ``module:callable``, or a
         `torch.nn.Module`.
@@ -196,7 +197,7 @@ def extract(
         Take the first N images, or N of each class chosen with a seed. The seed is also that of
         ``weights="random"`` and of ``augment``.
     path_column, root, label_column
-        Of a table.
+        Of a table; the root may be an address.
     image_size, resize, preprocess, mean, std, interpolation
         In place of what the weights ask for.
     precision, engine, decoder, device, batch_size
@@ -259,6 +260,7 @@ def extract(
         backbone,
         demo=side_dir(folder),
         progress=report,
+        shards=catalog.shards_dir(folder),
         name=name,
         limit=limit,
         limit_per_class=limit_per_class,

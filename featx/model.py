@@ -137,7 +137,10 @@ class Model:
         check_recipes(self.wanted, self.path.name, self.cache, report)
         order = [part.recipe for part in self.info.parts]
         every_file = any(recipe.preprocess.reader for recipe in order)
-        source = open_source(images, path_column=path_column, root=root, every_file=every_file)
+        source = open_source(
+            images, path_column=path_column, root=root, every_file=every_file,
+            shards=catalog.shards_dir(self.cache), progress=report,
+        )  # fmt: skip
         if needs is not None:
             _check_labels([str(column) for column in source.frame.columns], needs)
         how = replace(how or self.how, views=self.info.views)

@@ -54,6 +54,8 @@ def prepare(
     *,
     demo: Path,
     progress: Progress,
+    shards: Path | None = None,
+    keep_shards: bool = True,
     name: str | None = None,
     limit: int | None = None,
     limit_per_class: int | None = None,
@@ -92,6 +94,8 @@ def prepare(
     ----------
     demo
         Folder that gets the demo's table, where ``data`` is None.
+    shards, keep_shards
+        The folder of indexes of tar shards, and whether new ones are kept.
 
     Raises
     ------
@@ -147,6 +151,9 @@ def prepare(
         label_column=label_column,
         seed=seed,
         every_file=bool(reader),
+        shards=shards,
+        keep_shards=keep_shards,
+        progress=progress,
     )
     datasets.check_columns(source.frame)
     names = backbone if isinstance(backbone, list | tuple) else [backbone]

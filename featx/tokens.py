@@ -134,12 +134,17 @@ class TokenIndex:
                 self._failed(error)
 
     def paths(self) -> dict[bytes, bytes]:
-        """Give, for each digest, the absolute path of a file that had it."""
+        """Give, for each digest, the absolute path of a file that had it.
+
+        An address elsewhere only where no path is known: in the order of bytes, paths come first.
+        """
         with self._lock:
             if self._database is None:
                 return {}
             try:
-                return dict(self._database.execute("SELECT digest, path FROM tokens"))
+                return dict(
+                    self._database.execute("SELECT digest, path FROM tokens ORDER BY path DESC")
+                )
             except sqlite3.Error as error:
                 self._failed(error)
                 return {}

@@ -154,9 +154,7 @@ def test_absolute_paths(root, tmp_path):
 
 
 def test_missing_files_are_failures_of_their_rows(root):
-    text = (
-        "path,y\na.jpg,1\ngone.jpg,2\n,3\nsub,4\nhttps://x.org/a.jpg,5\n" + "x" * 300 + ".jpg,6\n"
-    )
+    text = "path,y\na.jpg,1\ngone.jpg,2\n,3\nsub,4\nfile://x/a.jpg,5\n" + "x" * 300 + ".jpg,6\n"
     source = open_source(table(root, text))
     assert source.frame["y"].tolist() == list("123456")
     reasons = [entry.failure for entry in source.entries]
@@ -164,7 +162,7 @@ def test_missing_files_are_failures_of_their_rows(root):
     assert reasons[1] == f"no such file or directory: {root / 'gone.jpg'}"
     assert reasons[2] == "the row names no file"
     assert reasons[3].startswith("not a file")
-    assert reasons[4] == "a web address; download the image first"
+    assert reasons[4].startswith("file://x/a.jpg names the machine 'x'")
     assert reasons[5] is not None
     assert [entry.token is None for entry in source.entries] == [False] + [True] * 5
     assert "5 of them missing" in source.description

@@ -295,7 +295,7 @@ def test_a_failing_disk_is_no_bad_image(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_few_images_are_held_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = folder(tmp_path / "p", per_class=40)
-    monkeypatch.setattr(reading, "workers", lambda: 2)
+    monkeypatch.setattr(reading, "workers", lambda *_: 2)
     seen: list[int] = []
     see = reading._see
     monkeypatch.setattr(reading, "_see", lambda *a: (seen.append(1), see(*a))[1])

@@ -25,12 +25,15 @@ Cache = Annotated[
 Out = Annotated[str, _Option("--out", metavar="DIR", help="Folder of all runs.")]
 
 # Which images.
+DATA_HELP = (
+    "Folder of images or of class folders, here or in a bucket (s3://, gs://, az://); CSV, TSV or "
+    "Parquet table of paths or addresses; tar shards; .npz or .npy array."
+)
 Data = Annotated[
     Words,
     _Argument(
         metavar="DATA",
-        help="Folder of images or of class folders; CSV, TSV or Parquet table; .npz or .npy array. "
-        "Without it: the demo data set.",
+        help=f"{DATA_HELP} Without it: the demo data set.",
     ),
 ]
 PathColumn = Annotated[
@@ -38,7 +41,9 @@ PathColumn = Annotated[
 ]
 Root = Annotated[
     str | None,
-    _Option("--root", metavar="DIR", help="Table: folder of its paths [default: the table's own]."),
+    _Option(
+        "--root", metavar="DIR", help="Table: folder or address of its paths [default: its own]."
+    ),
 ]
 Limit = Annotated[
     int | None, _Option("--limit", min=1, metavar="N", help="The first N images alone.")

@@ -40,7 +40,8 @@ def predict(
         ),
     ],
     data: Annotated[
-        list[str], typer.Argument(metavar="DATA...", help="Images, folders, tables or arrays.")
+        list[str],
+        typer.Argument(metavar="DATA...", help="Images, folders, tables, tar shards, arrays."),
     ],
     output: Annotated[
         str | None,

@@ -24,8 +24,7 @@ def stats(
         list[str],
         typer.Argument(
             metavar="DATA",
-            help="Folder of images or of class folders; CSV, TSV or Parquet table; .npz or .npy "
-            "array.",
+            help=o.DATA_HELP,
         ),
     ],
     *,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featx import datasets
-from featx.catalog import cache_dir
+from featx.catalog import cache_dir, shards_dir
 from featx.comparison.run import Run, read_run
 from featx.errors import NotFoundError, UsageError, unknown_name
 from featx.extraction import extract
@@ -54,7 +54,7 @@ def make_runs(
         views = _cached(data, backbones, heads, fitting, extraction, cache)
     else:
         seed = {name: value for name, value in fitting.items() if name == "seed"}
-        options = _named(data, heads, fitting, {**extraction, **seed})
+        options = _named(data, heads, fitting, {**extraction, **seed}, shards_dir(cache_dir(cache)))
         views = _extracted(data, backbones, options, cache, progress)
     runs = []
     for view in views:
@@ -114,14 +114,19 @@ def _cached(
 
 
 def _named(
-    data: Any, heads: Sequence[str], fitting: Mapping[str, Any], options: Mapping[str, Any]
+    data: Any,
+    heads: Sequence[str],
+    fitting: Mapping[str, Any],
+    options: Mapping[str, Any],
+    shards: Path,
 ) -> dict[str, Any]:
     """Check the heads against the data's target; give a part of the data a name of its own.
 
     Under the name of the whole it would take the place of the whole in the cache.
     """
     names = ("limit", "limit_per_class", "label_column", "path_column", "root", "seed")
-    source = open_source(data, **{k: v for k, v in options.items() if k in names})
+    asked = {k: v for k, v in options.items() if k in names}
+    source = open_source(data, shards=shards, **asked)
     task = _task(source.frame, fitting)
     for head in heads:
         head_for(head, task)

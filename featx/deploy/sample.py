@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from featx import images
 from featx.artifact import read_images
+from featx.catalog import shards_dir
 from featx.errors import ImageError
+from featx.sources import Places, is_remote
 from featx.tokens import TokenIndex
 
 if TYPE_CHECKING:
@@ -76,13 +76,17 @@ def _fitted(model: Model, pre: Preprocess) -> Iterator[Array]:
     digests = sorted(read_images(model.path))
     with TokenIndex(model.cache) as tokens:
         known = tokens.paths()
+    places = Places(shards_dir(model.cache))
     for i in np.random.default_rng(SEED).permutation(len(digests)):
         path = known.get(digests[i])
         if path is None:
             continue
         try:
-            payload = Path(os.fsdecode(path)).read_bytes()
+            payload = places.entry(path).read()
             if images.digest(payload) == digests[i]:
                 yield images.load(payload, pre)[0]
-        except (OSError, ImageError):
+        except ImageError:
             continue
+        except OSError:
+            if is_remote(path):  # the others would wait as long
+                return

@@ -100,6 +100,7 @@ def embed(
     unsaved: list[Taken] = []
     saved: list[Future[None]] = []
     whole = PillowDecoder(pre)
+    readers = workers(entries)
 
     def sample() -> Sample:
         return _sample(examples_of(entries, todo, seed) if examples is None else examples, pre)
@@ -109,7 +110,7 @@ def embed(
         ThreadPoolExecutor(1, "featx-tokens") as saving,
     ):
         jobs = _jobs(todo, work, views)
-        for part in in_order(lambda job: reader.take(*job), jobs, workers(), _ahead(whole)):
+        for part in in_order(lambda job: reader.take(*job), jobs, readers, _ahead(whole, readers)):
             for one, decoded in part:
                 if one.reason is not None and raise_on_error:
                     raise ImageError(f"{entries[one.index].path}: {one.reason}")
@@ -132,7 +133,7 @@ def embed(
         progress.say(
             f"{work.left_over} images were not for {work.decoder.name}: Pillow decoded them"
         )
-    timing = _timing(stages, work, sinks)
+    timing = _timing(stages, work, sinks, readers)
     taken = _with_twins([done[i] for i in range(len(entries))])
     twins = [one for one in taken if done[one.index].items is None]
     save_tokens(tokens, entries, [*unsaved, *twins])
@@ -153,28 +154,29 @@ def _jobs(todo: Sequence[int], work: Work, views: int) -> Iterator[tuple[Sequenc
         start = stop
 
 
-def _ahead(decoder: Decoder) -> int:
+def _ahead(decoder: Decoder, readers: int) -> int:
     """Give how many jobs are read ahead."""
-    return max(workers() + 2, AHEAD // decoder.at_once)
+    return max(readers + 2, AHEAD // decoder.at_once)
 
 
-def images_ahead(pre: Preprocess, views: int = 1) -> int:
+def images_ahead(pre: Preprocess, views: int = 1, readers: int = 0) -> int:
     """Give how many images are decoded by Pillow before anything is known of them."""
+    readers = readers or workers()
     decoder = PillowDecoder(pre)
-    return _ahead(decoder) * _images_a_job(decoder, views)
+    return _ahead(decoder, readers) * _images_a_job(decoder, views)
 
 
 def _images_a_job(decoder: Decoder, views: int) -> int:
     return max(1, decoder.at_once // views)
 
 
-def _timing(stages: Stages, work: Work, sinks: Sequence[Sink]) -> Timing:
+def _timing(stages: Stages, work: Work, sinks: Sequence[Sink], readers: int) -> Timing:
     """Say where the time went, the last blocks written."""
     writers = [sink.writer for sink in sinks if isinstance(sink, StoreSink)]
     for writer in writers:
         writer.flush()
         stages.add("write", writer.busy_s)
-    threads = {"read": workers(), "decode": workers(), "forward": work.lanes}
+    threads = {"read": readers, "decode": readers, "forward": work.lanes}
     threads["write"] = sum(writer.n_writers for writer in writers) or 1
     return stages.timing(threads)
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 2**25
 """Of files that a thread reads before it decodes them."""
 
+MOST_WORKERS = 16
+
 J = TypeVar("J")
 R = TypeVar("R")
 
@@ -192,9 +194,16 @@ class Reader:
         )
 
 
-def workers() -> int:
-    """Give the number of threads that decode: one a core, but no more than 16."""
-    return min(16, len(usable_cores()))
+def workers(entries: Sequence[Entry] = ()) -> int:
+    """Give the number of threads that read and decode: one a core, but no more than 16.
+
+    16 wherever images are read over a network, where threads wait for most of the time.
+    """
+    return (
+        MOST_WORKERS
+        if any(e.elsewhere for e in entries)
+        else min(MOST_WORKERS, len(usable_cores()))
+    )
 
 
 def in_order(

@@ -235,8 +235,9 @@ def _opened(
     view = load(done.data, done.label, cache=cache)
     folder = catalog.cache_dir(cache)
     prepared = prepare(
-        data, backbone, demo=side_dir(folder), progress=Silent(), device=device, **about
-    )
+        data, backbone, demo=side_dir(folder), progress=Silent(), shards=catalog.shards_dir(folder),
+        device=device, **about,
+    )  # fmt: skip
     if view.recipe.preprocess.has_items:
         raise UsageError("fine-tuning takes one image a file; choose one --page and --channels")
     return view, prepared.requests[0], prepared.source

@@ -12,6 +12,7 @@ from featx._types import Silent
 from featx.backbones import BackboneRequest, load_backbone, resolve
 from featx.backbones.at_hand import missing_weights
 from featx.backbones.families import family_of
+from featx.catalog import shards_dir
 from featx.errors import (
     FeatxError,
     MissingDependencyError,
@@ -117,7 +118,7 @@ def look(
         _settled(where, [request], skips, lambda one: _resolved(one, cache, progress, fetch))
         if where not in skips:
             _check_freeze(where, step, request)
-    source = _opened(pipeline, demo)
+    source = _opened(pipeline, demo, None if cache is None else shards_dir(cache))
     columns = [str(name) for name in source.frame.columns]
     for kind, steps in (("fit", pipeline.fits), ("finetune", pipeline.finetunes)):
         for where, step in _numbered(kind, steps):
@@ -269,7 +270,7 @@ def _check_freeze(where: str, step: Mapping[str, Any], request: BackboneRequest)
         raise type(error)(f"{where}: {error}") from error
 
 
-def _opened(pipeline: Pipeline, demo: Path) -> Source:
+def _opened(pipeline: Pipeline, demo: Path, shards: Path | None) -> Source:
     """Open the data, and check the options of every extract with it."""
     source = None
     for step in pipeline.extracts:
@@ -280,6 +281,7 @@ def _opened(pipeline: Pipeline, demo: Path) -> Source:
             step["backbone"],
             demo=demo,
             progress=Silent(),
+            shards=shards,
             **pipeline.data_options,
             **options,
         )
@@ -287,8 +289,9 @@ def _opened(pipeline: Pipeline, demo: Path) -> Source:
     if source is None:
         name = pipeline.finetunes[0]["backbone"]
         prepared = prepare(
-            pipeline.data, name, demo=demo, progress=Silent(), **pipeline.data_options
-        )
+            pipeline.data, name, demo=demo, progress=Silent(), shards=shards,
+            **pipeline.data_options,
+        )  # fmt: skip
         source = prepared.source
     return source
 

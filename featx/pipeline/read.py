@@ -18,6 +18,7 @@ from featx.pipeline.published import mistakes_in, read_published, take_published
 from featx.pipeline.rows import Row, label_of
 from featx.pipeline.tables import change_tables, read_tables
 from featx.pipeline.trainings import training_step
+from featx.sources.urls import scheme_of
 
 if TYPE_CHECKING:
     from featx._types import JsonObject, PathLike
@@ -100,7 +101,7 @@ def read_pipeline(
 
 def _place(file: Path, data: Any) -> Any:
     """Give the file's data; a relative path begins at the file's own folder."""
-    return str(file.parent / data) if isinstance(data, str) else data
+    return str(file.parent / data) if isinstance(data, str) and not scheme_of(data) else data
 
 
 def _rows(

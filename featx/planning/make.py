@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from featx._types import PathLike, Progress
     from featx.planning.heads import Target
 
+_OURS = ("demo", "progress", "shards", "keep_shards")
 _OPTIONS = [
     name
     for name, parameter in inspect.signature(prepare).parameters.items()
-    if parameter.kind is parameter.KEYWORD_ONLY and name not in ("demo", "progress")
+    if parameter.kind is parameter.KEYWORD_ONLY and name not in _OURS
 ]
 """Those of `featx.extract` that say what vectors are and how they are computed."""
 
@@ -96,7 +97,10 @@ def plan(
     free = available()
     with TemporaryDirectory(prefix="featx-plan-") as scratch:
         place = Place(folder, Path(scratch), workers, report)
-        prepared = prepare(data, backbone, demo=place.scratch, progress=report, **options)
+        prepared = prepare(
+            data, backbone, demo=place.scratch, progress=report, shards=catalog.shards_dir(folder),
+            keep_shards=False, **options,
+        )  # fmt: skip
         column = options.get("label_column")
         early = _heads(prepared, heads, column) if heads else None
         report.say(counted(prepared.source))

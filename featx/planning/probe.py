@@ -17,6 +17,7 @@ import numpy as np
 
 from featx.embedding import How, run_pass
 from featx.embedding.pipeline import images_ahead
+from featx.embedding.reading import workers
 from featx.embedding.sinks import MemorySink, derive
 from featx.embedding.stages import STAGES
 from featx.forward import ROWS
@@ -143,7 +144,9 @@ def probe(
     watch = _Watch(progress)
     second = run_pass(_part(source, rest), request, scratch, how, watch)
     alike = [first, second] if how.views == 1 else [second]
-    return _probe(alike, start_s, _image_s(second, watch.times, how.views) or image_s)
+    readers = workers(source.entries)
+    passing_s = _image_s(second, watch.times, how.views, readers)
+    return _probe(alike, start_s, passing_s or image_s)
 
 
 def _more(views: int) -> tuple[int, int]:
@@ -171,7 +174,7 @@ def _part(source: Source, at: Sequence[int] | Array) -> Source:
     return replace(source, entries=entries, frame=source.frame.iloc[rows].reset_index(drop=True))
 
 
-def _image_s(done: Pass, times: Sequence[float], views: int = 1) -> float | None:
+def _image_s(done: Pass, times: Sequence[float], views: int = 1, readers: int = 0) -> float | None:
     """Give seconds an image in the long run.
 
     Images go by in the network's rhythm once the first ones are through; where its batches are
@@ -180,7 +183,7 @@ def _image_s(done: Pass, times: Sequence[float], views: int = 1) -> float | None
     timing, n = done.located.timing, done.located.computed
     if not n or not timing.run_s:
         return None
-    skipped = min(images_ahead(done.recipes[0].preprocess, views), len(times) // 2)
+    skipped = min(images_ahead(done.recipes[0].preprocess, views, readers), len(times) // 2)
     passing = (times[-1] - times[skipped - 1]) / (len(times) - skipped)
     return max(passing, timing.run_s * timing.busy["forward"] / n)
 

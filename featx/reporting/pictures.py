@@ -16,7 +16,9 @@ import numpy as np
 from PIL import Image
 
 from featx import images
+from featx.catalog import shards_dir
 from featx.errors import ImageError
+from featx.sources import Places, is_remote
 from featx.tokens import TokenIndex
 
 if TYPE_CHECKING:
@@ -81,18 +83,33 @@ class Pictures:
         place = self._places.get(digest)
         if place is None:
             return Picture(missing=_NO_FILE)
+        if is_remote(place):
+            return Picture(missing="it lies in a bucket or on the web, and reports fetch nothing")
         try:
-            payload = Path(os.fsdecode(place)).read_bytes()
+            payload = self._read(place)
+        except ImageError as error:
+            return Picture(missing=str(error))
         except OSError as error:
             if _IN_AN_ARRAY.search(place):
                 return Picture(missing="it is one of an array, of which no thumbnails are made")
-            return Picture(missing=f"its file cannot be read: {error.strerror}")
+            return Picture(missing=f"its file cannot be read: {error.strerror or error}")
         if images.digest(payload) != digest:
             return Picture(missing="its file has changed since")
         try:
             return Picture(src=thumbnail(_seen(payload, pre, int(key[1]))))
         except ImageError as error:
             return Picture(missing=str(error))
+
+    def _read(self, place: bytes) -> bytes:
+        """Read a file, or a member of a tar shard."""
+        if b".tar!" not in place:
+            return Path(os.fsdecode(place)).read_bytes()
+        payload = self._again.entry(place).read()
+        return payload if isinstance(payload, bytes) else b""
+
+    @cached_property
+    def _again(self) -> Places:
+        return Places(shards_dir(self.subject.cache))
 
     @cached_property
     def _places(self) -> dict[bytes, bytes]:

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Token: TypeAlias = tuple[bytes, int, int, int]
-"""(absolute path, size, mtime in ns, inode): while it stays, the content is taken to stay."""
+"""(absolute path or address, size, mtime in ns, inode or what stands for an ETag).
+
+While it stays, the content is taken to stay.
+"""
 Payload: TypeAlias = "bytes | Array | Image.Image"
 
 GONE = frozenset(
@@ -45,6 +49,11 @@ class Entry:
     path: str
     token: Token | None
     failure: str | None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is read over a network, so that reading is mostly waiting."""
+        return False
 
     def read(self) -> Payload:
         """Read the file's bytes.
@@ -119,6 +128,12 @@ def token_of(path: bytes, status: os.stat_result) -> Token:
     """
     inode = 0 if os.name == "nt" else status.st_ino
     return path, status.st_size, status.st_mtime_ns, inode
+
+
+def hash63(*parts: object) -> int:
+    """Give a number below 2^63 that stands for a few values."""
+    digest = blake2b(repr(parts).encode("utf-8", "backslashreplace"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
 
 
 def file_entry(path: str, shown: str) -> Entry:

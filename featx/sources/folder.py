@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from featx.errors import SourceError, SourceReadError
 from featx.sources.entry import Entry, Source, text_column, token_of
-from featx.sources.names import data_name, display, has_image_suffix, is_hidden, natural
+from featx.sources.names import (
+    data_name,
+    display,
+    has_image_suffix,
+    is_hidden,
+    is_tar,
+    natural,
+)
 
 SPLITS = {
     "train": "train",
@@ -40,20 +49,61 @@ def open_folder(folder: Path, *, every_file: bool = False) -> Source:
     SourceReadError
         If it, or a folder in it, cannot be read.
     """
+    return folder_source(list_folder(folder, every_file=every_file))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What lies below a folder, or below a prefix of a bucket, in natural order.
+
+    Attributes
+    ----------
+    root
+        The folder's absolute path, or the prefix's address, to show.
+    name
+        The last part of it.
+    entries
+        Images, shown by their paths below ``root``.
+    shards
+        Tar archives, likewise.
+    ignored
+        How many other files there are.
+    """
+
+    root: str
+    name: str
+    entries: Sequence[Entry]
+    shards: Sequence[Entry]
+    ignored: int
+
+
+def list_folder(folder: Path, *, every_file: bool = False) -> Listed:
+    """List a folder; as `open_folder`."""
     root = os.path.abspath(folder)  # noqa: PTH100  (pathlib would lose bytes that are no UTF-8)
     listing = _Listing(every_file)
     listing.walk(root, "", ())
-    entries = listing.entries
+    name = os.path.basename(root)  # noqa: PTH119
+    return Listed(display(root), name, listing.entries, listing.shards, listing.ignored)
+
+
+def folder_source(listed: Listed) -> Source:
+    """Make a source of the images of a folder, with the columns that its folders stand for.
+
+    Raises
+    ------
+    SourceError
+        If there are none.
+    """
+    entries, ignored = listed.entries, listed.ignored + len(listed.shards)
     if not entries:
         raise SourceError(
-            f"no image in {display(root)}"
-            + (f" ({listing.ignored} files have no image extension)" if listing.ignored else "")
+            f"no image in {listed.root}"
+            + (f" ({ignored} files have no image extension)" if ignored else "")
             + "; expected images (.jpg, .png, .tif ...) in it or in its folders"
         )
-    frame, layout = _columns([entry.path for entry in entries])
-    description = f"{display(root)}: {len(entries):,} images{layout}"
-    name = data_name(os.path.basename(root))  # noqa: PTH119
-    return Source(name, description, entries, frame, listing.ignored)
+    frame, layout = folder_columns([entry.path for entry in entries])
+    description = f"{listed.root}: {len(entries):,} images{layout}"
+    return Source(data_name(listed.name), description, entries, frame, ignored)
 
 
 class _Listing:
@@ -61,6 +111,7 @@ class _Listing:
 
     def __init__(self, every_file: bool) -> None:
         self.entries: list[Entry] = []
+        self.shards: list[Entry] = []
         self.ignored = 0
         self._every_file = every_file
 
@@ -85,15 +136,15 @@ class _Listing:
             raise SourceReadError(f"cannot read {where!r}: {error.strerror or error}") from error
 
     def _add(self, item: os.DirEntry[str], prefix: str) -> None:
-        if not (self._every_file or has_image_suffix(item.name)):
+        is_shard = is_tar(item.name)
+        if not (self._every_file or is_shard or has_image_suffix(item.name)):
             self.ignored += 1
             return
-        shown = display(prefix + item.name)
+        shown, kind = display(prefix + item.name), self.shards if is_shard else self.entries
         if item.is_file():
-            token = token_of(os.fsencode(item.path), item.stat())
-            self.entries.append(Entry(shown, token, None))
+            kind.append(Entry(shown, token_of(os.fsencode(item.path), item.stat()), None))
         elif item.is_symlink():
-            self.entries.append(Entry(shown, None, "a link to a file that is not there"))
+            kind.append(Entry(shown, None, "a link to a file that is not there"))
         else:
             self.ignored += 1  # a pipe, a socket or a device: opening one could wait for ever
 
@@ -109,7 +160,7 @@ def _leads_nowhere(item: os.DirEntry[str]) -> bool:
     return False
 
 
-def _columns(paths: list[str]) -> tuple[pd.DataFrame, str]:
+def folder_columns(paths: Sequence[str]) -> tuple[pd.DataFrame, str]:
     """Give the columns that the folders stand for, and the layout in words."""
     parts = [path.split("/") for path in paths]
     tops = {p[0] for p in parts if len(p) > 1}

@@ -6,33 +6,38 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
 from featx.errors import SourceError, SourceNotFoundError, UsageError
 from featx.sources.arrays import ARRAY_SUFFIXES, payload_source
-from featx.sources.entry import Source, file_entry
-from featx.sources.names import display, has_image_suffix
+from featx.sources.asking import unasked
+from featx.sources.entry import Entry, Source, file_entry
+from featx.sources.names import display, has_image_suffix, is_tar
 from featx.sources.table import TABLE_SUFFIXES
+from featx.sources.urls import base_name, is_address, is_remote
 
 ACCEPTED = (
-    "a folder of images or of class folders, a table (.csv, .tsv, .parquet) with a column of "
-    "paths, an array of images (.npy, .npz), or an image file; from Python also a DataFrame, a "
-    "sequence of paths, Pillow images, bytes or arrays, or an array (N, H, W[, C])"
+    "a folder of images or of class folders, here or in a bucket (s3://, gs://, az://), a table "
+    "(.csv, .tsv, .parquet) with a column of paths or addresses, tar shards, an array of images "
+    "(.npy, .npz), or an image file; from Python also a DataFrame, a sequence of paths, Pillow "
+    "images, bytes or arrays, or an array (N, H, W[, C])"
 )
 
 
 def is_image_path(path: Path, every_file: bool) -> bool:
     """Whether it is the path of one image, not of a set of them."""
+    if is_tar(path.name):
+        return False
     if every_file and path.suffix.lower() not in TABLE_SUFFIXES | ARRAY_SUFFIXES:
         return path.is_file()
     return has_image_suffix(path.name) and not path.is_dir()
 
 
 def sort_items(data: Iterable[Any], every_file: bool) -> list[tuple[str, list[Any]]]:
-    """Group a sequence into runs of ``image`` paths, other paths and payloads in ``memory``."""
+    """Group a sequence into runs of images' paths, shards' paths, others, and what is in memory."""
     items = list(data)
     if not items:
         raise SourceError(f"nothing was given; expected {ACCEPTED}")
@@ -54,23 +59,30 @@ def refuse_overlap(paths: list[Any], files: list[Any]) -> None:
     UsageError
         If one is given twice, or a folder or an image lies in a folder that is given.
     """
-    real = [Path(os.path.realpath(path)) for path in paths]
+    real = [_place(path) for path in paths]
     for n, (path, place) in enumerate(zip(paths, real, strict=True)):
         shown = display(os.fsdecode(path))
         if place in real[:n]:
             raise UsageError(f"{shown} is given twice; its images would count twice")
-        if place.is_dir():
+        if is_address(os.fsdecode(path)) or Path(place).is_dir():
             _refuse_inside(shown, place, real)
     for path in files if real else ():
-        _refuse_inside(display(os.fsdecode(path)), Path(os.path.realpath(path)), real)
+        _refuse_inside(display(os.fsdecode(path)), _place(path), real)
 
 
-def _refuse_inside(shown: str, place: Path, folders: list[Path]) -> None:
+def _place(path: Any) -> PurePath:
+    """Give where something lies, for comparing; an address as if it were a path."""
+    text = os.fsdecode(path)
+    return PurePosixPath(text) if is_address(text) else Path(os.path.realpath(path))
+
+
+def _refuse_inside(shown: str, place: PurePath, folders: list[PurePath]) -> None:
     outer = next((folder for folder in folders if folder in place.parents), None)
     if outer is not None:
+        where = display(str(outer).replace(":/", "://", 1 if not isinstance(outer, Path) else 0))
         raise UsageError(
-            f"{shown} lies in {display(str(outer))}, which is given too; its images would count "
-            "twice: give one of both"
+            f"{shown} lies in {where}, which is given too; its images would count twice: give one "
+            "of both"
         )
 
 
@@ -83,8 +95,8 @@ def path_source(paths: list[Any]) -> Source:
         If none of them exists.
     """
     texts = [os.fsdecode(path) for path in paths]
-    entries = [file_entry(os.path.abspath(text), display(text)) for text in texts]  # noqa: PTH100
-    if all(entry.token is None for entry in entries):
+    entries = [_entry(text) for text in texts]
+    if all(entry.failure is not None for entry in entries):
         raise SourceNotFoundError(f"{entries[0].failure}; expected {ACCEPTED}")
     frame = pd.DataFrame(index=pd.RangeIndex(len(entries)))
     only = len(entries) == 1
@@ -92,9 +104,20 @@ def path_source(paths: list[Any]) -> Source:
     return Source("images", description, entries, frame, 0)
 
 
+def _entry(text: str) -> Entry:
+    if is_remote(text):
+        return unasked(text)
+    return file_entry(os.path.abspath(text), display(text))  # noqa: PTH100
+
+
 def _kind(every_file: bool, item: Any) -> str:
     if isinstance(item, str | os.PathLike):
-        return "image" if is_image_path(Path(item), every_file) else "path"
+        remote = is_remote(os.fsdecode(item))
+        name = base_name(str(item)) if remote else Path(item).name
+        if is_tar(name) and (remote or not Path(item).is_dir()):
+            return "shard"
+        image = has_image_suffix(name) if remote else is_image_path(Path(item), every_file)
+        return "image" if image else "path"
     if isinstance(item, pd.DataFrame | Mapping | int | float | None):
         raise UsageError(f"{type(item).__name__} in a sequence of data; expected {ACCEPTED}")
     return "memory"

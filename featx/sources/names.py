@@ -31,6 +31,16 @@ def has_image_suffix(name: str) -> bool:
     return bool(dot) and suffix.lower() in IMAGE_SUFFIXES
 
 
+def is_tar(name: str) -> bool:
+    """Whether the name is that of a tar archive, the members of which have an offset."""
+    return name.lower().endswith(".tar")
+
+
+def is_packed_tar(name: str) -> bool:
+    """Whether the name is that of a compressed tar archive."""
+    return re.search(r"\.(tgz|tbz2?|txz|tzst|tar\.[a-z0-9]+)$", name.lower()) is not None
+
+
 def natural(name: str) -> tuple[list[str | int], str]:
     """Give the sort key under which ``img2`` comes before ``img10``, on every file system."""
     parts: list[str | int] = list(_DIGITS.split(name.casefold()))

@@ -5,15 +5,25 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from featx.errors import SourceError, SourceNotFoundError, SourceReadError, unknown_name
+from featx._types import PathLike
+from featx.errors import (
+    SourceError,
+    SourceNotFoundError,
+    SourceReadError,
+    UsageError,
+    unknown_name,
+)
+from featx.sources.asking import unasked
 from featx.sources.entry import Entry, Source, file_entry
 from featx.sources.names import data_name, display, has_image_suffix
 from featx.sources.text import read_text_table, refuse_double
+from featx.sources.urls import base_name, is_address, is_remote, local_path
 
 TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".tab", ".txt"})
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
@@ -22,12 +32,13 @@ TABLE_SUFFIXES = TEXT_SUFFIXES | PARQUET_SUFFIXES
 _NAMES = """
 path file_path filepath image_path imagepath img_path file filename file_name image_file
 image_filename image_name imagename img_name image img images picture photo
+url image_url img_url
 """
 _PATH_COLUMNS = tuple(_NAMES.split())
 _LOOKED_AT = 1000
 
 
-def open_table(path: Path, *, path_column: str | None, root: Path | None) -> Source:
+def open_table(path: Path, *, path_column: str | None, root: PathLike | None) -> Source:
     """Open a CSV, TSV or Parquet file with a column of paths.
 
     Raises
@@ -55,7 +66,7 @@ def open_table(path: Path, *, path_column: str | None, root: Path | None) -> Sou
 
 
 def frame_source(
-    frame: pd.DataFrame, *, where: str, name: str, path_column: str | None, root: Path
+    frame: pd.DataFrame, *, where: str, name: str, path_column: str | None, root: PathLike
 ) -> Source:
     """Make a source of a data frame, whose column of paths is found or named.
 
@@ -64,15 +75,15 @@ def frame_source(
     where
         What messages call it.
     root
-        The folder that its relative paths start from.
+        The folder, or the address, that its relative paths start from.
     """
     frame = _tidy(frame, where)
     if frame.empty:
         raise SourceError(f"{where} has no rows")
     column = _path_column(frame, path_column, where)
-    base = os.path.abspath(root)  # noqa: PTH100
+    base = str(root) if is_remote(str(root)) else os.path.abspath(root)  # noqa: PTH100
     entries = [_entry(cell, base) for cell in frame[column].tolist()]
-    missing = sum(entry.token is None for entry in entries)
+    missing = sum(entry.failure is not None for entry in entries)
     if missing == len(entries):
         raise SourceNotFoundError(
             f"none of the {len(entries):,} images that {where} names in column {column!r} can be "
@@ -128,7 +139,11 @@ def _names_images(column: pd.Series) -> bool:
     if not all(isinstance(value, str | os.PathLike) for value in values):
         return False
     cells = [str(value) for value in values if str(value)]
-    return bool(cells) and all(has_image_suffix(cell.strip()) for cell in cells)
+    return bool(cells) and all(has_image_suffix(_name(cell.strip())) for cell in cells)
+
+
+def _name(cell: str) -> str:
+    return base_name(cell) if is_address(cell) else cell
 
 
 def _entry(cell: Any, base: str) -> Entry:
@@ -141,8 +156,10 @@ def _entry(cell: Any, base: str) -> Entry:
     text = os.fspath(cell) if isinstance(cell, os.PathLike) else str(cell)
     text = os.fsdecode(text)
     shown = display(text)
-    if text.startswith(("http://", "https://", "s3://", "gs://")):
-        return Entry(shown, None, "a web address; download the image first")
+    if is_address(text.strip()):
+        return _elsewhere(text.strip(), shown)
+    if is_remote(base):
+        return replace(unasked(f"{base.rstrip('/')}/{text.lstrip('/')}"), path=shown)
     first = file_entry(os.path.join(base, text), shown)  # noqa: PTH118
     if first.token is not None:
         return first
@@ -151,6 +168,16 @@ def _entry(cell: Any, base: str) -> Entry:
         if entry.token is not None:
             return entry
     return first
+
+
+def _elsewhere(url: str, shown: str) -> Entry:
+    """Give the entry of an address; one of a file is that file's."""
+    if is_remote(url):
+        return replace(unasked(url), path=shown)
+    try:
+        return file_entry(local_path(url), shown)
+    except UsageError as error:
+        return Entry(shown, None, str(error))
 
 
 def _variants(text: str) -> Iterator[str]:

@@ -90,7 +90,7 @@ def stats(
     source = open_source(
         data, name=name, path_column=path_column, root=root, limit=limit,
         limit_per_class=limit_per_class, label_column=asked[0] if asked else None, seed=seed,
-        every_file=bool(reader),
+        every_file=bool(reader), progress=progress,
     )  # fmt: skip
     frame = source.frame
     names = target_names(frame, asked)

@@ -75,7 +75,8 @@ def see_all(
     jobs = (files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE))
     see_some = partial(_see_some, pre=pre)
     progress.start("reading", len(files))
-    for found in in_order(see_some, jobs, workers(), 2 * workers()):
+    readers = workers([file.entry for file in files])
+    for found in in_order(see_some, jobs, readers, 2 * readers):
         yield from found
         progress.advance(len(found))
     progress.finish()
