@@ -10,7 +10,6 @@ from helpers_store import ROWS, digest, fill, keys, small_blocks, vector, vector
 from featx.errors import CorruptStoreError
 from featx.store import EMPTY, FeatureStore, chunks, layout
 from featx.store import check as check_module
-from featx.store import index as index_module
 from featx.store.chunks import marked_blocks, read_chunk, write_chunk
 from featx.store.index import load_index
 from featx.store.repair import delete_values, supersede
@@ -210,7 +209,7 @@ def test_a_disk_error_is_damage_and_a_permission_is_not(store, monkeypatch, code
     assert bool(marked_blocks(store.layout)) == (code == "EIO")
 
 
-@pytest.mark.parametrize("module", [index_module, check_module])
+@pytest.mark.parametrize("module", [chunks, check_module])
 def test_a_block_that_is_retired_while_it_is_read_is_no_damage(store, monkeypatch, module):
     read = module.read_chunk
 

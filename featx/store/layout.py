@@ -18,6 +18,7 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -113,6 +114,7 @@ class Layout:
         return {block: path.stat().st_size for block, path in paths.items() if path.is_file()}
 
 
+@cache
 def specs(dim: int, dtype: StoredDtype, compression: Compression) -> dict[str, Spec]:
     """Describe the four arrays of a store."""
     stored, compressed = np.dtype(dtype).newbyteorder("<"), compression == "zstd"
