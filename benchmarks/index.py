@@ -128,11 +128,15 @@ class Steps:
         new = self.timed("1,000 that are not there", lambda: store.rows(digests(1000, 1), item))
         if (found < 0).any() or (new >= 0).any():
             raise SystemExit("a lookup is wrong")
-        self.timed("1,000 one by one", lambda: [store.index.states_of(d.tobytes(), 1) for d in some])
+        self.timed(
+            "1,000 one by one", lambda: [store.index.states_of(d.tobytes(), 1) for d in some]
+        )
 
     def append_block(self) -> None:
         new = [(d.tobytes(), 0) for d in digests(1024, 2)]
-        writer = self.timed("open", lambda: StoreWriter(self.cache, RECIPE, (DIM, 1, 1), DIM, provenance={}))
+        writer = self.timed(
+            "open", lambda: StoreWriter(self.cache, RECIPE, (DIM, 1, 1), DIM, provenance={})
+        )
         self.timed("append", lambda: writer.extend(new, np.ones((1024, DIM), np.float16)))
         self.timed("close", writer.close)
 

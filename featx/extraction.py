@@ -290,7 +290,7 @@ def extract(
     out: list[Extraction] = []
     for request in requests:
         done = run_pass(source, request, folder, how, report)
-        manifest = manifest_of(source, done.located.taken)
+        manifest = manifest_of(source, done.located.outcomes)
         out += _commit(folder, manifest, done, append, how.views, report)
     last = datasets.Last(out[0].data, tuple(e.store.name for e in out))
     datasets.remember(folder, last)

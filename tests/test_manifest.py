@@ -15,7 +15,7 @@ from featx.manifest import NO_DIGEST, Manifest
 
 def make(paths: list[str], frame: dict[str, list[object]], *, name: str = "set") -> Manifest:
     n = len(paths)
-    digest = np.array([list(p.encode("utf-8").ljust(16, b"\1")[:16]) for p in paths], np.uint8)
+    digest = np.array([list(p.encode("utf-8", "backslashreplace").ljust(16, b"\1")[:16]) for p in paths], np.uint8)
     return Manifest(
         name=name,
         source="a folder",

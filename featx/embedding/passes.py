@@ -15,6 +15,7 @@ import numpy as np
 from featx.backbones import load_backbone, resolve
 from featx.costs import PassCost
 from featx.embedding import pipeline
+from featx.embedding.outcomes import settle
 from featx.embedding.sinks import MemorySink, StoreSink
 from featx.embedding.work import Network
 from featx.errors import RecipeMismatchError
@@ -22,7 +23,7 @@ from featx.forward import ROWS, Asked, choose_engine
 from featx.forward.ways import pays_compiling
 from featx.images import check_preprocess
 from featx.store import FeatureStore, StoreWriter
-from featx.tokens import TokenIndex
+from featx.tokens import Recalled, TokenIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -139,22 +140,32 @@ def run_pass(
     check_preprocess(pre)
     with ExitStack() as stack:
         tokens = stack.enter_context(TokenIndex(cache, _counting(pre), progress.say))
-        if how.write and _must_write(source, pre, sinks, tokens, how):
-            asked = time.perf_counter()
+        entries, asked = source.entries, [entry.token for entry in source.entries]
+        write = how.write and _must_write(sinks, how)
+        recalled, outcomes = None, None
+        if not write:
+            recalled = tokens.find(asked)
+            outcomes = settle(entries, recalled, pre, sinks, how.views)
+            write = how.write and len(outcomes.todo) > 0
+        if write:
+            waiting = time.perf_counter()
             sinks = _writing(stack, cache, request, resolved, sinks, how, progress)
-            begun = start + time.perf_counter() - asked  # waiting for another's lock is no cost
+            begun = start + time.perf_counter() - waiting  # for another's lock: that is no cost
             stack.callback(_record_cost, sinks, begun)
-            n_pending = pipeline.pending(source.entries, pre, sinks, tokens, how.views)
-            _warn_of_room(cache, resolved, sinks, n_pending * how.views, progress)
+            recalled = tokens.find(asked, recalled)  # the other may have read some meanwhile
+            outcomes = settle(entries, recalled, pre, sinks, how.views)
+            _warn_of_room(cache, resolved, sinks, len(outcomes.todo) * how.views, progress)
+        if outcomes is None or how.rehash:
+            outcomes = settle(entries, Recalled.nothing(len(asked)), pre, sinks, how.views)
         network = _network(request, resolved, sinks, how, notes, progress)
         located = pipeline.embed(
-            source.entries,
+            entries,
             pre,
             sinks,
+            outcomes,
             network,
             tokens,
             views=how.views,
-            rehash=how.rehash,
             raise_on_error=how.raise_on_error,
             seed=how.seed,
             progress=progress,
@@ -198,15 +209,11 @@ def _reading(cache: Path, recipe: Recipe) -> MemorySink:
     return MemorySink(recipe, _existing(cache, recipe), _flat(cache, recipe))
 
 
-def _must_write(
-    source: Source, pre: Preprocess, sinks: Sequence[Sink], tokens: TokenIndex, how: How
-) -> bool:
-    """Whether a lock is worth taking: something is missing, to be read again, or to be repaired."""
+def _must_write(sinks: Sequence[Sink], how: How) -> bool:
+    """Whether a lock is to be taken though nothing were missing."""
     if how.rehash or how.retry_failed:
         return True
-    if any(sink.store is None or sink.store.needs_repair() for sink in sinks):
-        return True
-    return pipeline.pending(source.entries, pre, sinks, tokens, how.views) > 0
+    return any(sink.store is None or sink.store.needs_repair() for sink in sinks)
 
 
 def _writing(

@@ -154,10 +154,10 @@ def can_derive(sink: Sink, digest: bytes, items: int = 1) -> bool:
     return sink.flat is not None and sink.flat.index.states_of(digest, items) == [DONE] * items
 
 
-def known_failure(sink: Sink, digest: bytes | None) -> str | None:
+def known_failure(sink: Sink, digest: bytes) -> str | None:
     """Give the reason for which an image stays undecodable in a sink's store; None for none."""
     store = sink.store
-    if store is None or digest is None or sink.retry:
+    if store is None or sink.retry:
         return None
     one = np.frombuffer(digest, dtype=np.uint8)[None, :]
     return store.reasons(store.rows(one, np.zeros(1, np.uint16)))[0]

@@ -87,9 +87,7 @@ def read_chunk(layout: Layout, array: str, block: int) -> Array | Damage:
     return np.frombuffer(raw, dtype=spec.dtype).reshape(shape)
 
 
-def read_chunks(
-    layout: Layout, array: str, blocks: Sequence[int]
-) -> Iterator[Array | Damage]:
+def read_chunks(layout: Layout, array: str, blocks: Sequence[int]) -> Iterator[Array | Damage]:
     """Yield `read_chunk` of each block in order; read ahead in threads where there are many."""
 
     def some(part: Sequence[int]) -> list[Array | Damage]:

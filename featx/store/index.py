@@ -115,11 +115,11 @@ def load_index(layout: Layout, runs: list[JsonObject]) -> tuple[Index, list[Dama
         The chunks of digest, item and state that are lost.
     """
     n_blocks, size = committed_blocks(layout, runs), layout.block_rows
-    state = np.full((n_blocks, size), EMPTY, dtype=np.uint8)
-    digest = np.zeros((n_blocks, size, 16), dtype=np.uint8)
-    item = np.zeros((n_blocks, size), dtype=np.uint16)
+    state: Array = np.full((n_blocks, size), EMPTY, dtype=np.uint8)
+    digest: Array = np.zeros((n_blocks, size, 16), dtype=np.uint8)
+    item: Array = np.zeros((n_blocks, size), dtype=np.uint16)
     lost = _fill(layout, "state", range(n_blocks), state)
-    used = are_live(state).any(axis=1)  # a dead block may have lost its other chunks
+    used = np.atleast_1d(are_live(state).any(axis=1))  # a dead block may have lost its other chunks
     used[[damage.block for damage in lost]] = True
     for array, out in (("digest", digest), ("item", item)):
         lost += _fill(layout, array, np.flatnonzero(used).tolist(), out)

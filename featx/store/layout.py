@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -108,10 +109,18 @@ class Layout:
 
     def chunk_sizes(self, array: str) -> dict[int, int]:
         """Give the size in bytes of each chunk file that is there, by block."""
-        folder = self.path / array / "c"
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        paths = {int(name): self.chunk(array, int(name)) for name in names if name.isdigit()}
-        return {block: path.stat().st_size for block, path in paths.items() if path.is_file()}
+        folder, rest = self.path / array / "c", "/0" * len(self.spec(array).tail)
+        if not folder.is_dir():
+            return {}
+        with os.scandir(folder) as found:
+            paths = {int(one.name): one.path + rest for one in found if one.name.isdigit()}
+        sizes: dict[int, int] = {}
+        for block, path in paths.items():
+            with suppress(FileNotFoundError, NotADirectoryError):
+                status = os.stat(path)  # noqa: PTH116 - of many files, and twice as fast
+                if stat.S_ISREG(status.st_mode):
+                    sizes[block] = status.st_size
+        return sizes
 
 
 @cache

@@ -110,7 +110,7 @@ class Lookup:
     @cached_property
     def _flat(self) -> tuple[memoryview[int], memoryview[int], memoryview[int]]:
         """The arrays for access one by one, which takes NumPy ten times as long."""
-        return memoryview(self.numbers), memoryview(self.digest.reshape(-1)), memoryview(self.item)
+        return self.numbers.data, self.digest.reshape(-1).data, self.item.data
 
     def _rows_at(self, at: Ints) -> Ints:
         return (self.numbers[at] & np.uint64(self.low)).astype(np.int64)
