@@ -13,7 +13,7 @@ from featx.embedding import manifest_of, run_pass
 from featx.errors import NotFoundError, TooManyFailedError, UsageError
 from featx.features import view
 from featx.preparing import check_choice, counted, prepare
-from featx.store import FeatureStore, list_stores
+from featx.store import list_stores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -320,7 +320,7 @@ def _commit(
     labels = dict(zip((s.path.name for s in stores), catalog.unique_labels(stores), strict=True))
     out = []
     for recipe in done.recipes:
-        found = view(manifest, FeatureStore.open(cache / recipe.store_name))
+        found = view(manifest, done.store_after(cache, recipe))
         computed, derived = done.located.computed, done.located.derived
         images = len(found) if views == 1 else int((found.manifest.item == 0).sum())
         out.append(

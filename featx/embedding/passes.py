@@ -106,6 +106,12 @@ class Pass:
     seconds: float
     notes: tuple[str, ...]
 
+    def store_after(self, cache: Path, recipe: Recipe) -> FeatureStore:
+        """Give the store of a recipe after the pass: as it was read, where nothing was written."""
+        sinks = [sink for sink in self.sinks if sink.recipe == recipe]
+        read = [sink.store for sink in sinks if isinstance(sink, MemorySink)]
+        return next(filter(None, read), None) or FeatureStore.open(cache / recipe.store_name)
+
 
 def run_pass(
     source: Source,
