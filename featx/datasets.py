@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featx._files import take_lock, write_bytes, write_json
+from featx._files import take_lock, write_json, write_parts
 from featx.errors import (
     CorruptStoreError,
     NotFoundError,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from featx._objects import Place
-    from featx._types import JsonObject
+    from featx._types import Bytes16s, JsonObject
 
 _OWN = ("featx:path", "featx:digest", "featx:item", "featx:failure")
 
@@ -77,19 +77,20 @@ def save(cache: Place, manifest: Manifest) -> None:
         If the cache cannot be written.
     """
     check_columns(manifest.frame)
-    path = cache / "datasets" / manifest.name / f"{manifest.hash}.parquet"
-    value = {"manifest": manifest.hash, "rows": len(manifest), "source": manifest.source}
+    identity = manifest.hash
+    path = cache / "datasets" / manifest.name / f"{identity}.parquet"
+    value = {"manifest": identity, "rows": len(manifest), "source": manifest.source}
     value |= {"asked": list(manifest.asked)}
     try:
         old = _read_head(path.with_name("head.json"))
-        if old == value | {"bytes": _digest(path.read_bytes())}:
+        if old == value | {"bytes": old["bytes"]} and old["bytes"] == _digest(path.read_bytes()):
             return
     except SourceReadError:
         raise
     except (OSError, CorruptStoreError):
         pass  # not there, or damaged: written anew
     data = _parquet(manifest)
-    write_bytes(path, data)
+    write_parts(path, [data])
     write_json(path.with_name("head.json"), value | {"bytes": _digest(data)})
 
 
@@ -139,19 +140,24 @@ def load(cache: Place, name: str) -> Manifest:
     if _digest(data) != value["bytes"]:
         raise _damaged(path, "its bytes are not those that were written")
     table = pq.read_table(pa.BufferReader(data))
-    frame: pd.DataFrame = table.drop_columns(list(_OWN)).to_pandas()
-    own = {column: table[column].to_numpy() for column in _OWN}
-    digests = b"".join(own["featx:digest"].tolist())
+    del data
+    path, failure = (table[own].to_numpy() for own in ("featx:path", "featx:failure"))
     return Manifest(
         name=name,
         source=value["source"],
-        path=own["featx:path"].astype(object),
-        digest=np.frombuffer(digests, dtype=np.uint8).reshape(-1, 16).copy(),
-        item=own["featx:item"].astype(np.uint16),
-        failure=np.array([None if v is None else str(v) for v in own["featx:failure"]], object),
-        frame=frame,
+        path=path,
+        digest=_digests(table["featx:digest"].combine_chunks()),
+        item=table["featx:item"].to_numpy().astype(np.uint16),
+        failure=failure,
+        frame=table.drop_columns(list(_OWN)).to_pandas(),
         asked=tuple(map(str, value.get("asked", ()))),
     )
+
+
+def _digests(column: Any) -> Bytes16s:
+    """Give (n, 16) uint8 of a column of 16 bytes a row, without an object for each."""
+    values = np.frombuffer(column.buffers()[1], dtype=np.uint8).reshape(-1, 16)
+    return values[column.offset : column.offset + len(column)].copy()
 
 
 def head(cache: Place, name: str) -> Head:
@@ -292,26 +298,26 @@ def _damaged(path: Place, why: str) -> CorruptStoreError:
     )
 
 
-def _digest(data: bytes) -> str:
+def _digest(data: bytes | memoryview) -> str:
     return blake2b(data, digest_size=16).hexdigest()
 
 
-def _parquet(manifest: Manifest) -> bytes:
+def _parquet(manifest: Manifest) -> memoryview:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    digests = [row.tobytes() for row in manifest.digest]
+    n, digests = len(manifest), pa.py_buffer(np.ascontiguousarray(manifest.digest))
     columns: dict[str, Any] = {
-        "featx:path": pa.array(manifest.path.tolist(), pa.string()),
-        "featx:digest": pa.array(digests, pa.binary(16)),
+        "featx:path": pa.array(manifest.path, pa.string()),
+        "featx:digest": pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), n, [None, digests]),
         "featx:item": pa.array(manifest.item.astype(np.uint16)),
-        "featx:failure": pa.array(manifest.failure.tolist(), pa.string()),
+        "featx:failure": pa.array(manifest.failure, pa.string()),
     }
     for name in manifest.frame.columns:
         columns[str(name)] = _column(manifest.frame[name])
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns), sink)
-    return bytes(sink.getvalue().to_pybytes())
+    return memoryview(sink.getvalue())
 
 
 def _column(values: pd.Series[Any]) -> Any:

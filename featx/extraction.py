@@ -19,7 +19,7 @@ from featx.embedding import manifest_of, run_pass
 from featx.errors import NotFoundError, TooManyFailedError, UsageError
 from featx.features import view
 from featx.preparing import check_choice, counted, prepare
-from featx.store import FeatureStore, list_stores
+from featx.store import list_stores
 from featx.suggestions import roles
 
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ def extract(
         reach = None if dask is None else once(partial(_enter, stack, dask, report))
         for request in requests:
             done = run_pass(source, request, folder, how, report, cluster=reach)
-            manifest = replace(manifest_of(source, done.located.taken), asked=(asked,))
+            manifest = replace(manifest_of(source, done.located.outcomes), asked=(asked,))
             out += _commit(folder, manifest, done, append, how.views, report)
     last = datasets.Last(out[0].data, tuple(e.store.name for e in out))
     datasets.remember(folder, last)
@@ -360,7 +360,7 @@ def _commit(
     serve = roles(manifest.frame, columns)
     out = []
     for recipe in done.recipes:
-        found = view(manifest, FeatureStore.open(cache / recipe.store_name))
+        found = view(manifest, done.store_after(cache, recipe))
         computed, derived = done.located.computed, done.located.derived
         images = len(found) if views == 1 else int((found.manifest.item == 0).sum())
         out.append(

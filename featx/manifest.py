@@ -17,6 +17,8 @@ from featx._types import Array, Bytes16s, Ints
 
 NO_DIGEST = bytes(16)
 """Stands for the digest of a row whose image could not be read."""
+_CELLS = 2**16
+"""That are written for the hash at a time."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ class Manifest:
         }
         for name, values in columns.items():
             h.update(f"\x1d{name}".encode("utf-8", "backslashreplace"))
-            for value, empty in zip(values, pd.isna(values), strict=True):
-                text = "\x1f" if empty else f"\x1e{value}"
+            for start in range(0, len(values), _CELLS):
+                text = _written(values[start : start + _CELLS])
                 h.update(text.encode("utf-8", "backslashreplace"))
         return h.hexdigest()
 
@@ -109,21 +111,38 @@ class Manifest:
         empty in the columns of ``other``; of several such rows the first is paired with the first,
         the second with the second. Columns that only one side has are empty in the other's rows.
         """
-        keys = self._keys() + other._keys()
-        number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-        group = np.array([number[key] for key in keys], dtype=np.int64)
-        first = np.unique(group, return_index=True)[1]
+        at = self._same_as(other)
+        new = np.flatnonzero(at < 0)
+        kept = np.concatenate([np.arange(len(self)), len(self) + new])
         frame = pd.concat([self.frame, other.frame], ignore_index=True).astype(object)
+        columns = {name: frame[name].to_numpy()[kept] for name in frame}
+        for name in other.frame:
+            given = (at >= 0) & other.frame[name].notna().to_numpy()
+            columns[name][at[given]] = frame[name].to_numpy()[len(self) :][given]
         return Manifest(
             name=self.name,
             source=other.source,
-            path=np.concatenate([self.path, other.path])[first],
-            digest=np.concatenate([self.digest, other.digest])[first],
-            item=np.concatenate([self.item, other.item])[first],
-            failure=np.concatenate([self.failure, other.failure])[first],
-            frame=frame.groupby(group).last().reset_index(drop=True),
+            path=np.concatenate([self.path, other.path[new]]),
+            digest=np.concatenate([self.digest, other.digest[new]]),
+            item=np.concatenate([self.item, other.item[new]]),
+            failure=np.concatenate([self.failure, other.failure[new]]),
+            frame=pd.DataFrame(columns, index=range(len(kept)), dtype=object),
             asked=tuple(dict.fromkeys((*self.asked, *other.asked))),
         )
+
+    def _same_as(self, other: Manifest) -> Ints:
+        """Give for each row of ``other`` the row here that is the same, -1 where there is none.
+
+        Only the rows whose digest begins like one of ``other``'s are looked at closely.
+        """
+        start = self._starts()
+        near = np.flatnonzero(np.isin(start, other._starts()))
+        row = dict(zip(self.take(near)._keys(), near.tolist(), strict=True))
+        return np.array([row.get(key, -1) for key in other._keys()], dtype=np.int64)
+
+    def _starts(self) -> Array:
+        """Give (n,) uint64: the first eight bytes of each digest."""
+        return np.ascontiguousarray(self.digest).view(np.uint64)[:, 0]
 
     def _keys(self) -> list[tuple[str, bytes, int, int]]:
         """(path, digest, item, how many rows before have these) of each row."""
@@ -134,6 +153,17 @@ class Manifest:
             keys.append((*same, seen[same]))
             seen[same] += 1
         return keys
+
+
+def _written(values: Array) -> str:
+    r"""Write cells for the hash: ``\x1e`` and the text of each, ``\x1f`` for an empty one."""
+    empty = pd.isna(values)
+    if not empty.any():
+        return "\x1e" + "\x1e".join(map(format, values))
+    if empty.all():
+        return "\x1f" * len(values)
+    pairs = zip(values, empty, strict=True)
+    return "".join("\x1f" if none else f"\x1e{value}" for value, none in pairs)
 
 
 def _kind(column: pd.Series[Any]) -> str:

@@ -10,14 +10,18 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
 
 from featx._files import side_dir
 from featx._objects import Place
+from featx._types import Bytes16s, Ints
 
 Token: TypeAlias = tuple[bytes, int, int, int]
 Found: TypeAlias = tuple[bytes, int]
@@ -27,6 +31,7 @@ RACY_NS = 2_000_000_000
 """The coarsest time stamp of a file system that is in use (FAT): two seconds."""
 
 _BATCH = 500
+_RANGE = 10_000
 _WAIT_S = 10.0
 _VERSION = 1
 _CREATE = """
@@ -34,30 +39,49 @@ CREATE TABLE IF NOT EXISTS tokens (
     path BLOB, how TEXT, stamp TEXT, digest BLOB, items INTEGER, PRIMARY KEY (path, how)
 ) WITHOUT ROWID
 """
-_SELECT = "SELECT path, stamp, digest, items FROM tokens WHERE how = ? AND path IN ({})"
+_SELECT = "SELECT path, how, stamp, digest, items FROM tokens WHERE path "
 _INSERT = "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?)"
 
 
 class Tokens(Protocol):
-    """What knows which digest a file had."""
-
-    def get(self, tokens: Iterable[Token]) -> Mapping[Token, Found]:
-        """Give what is known of ``tokens``."""
+    """What keeps which digest a file had."""
 
     def put(self, found: Mapping[Token, Found]) -> None:
         """Keep digests."""
 
 
 class _NoTokens:
-    def get(self, tokens: Iterable[Token]) -> Mapping[Token, Found]:  # noqa: ARG002
-        return {}
-
     def put(self, found: Mapping[Token, Found]) -> None:
         pass
 
 
 NO_TOKENS = _NoTokens()
-"""Knows nothing and keeps nothing: for a part of a pass, of which all that is known is settled."""
+"""Keeps nothing: for a part of a pass, whose leader does."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recalled:
+    """What is known of n files.
+
+    Attributes
+    ----------
+    digest : (n, 16) uint8
+        Zeros where nothing is known.
+    items : (n,) int64
+        How many items the image is; 0 where nothing is known.
+    """
+
+    digest: Bytes16s
+    items: Ints
+
+    @classmethod
+    def nothing(cls, n: int) -> Recalled:
+        """Know nothing of ``n`` files."""
+        return cls(np.zeros((n, 16), np.uint8), np.zeros(n, np.int64))
+
+    def copy(self) -> Recalled:
+        """Give the same, to be added to."""
+        return Recalled(self.digest.copy(), self.items.copy())
 
 
 class TokenIndex:
@@ -107,14 +131,38 @@ class TokenIndex:
 
     def get(self, tokens: Iterable[Token]) -> dict[Token, Found]:
         """Give what is known of ``tokens``; those that are not known are not in the result."""
-        known: dict[Token, Found] = {}
-        waiting = iter(tokens)
-        while batch := {token[0]: token for token in islice(waiting, _BATCH)}:
-            for path, stamp, digest, items in self._select(list(batch)):
-                token = batch[path]
-                if stamp == _stamp(token):
-                    known[token] = (digest, items)
-        return known
+        asked = list(tokens)
+        recalled = self.find(asked)
+        return {
+            asked[i]: (recalled.digest[i].tobytes(), int(recalled.items[i]))
+            for i in np.flatnonzero(recalled.items).tolist()
+        }
+
+    def find(self, tokens: Sequence[Token | None], before: Recalled | None = None) -> Recalled:
+        """Say what is known of each token, in arrays.
+
+        Parameters
+        ----------
+        tokens
+            n of them; None is not known.
+        before
+            What was known of them some time ago: only of the others is asked.
+        """
+        found = Recalled.nothing(len(tokens)) if before is None else before.copy()
+        waiting = (i for i in np.flatnonzero(found.items == 0).tolist() if tokens[i] is not None)
+        while batch := list(islice(waiting, _RANGE)):
+            asked = [(i, token) for i in batch if (token := tokens[i]) is not None]
+            known = self._known([token[0] for _, token in asked])
+            same = [
+                (i, one[1], one[2])
+                for i, token in asked
+                if (one := known.get(token[0])) is not None and one[0] == _stamp(token)
+            ]
+            rows = [i for i, _, _ in same]
+            digests = b"".join(digest for _, digest, _ in same)
+            found.digest[rows] = np.frombuffer(digests, np.uint8).reshape(-1, 16)
+            found.items[rows] = [items for _, _, items in same]
+        return found
 
     def put(self, found: Mapping[Token, Found]) -> None:
         """Keep digests, in one transaction."""
@@ -156,13 +204,30 @@ class TokenIndex:
                 self._database.close()
                 self._database = None
 
-    def _select(self, paths: list[bytes]) -> list[tuple[bytes, str, bytes, int]]:
-        query = _SELECT.format(",".join("?" * len(paths)))
+    def _known(self, paths: list[bytes]) -> dict[bytes, tuple[str, bytes, int]]:
+        """Give stamp, digest and items of the paths that are kept, and perhaps of others.
+
+        Files that are asked for together mostly lie together: what is kept between the first and
+        the last path is read in one go, unless there is far more than what was asked for.
+        """
+        limit = 2 * len(paths) + 1
+        rows = self._select("BETWEEN ? AND ? LIMIT ?", [min(paths), max(paths), limit])
+        if len(rows) == limit:
+            starts = range(0, len(paths), _BATCH)
+            parts = [paths[start : start + _BATCH] for start in starts]
+            rows = [
+                row
+                for part in parts
+                for row in self._select(f"IN ({','.join('?' * len(part))})", part)
+            ]
+        return {path: rest for path, how, *rest in rows if how == self._how}
+
+    def _select(self, where: str, values: Sequence[bytes | int]) -> list[Any]:
         with self._lock:
             if self._database is None:
                 return []
             try:
-                return self._database.execute(query, [self._how, *paths]).fetchall()
+                return self._database.execute(_SELECT + where, values).fetchall()
             except sqlite3.Error as error:
                 self._failed(error)
                 return []

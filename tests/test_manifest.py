@@ -16,7 +16,8 @@ from featx.manifest import NO_DIGEST, Manifest
 
 def make(paths: list[str], frame: dict[str, list[object]], *, name: str = "set") -> Manifest:
     n = len(paths)
-    digest = np.array([list(p.encode("utf-8").ljust(16, b"\1")[:16]) for p in paths], np.uint8)
+    names = [p.encode("utf-8", "backslashreplace").ljust(16, b"\1")[:16] for p in paths]
+    digest = np.array([list(name) for name in names], np.uint8)
     return Manifest(
         name=name,
         source="a folder",

@@ -63,7 +63,7 @@ def test_blocks_are_committed_in_any_order(tmp_path: Path) -> None:
         lead.adopt(first, PROVENANCE)
     assert holds(lead.store.path, range(16))
     [run] = FeatureStore.open(lead.store.path).runs
-    assert (run["blocks"], run["closed"], run["provenance"]) == ([[0, 2]], True, PROVENANCE)
+    assert (run["blocks"], run["closed"], run["provenance"]) == ([[1, 2], [0, 1]], True, PROVENANCE)
 
 
 def test_of_workers_at_once_each_gets_its_own_number(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ from helpers_store import ROWS, digest, fill, keys, small_blocks, vector, vector
 from featx.errors import CorruptStoreError
 from featx.store import EMPTY, FeatureStore, chunks, layout
 from featx.store import check as check_module
-from featx.store import index as index_module
-from featx.store.chunks import marked_blocks, read_chunk, write_chunk
+from featx.store.chunks import Damage, marked_blocks, read_chunk, read_chunks, write_chunk
 from featx.store.index import load_index
 from featx.store.repair import delete_values, supersede
 
@@ -210,7 +209,7 @@ def test_a_disk_error_is_damage_and_a_permission_is_not(store, monkeypatch, code
     assert bool(marked_blocks(store.layout)) == (code == "EIO")
 
 
-@pytest.mark.parametrize("module", [index_module, check_module])
+@pytest.mark.parametrize("module", [chunks, check_module])
 def test_a_block_that_is_retired_while_it_is_read_is_no_damage(store, monkeypatch, module):
     read = module.read_chunk
 
@@ -226,3 +225,23 @@ def test_a_block_that_is_retired_while_it_is_read_is_no_damage(store, monkeypatc
     assert fresh.check() == []
     assert fresh.rows(*keys([0, ROWS, 2 * ROWS])).tolist() == [0, -1, 2 * ROWS]
     assert marked_blocks(store.layout) == set()
+
+
+def test_many_chunks_are_read_in_the_order_they_are_asked_for(tmp_path):
+    n_blocks = 3 * chunks._A_TASK + 5  # more than one thread gets
+    store = fill(tmp_path, range(n_blocks * ROWS))
+    flip(store.layout.chunk("item", 40))
+    delete(store.layout.chunk("digest", 70))
+    order = [*range(n_blocks - 1, -1, -1), 3]
+    read = read_chunks(store.layout, "digest", order)
+    for block, values in zip(order, read, strict=True):
+        if block == 70:
+            assert isinstance(values, Damage)
+        else:
+            assert values[0].tobytes() == digest(block * ROWS)
+    index, damages = load_index(store.layout, store.runs)
+    assert [(d.array, d.block) for d in damages] == [("item", 40), ("digest", 70)]
+    lost = np.isin(np.arange(n_blocks * ROWS) // ROWS, [40, 70])
+    found = index.find(*keys(range(n_blocks * ROWS)))
+    assert (found == np.where(lost, -1, np.arange(len(lost)))).all()
+    assert not index.digest[lost].any()

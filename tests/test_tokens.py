@@ -237,3 +237,36 @@ def test_ten_thousand_are_fast(tmp_path):
         start = time.perf_counter()
         assert len(index.get(rows)) == 10_000
         assert time.perf_counter() - start < 1.0
+
+
+@pytest.mark.parametrize("asked", [1, 2, 7, 100])
+def test_files_that_lie_far_apart_are_found_as_those_side_by_side(tmp_path, asked):
+    rows = found(3000)
+    some = list(rows)[:: 3000 // asked]
+    with TokenIndex(tmp_path) as index:
+        index.put(rows)
+        assert index.get([*some, token("/zzz")]) == {one: rows[one] for one in some}
+
+
+def test_other_options_between_two_files_are_passed_over(tmp_path):
+    rows = found(50)
+    for how in (f"page={page}" for page in range(9)):
+        with TokenIndex(tmp_path, how) as index:
+            index.put(dict.fromkeys(rows, (b"x" * 16, 2)))
+    with TokenIndex(tmp_path) as index:
+        index.put(rows)
+        assert index.get(rows) == rows
+
+
+def test_only_what_was_not_known_is_asked_again(tmp_path):
+    rows, tokens = found(3), [None, *found(4), token("/a/0")]
+    with TokenIndex(tmp_path) as index:
+        index.put(dict.fromkeys(rows, (b"1" * 16, 2)))
+        before = index.find(tokens)
+        assert before.items.tolist() == [0, 2, 2, 2, 0, 2]
+        index.put(found(4))
+        after = index.find(tokens, before)
+    assert before.items.tolist() == [0, 2, 2, 2, 0, 2]
+    assert after.items.tolist() == [0, 2, 2, 2, 1, 2]
+    assert after.digest[4].tobytes() == (3).to_bytes(16, "big")
+    assert after.digest[5].tobytes() == b"1" * 16

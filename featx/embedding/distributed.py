@@ -24,8 +24,8 @@ from featx.embedding.pipeline import (
     raise_known,
     save_tokens,
 )
-from featx.embedding.reading import Reader, Taken
-from featx.embedding.stages import STAGES, Stages, Timing
+from featx.embedding.sinks import BlockSink
+from featx.embedding.stages import STAGES, Timing
 from featx.errors import ClusterError, ImageError
 from featx.forward import ROWS
 from featx.store import Adopter
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from featx._types import Progress
     from featx.backbones import BackboneRequest, Resolved
     from featx.cluster import Cluster, Worker
+    from featx.embedding.outcomes import Outcomes
     from featx.embedding.parts import Done
     from featx.embedding.passes import How
     from featx.embedding.sinks import Sink
@@ -101,9 +102,9 @@ def embed_on(
     cluster: Cluster,
     entries: Sequence[Entry],
     request: BackboneRequest,
-    resolved: Resolved,
     sinks: Sequence[Sink],
     adopters: Sequence[Adopter],
+    outcomes: Outcomes,
     cache: Place,
     how: How,
     tokens: TokenIndex,
@@ -130,12 +131,8 @@ def embed_on(
     FeatxError
         As `featx.embedding.pipeline.embed`.
     """
-    pre = resolved.recipes[0].preprocess
-    asked = [] if how.rehash else [e.token for e in entries if e.token is not None]
-    settled = Reader(entries, pre, sinks, tokens.get(asked), Stages(), how.views).settle()
-    todo = [i for i, one in enumerate(settled) if one is None]
-    lead = _Lead(entries, adopters, tokens, how.raise_on_error, progress)
-    lead.taken.update((i, one) for i, one in enumerate(settled) if one is not None)
+    todo = outcomes.todo
+    lead = _Lead(entries, adopters, outcomes, tokens, how.raise_on_error, progress)
     if todo:
         chosen = _choose(cluster, [entries[i] for i in todo], how.device, progress)
         task = Task(
@@ -153,11 +150,9 @@ def embed_on(
         )
         most = max(1, min(a.store.block_rows for a in adopters) // how.views)
         lead.run(cluster, task, Parts(entries, todo, most, len(chosen)), chosen)
-    taken = [replace(lead.taken[i], index=i) for i in range(len(entries))]
     if how.raise_on_error:
-        raise_known(entries, taken, sinks)
-    computed, derived = lead.computed, lead.derived
-    return Located(taken, computed, derived, lead.timing()), lead.notes
+        raise_known(entries, outcomes, sinks)
+    return Located(outcomes, lead.computed, lead.derived, lead.timing()), lead.notes
 
 
 @dataclass
@@ -166,10 +161,10 @@ class _Lead:
 
     entries: Sequence[Entry]
     adopters: Sequence[Adopter]
+    outcomes: Outcomes
     tokens: TokenIndex
     raise_on_error: bool
     progress: Progress
-    taken: dict[int, Taken] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     computed: int = 0
     derived: int = 0
@@ -210,16 +205,15 @@ class _Lead:
             if note not in self.notes:
                 self.notes.append(note)
                 self.progress.say(note)
-        taken = [replace(one, index=done.part.places[one.index]) for one in done.located.taken]
-        self.taken.update((one.index, one) for one in taken)
-        save_tokens(self.tokens, self.entries, taken)
+        places, found = done.part.places, done.located.outcomes
+        self.outcomes.take(places, found)
+        save_tokens(self.tokens, self.entries, self.outcomes, places)
         self.computed += done.located.computed
         self.derived += done.located.derived
         self.timings.append(done.located.timing)
-        self.progress.advance(len(taken))
-        for one in taken if self.raise_on_error else ():
-            if one.reason is not None:
-                raise ImageError(f"{self.entries[one.index].path}: {one.reason}")
+        self.progress.advance(len(places))
+        for i, reason in found.reasons.items() if self.raise_on_error else ():
+            raise ImageError(f"{self.entries[places[i]].path}: {reason}")
 
 
 def _choose(
@@ -281,3 +275,13 @@ def adopters_of(
             )
             made[recipe.store_name] = stack.enter_context(adopter)
     return [made[sink.recipe.store_name] for sink in sinks]
+
+
+def blocks_of(
+    sinks: Sequence[Sink], adopters: Sequence[Adopter], retry_failed: bool
+) -> list[BlockSink]:
+    """Give sinks that know what the stores held when their locks were taken."""
+    return [
+        BlockSink(sink.recipe, adopter.store, sink.flat, retry_failed)
+        for sink, adopter in zip(sinks, adopters, strict=True)
+    ]

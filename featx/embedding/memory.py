@@ -9,9 +9,9 @@ import numpy as np
 
 from featx import datasets
 from featx.embedding.passes import How, run_pass
-from featx.embedding.sinks import MemorySink, Sink
+from featx.embedding.sinks import MemorySink, Sink, expanded
 from featx.errors import UsageError
-from featx.manifest import NO_DIGEST, Manifest
+from featx.manifest import Manifest
 from featx.store import FeatureStore
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from featx._objects import Place
     from featx._types import Array, Float32s, Ints, Progress
     from featx.backbones import BackboneRequest
-    from featx.embedding.reading import Taken
+    from featx.embedding.outcomes import Outcomes
     from featx.recipe import Recipe
     from featx.sources import Source
 
@@ -79,7 +79,7 @@ def embed_each(
 ) -> list[Embedded]:
     """Give the vectors under each recipe of a request, or under ``only`` those; as `embed`."""
     done = run_pass(source, request, cache, how, progress, only)
-    manifest = manifest_of(source, done.located.taken)
+    manifest = manifest_of(source, done.located.outcomes)
     return [_gather(manifest, _readable(sink)) for sink in done.sinks]
 
 
@@ -89,19 +89,18 @@ def _readable(sink: Sink) -> MemorySink:
     return MemorySink(sink.recipe, FeatureStore.open(sink.store.path))
 
 
-def manifest_of(source: Source, taken: Sequence[Taken]) -> Manifest:
+def manifest_of(source: Source, outcomes: Outcomes) -> Manifest:
     """Give the manifest of a source after a pass: one row an entry and item, in order."""
-    copies = np.array([one.items or 1 for one in taken], dtype=np.int64)
-    at = np.repeat(np.arange(len(taken)), copies).tolist()
-    starts = np.repeat(np.cumsum(copies) - copies, copies)
-    digests = b"".join(taken[i].digest or NO_DIGEST for i in at)
+    at, item = expanded(outcomes.items)
+    failure = np.full(len(outcomes.items), None, dtype=object)
+    failure[list(outcomes.failures)] = list(outcomes.failures.values())
     return Manifest(
         name=datasets.safe_name(source.name),
         source=source.description,
-        path=np.array([source.entries[i].path for i in at], dtype=object),
-        digest=np.frombuffer(digests, np.uint8).reshape(-1, 16),
-        item=(np.arange(len(at)) - starts).astype(np.uint16),
-        failure=np.array([taken[i].failure for i in at], dtype=object),
+        path=np.array([entry.path for entry in source.entries], dtype=object)[at],
+        digest=outcomes.digest[at],
+        item=item.astype(np.uint16),
+        failure=failure[at],
         frame=source.frame.iloc[at].reset_index(drop=True),
     )
 

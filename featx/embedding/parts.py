@@ -15,9 +15,10 @@ from featx._types import Silent
 from featx.backbones import resolve
 from featx.embedding import pipeline
 from featx.embedding.engine import known_certificates, network, source_of
+from featx.embedding.outcomes import settle
 from featx.embedding.sinks import BlockSink, reading_sink
 from featx.errors import ClusterError
-from featx.tokens import NO_TOKENS
+from featx.tokens import NO_TOKENS, Recalled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,10 +136,12 @@ def _embed_part(task: Task, part: Part) -> Done:
     sinks = _sinks(task)
     made: list[ChosenEngine] = []
     known = known_certificates(sinks) | task.known
+    pre, nothing = task.recipes[0].preprocess, Recalled.nothing(len(part.entries))
     located = pipeline.embed(
         part.entries,
-        task.recipes[0].preprocess,
+        pre,
         sinks,
+        settle(part.entries, nothing, pre, sinks, task.views),
         network(task.request, resolved, sinks, task.asked, 1, known, made.append, Silent()),
         NO_TOKENS,
         views=task.views,

@@ -16,13 +16,14 @@ from featx._objects import ObjectPath
 from featx.backbones import resolve
 from featx.costs import PassCost
 from featx.embedding import pipeline
-from featx.embedding.distributed import adopters_of, embed_on
+from featx.embedding.distributed import adopters_of, blocks_of, embed_on
 from featx.embedding.engine import known_certificates, network, source_of
-from featx.embedding.sinks import BlockSink, MemorySink, StoreSink, reading_sink
+from featx.embedding.outcomes import settle
+from featx.embedding.sinks import MemorySink, StoreSink, reading_sink
 from featx.forward import Asked
 from featx.images import check_preprocess
-from featx.store import StoreWriter
-from featx.tokens import TokenIndex
+from featx.store import FeatureStore, StoreWriter
+from featx.tokens import Recalled, TokenIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from featx._types import Progress
     from featx.backbones import BackboneRequest, Resolved
     from featx.cluster import Cluster
+    from featx.embedding.outcomes import Outcomes
     from featx.embedding.pipeline import Located
     from featx.embedding.sinks import Sink
     from featx.forward import ChosenEngine
@@ -106,6 +108,12 @@ class Pass:
     seconds: float
     notes: tuple[str, ...]
 
+    def store_after(self, cache: Place, recipe: Recipe) -> FeatureStore:
+        """Give the store of a recipe after the pass: as it was read, where nothing was written."""
+        sinks = [sink for sink in self.sinks if sink.recipe == recipe]
+        read = [sink.store for sink in sinks if isinstance(sink, MemorySink)]
+        return next(filter(None, read), None) or FeatureStore.open(cache / recipe.store_name)
+
 
 def run_pass(
     source: Source,
@@ -145,30 +153,36 @@ def run_pass(
     with ExitStack() as stack:
         tokens = stack.enter_context(TokenIndex(cache, _counting(pre), progress.say))
         run = _Run(source, request, resolved, cache, how, tokens, progress, notes)
-        if not (how.write and _must_write(source, pre, sinks, tokens, how)):
-            located = run.embed(sinks)
-        elif cluster is None:
-            asked = time.perf_counter()
-            sinks = _writing(stack, cache, request, resolved, sinks, how, progress)
-            begun = start + time.perf_counter() - asked  # waiting for another's lock is no cost
-            writers = [sink.writer for sink in sinks if isinstance(sink, StoreSink)]
-            stack.callback(_record_cost, writers, begun)
-            run.warn_of_room(sinks)
-            located = run.embed(sinks)
-            for writer in writers if how.retry_failed else ():
-                writer.supersede_shadowed()
+        entries, asked = source.entries, [entry.token for entry in source.entries]
+        write = how.write and _must_write(sinks, how)
+        recalled, outcomes = None, None
+        adopters: list[Adopter] = []
+        if not write:
+            recalled = tokens.find(asked)
+            outcomes = settle(entries, recalled, pre, sinks, how.views)
+            write = how.write and len(outcomes.todo) > 0
+        if write:
+            waiting = time.perf_counter()
+            if cluster is None:
+                sinks = _writing(stack, cache, request, resolved, sinks, how, progress)
+            else:
+                adopters = adopters_of(stack, cache, resolved, sinks, how, progress)
+                sinks = blocks_of(sinks, adopters, how.retry_failed)
+            begun = start + time.perf_counter() - waiting  # for another's lock: that is no cost
+            own = [sink.writer for sink in sinks if isinstance(sink, StoreSink)]
+            stack.callback(_record_cost, [*own, *adopters], begun)
+            recalled = tokens.find(asked, recalled)  # the other may have read some meanwhile
+            outcomes = settle(entries, recalled, pre, sinks, how.views)
+            run.warn_of_room(sinks, len(outcomes.todo) * how.views)
+        if outcomes is None or how.rehash:
+            outcomes = settle(entries, Recalled.nothing(len(asked)), pre, sinks, how.views)
+        if cluster is None or not write:
+            located = run.embed(sinks, outcomes)
         else:
-            asked = time.perf_counter()
-            adopters = adopters_of(stack, cache, resolved, sinks, how, progress)
-            begun = start + time.perf_counter() - asked
-            stack.callback(_record_cost, adopters, begun)
-            known = [
-                BlockSink(sink.recipe, adopter.store, sink.flat, how.retry_failed)
-                for sink, adopter in zip(sinks, adopters, strict=True)
-            ]
-            run.warn_of_room(known)
-            located = run.embed_on(cluster(), known, adopters)
-            sinks = known
+            located = run.embed_on(cluster(), sinks, adopters, outcomes)
+        for sink in sinks:
+            if isinstance(sink, StoreSink) and sink.retry:
+                sink.writer.supersede_shadowed()
     seconds = time.perf_counter() - start
     return Pass(tuple(recipes), sinks, located, seconds, tuple(notes))
 
@@ -186,7 +200,7 @@ class _Run:
     progress: Progress
     notes: list[str]
 
-    def embed(self, sinks: Sequence[Sink]) -> Located:
+    def embed(self, sinks: Sequence[Sink], outcomes: Outcomes) -> Located:
         """Compute in this process."""
         how, request, resolved = self.how, self.request, self.resolved
 
@@ -204,26 +218,30 @@ class _Run:
             self.source.entries,
             resolved.recipes[0].preprocess,
             sinks,
+            outcomes,
             made,
             self.tokens,
             views=how.views,
-            rehash=how.rehash,
             raise_on_error=how.raise_on_error,
             seed=how.seed,
             progress=self.progress,
         )
 
     def embed_on(
-        self, cluster: Cluster, sinks: Sequence[BlockSink], adopters: Sequence[Adopter]
+        self,
+        cluster: Cluster,
+        sinks: Sequence[Sink],
+        adopters: Sequence[Adopter],
+        outcomes: Outcomes,
     ) -> Located:
         """Have the workers of a cluster compute."""
         located, notes = embed_on(
             cluster,
             self.source.entries,
             self.request,
-            self.resolved,
             sinks,
             adopters,
+            outcomes,
             self.cache.absolute(),
             self.how,
             self.tokens,
@@ -232,12 +250,10 @@ class _Run:
         self.notes.extend(notes)
         return located
 
-    def warn_of_room(self, sinks: Sequence[Sink]) -> None:
-        """Say so where the vectors to come may not fit on the disk."""
+    def warn_of_room(self, sinks: Sequence[Sink], n: int) -> None:
+        """Say so where the ``n`` vectors to come may not fit on the disk."""
         if isinstance(self.cache, ObjectPath):
             return
-        pre, views = self.resolved.recipes[0].preprocess, self.how.views
-        n = views * pipeline.pending(self.source.entries, pre, sinks, self.tokens, views)
         dims = {recipe: dim for recipe, _, dim in self.resolved.filled}
         row = sum(dims[s.recipe] * np.dtype(s.recipe.dtype).itemsize for s in sinks)
         free = shutil.disk_usage(self.cache).free
@@ -262,15 +278,11 @@ def _counting(pre: Preprocess) -> str:
     return several if pre.has_parts else ""
 
 
-def _must_write(
-    source: Source, pre: Preprocess, sinks: Sequence[Sink], tokens: TokenIndex, how: How
-) -> bool:
-    """Whether a lock is worth taking: something is missing, to be read again, or to be repaired."""
+def _must_write(sinks: Sequence[Sink], how: How) -> bool:
+    """Whether a lock is to be taken though nothing were missing."""
     if how.rehash or how.retry_failed:
         return True
-    if any(sink.store is None or sink.store.needs_repair() for sink in sinks):
-        return True
-    return pipeline.pending(source.entries, pre, sinks, tokens, how.views) > 0
+    return any(sink.store is None or sink.store.needs_repair() for sink in sinks)
 
 
 def _writing(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from featx import images
-from featx.embedding.reading import Reader, Taken, in_order, workers
-from featx.embedding.sinks import StoreSink, known_failure
+from featx.embedding.reading import Reader, in_order, workers
+from featx.embedding.sinks import StoreSink, are_bad, known_failure
 from featx.embedding.stages import Stages, Timing
 from featx.embedding.work import Network, Work
 from featx.errors import ImageError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from featx._types import Array, Progress
+    from featx.embedding.outcomes import Outcomes
     from featx.embedding.sinks import Sink
     from featx.forward import Decoded, Decoder
     from featx.recipe import Preprocess
@@ -44,15 +45,15 @@ class Located:
 
     Attributes
     ----------
-    taken
-        One for each entry, in order, without its images.
+    outcomes
+        What became of each entry.
     computed, derived
         Numbers of images: computed in this run, pooled from a flattened store.
     timing
         Where the time went.
     """
 
-    taken: list[Taken]
+    outcomes: Outcomes
     computed: int
     derived: int
     timing: Timing
@@ -62,11 +63,11 @@ def embed(
     entries: Sequence[Entry],
     pre: Preprocess,
     sinks: Sequence[Sink],
+    outcomes: Outcomes,
     network: Network,
     tokens: Tokens,
     *,
     views: int = 1,
-    rehash: bool = False,
     raise_on_error: bool = False,
     seed: int = 0,
     examples: Iterable[Entry] | None = None,
@@ -77,6 +78,9 @@ def embed(
 
     Parameters
     ----------
+    outcomes
+        What `featx.embedding.outcomes.settle` says of the entries and these sinks; what becomes of
+        the others is put down here.
     examples
         Images that the engine is chosen with, in the order in which they are tried; None for
         seeded ones of those to come.
@@ -90,14 +94,11 @@ def embed(
     SourceReadError, CacheWriteError, NumericsError, DeviceError
         From the parts; what was done by then is kept.
     """
-    asked = [] if rehash else [e.token for e in entries if e.token is not None]
     stages = Stages()
-    reader = Reader(entries, pre, sinks, tokens.get(asked), stages, views)
-    settled = reader.settle()
-    todo = [i for i, one in enumerate(settled) if one is None]
-    done = {i: one for i, one in enumerate(settled) if one is not None}
+    reader = Reader(entries, pre, sinks, stages, views)
+    todo = outcomes.todo
     begun = False
-    unsaved: list[Taken] = []
+    unsaved: list[int] = []
     saved: list[Future[None]] = []
     whole = PillowDecoder(pre)
     readers = workers(entries)
@@ -118,11 +119,11 @@ def embed(
                 if not begun:
                     progress.start("embedding", len(todo))
                     begun = True
-                done[one.index] = one
-                unsaved.append(one)
+                outcomes.put(one)
+                unsaved.append(one.index)
                 progress.advance()
             if len(unsaved) >= TOKENS_A_BATCH:
-                saved.append(saving.submit(save_tokens, tokens, entries, unsaved))
+                saved.append(saving.submit(save_tokens, tokens, entries, outcomes, unsaved))
                 unsaved = []
         work.flush()
         for one_part in saved:
@@ -134,12 +135,10 @@ def embed(
             f"{work.left_over} images were not for {work.decoder.name}: Pillow decoded them"
         )
     timing = _timing(stages, work, sinks, readers)
-    taken = _with_twins([done[i] for i in range(len(entries))])
-    twins = [one for one in taken if done[one.index].items is None]
-    save_tokens(tokens, entries, [*unsaved, *twins])
+    save_tokens(tokens, entries, outcomes, [*unsaved, *outcomes.settle_twins()])
     if raise_on_error:
-        raise_known(entries, taken, sinks)
-    return Located(taken, work.computed, work.derived, timing)
+        raise_known(entries, outcomes, sinks)
+    return Located(outcomes, work.computed, work.derived, timing)
 
 
 def _jobs(todo: Sequence[int], work: Work, views: int) -> Iterator[tuple[Sequence[int], Decoder]]:
@@ -181,45 +180,25 @@ def _timing(stages: Stages, work: Work, sinks: Sequence[Sink], readers: int) -> 
     return stages.timing(threads)
 
 
-def pending(
-    entries: Sequence[Entry],
-    pre: Preprocess,
-    sinks: Sequence[Sink],
-    tokens: Tokens,
-    views: int = 1,
-) -> int:
-    """Say how many entries `embed` would have to read."""
-    known = tokens.get([e.token for e in entries if e.token is not None])
-    return sum(one is None for one in Reader(entries, pre, sinks, known, Stages(), views).settle())
+def save_tokens(
+    tokens: Tokens, entries: Sequence[Entry], outcomes: Outcomes, those: Sequence[int]
+) -> None:
+    """Keep which digests the files of ``those`` entries have, and how many items they are."""
+    found = outcomes.known(those)
+    tokens.put({t: one for i, one in found.items() if (t := entries[i].token) is not None})
 
 
-def save_tokens(tokens: Tokens, entries: Sequence[Entry], taken: Sequence[Taken]) -> None:
-    """Keep which digests the files of entries have, and how many items they are."""
-    tokens.put(
-        {
-            token: (one.digest, one.items)
-            for one in taken
-            if one.digest is not None
-            and one.items is not None
-            and (token := entries[one.index].token) is not None
-        }
-    )
-
-
-def _with_twins(taken: list[Taken]) -> list[Taken]:
-    """Give entries whose bytes another entry brought what became of that one."""
-    first = {t.digest: t for t in taken if t.items is not None}
-    return [t if t.items is not None else replace(first[t.digest], index=t.index) for t in taken]
-
-
-def raise_known(entries: Sequence[Entry], taken: Sequence[Taken], sinks: Sequence[Sink]) -> None:
+def raise_known(entries: Sequence[Entry], outcomes: Outcomes, sinks: Sequence[Sink]) -> None:
     """Raise for the first image that is not there, or that a store knows as undecodable."""
-    for one in taken:
-        reason = one.failure or next(
-            (known for sink in sinks if (known := known_failure(sink, one.digest))), None
-        )
+    bad = set(outcomes.failures).union(
+        *(np.flatnonzero(are_bad(sink, outcomes.digest)).tolist() for sink in sinks)
+    )
+    for i in sorted(bad):
+        digest = outcomes.digest[i].tobytes()
+        known = (reason for sink in sinks if (reason := known_failure(sink, digest)))
+        reason = outcomes.failures.get(i) or next(known, None)
         if reason is not None:
-            raise ImageError(f"{entries[one.index].path}: {reason}")
+            raise ImageError(f"{entries[i].path}: {reason}")
 
 
 def examples_of(entries: Sequence[Entry], todo: Sequence[int], seed: int) -> Iterator[Entry]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from featx.forward import Decoder
     from featx.recipe import Preprocess
     from featx.sources import Entry, Payload
-    from featx.tokens import Token
 
 MOST_BYTES = 2**25
 """Of files that a thread reads before it decodes them."""
@@ -83,7 +82,6 @@ class Reader:
         entries: Sequence[Entry],
         pre: Preprocess,
         sinks: Sequence[Sink],
-        known: Mapping[Token, tuple[bytes, int]],
         stages: Stages,
         views: int = 1,
     ) -> None:
@@ -91,24 +89,10 @@ class Reader:
         self._pre = pre
         self._views = views
         self._sinks = sinks
-        self._known = known
         self._stages = stages
         self._one_item = not pre.has_parts
         self._claimed: set[bytes] = set()
         self._lock = threading.Lock()
-
-    def settle(self) -> list[Taken | None]:
-        """Give what is known of each entry without reading it; None where it must be read."""
-        return [self._settled(index, entry) for index, entry in enumerate(self._entries)]
-
-    def _settled(self, index: int, entry: Entry) -> Taken | None:
-        if entry.failure is not None:
-            return Taken(index, failure=entry.failure)
-        found = self._known.get(entry.token) if entry.token is not None else None
-        if found is None:
-            return None
-        digest, items = found[0], self._views if self._one_item else found[1]
-        return self._known_as(index, digest, items) if self._complete(digest, items) else None
 
     def _known_as(self, index: int, digest: bytes, items: int) -> Taken:
         """Give an image that is complete; one that is undecodable is a single item."""

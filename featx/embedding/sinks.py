@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from featx._objects import Place
-    from featx._types import Array, Float32s, Key
+    from featx._types import Array, Bytes16s, Float32s, Ints, Key
     from featx.recipe import Recipe
     from featx.store import StoreWriter, Written
+    from featx.store.index import Index
+
+_AT_ONCE = 2**20
+"""Rows of several images that are looked up at a time: memory is bounded by it."""
 
 
 @dataclass(frozen=True)
@@ -160,21 +164,63 @@ def has_items(sink: Sink, digest: bytes, items: int) -> bool:
     return EMPTY not in states
 
 
+def have_items(sink: Sink, digest: Bytes16s, items: Ints) -> Array:
+    """Say `has_items` of many images.
+
+    Parameters
+    ----------
+    digest : (n, 16) uint8
+    items : (n,) int64
+
+    Returns
+    -------
+    have : (n,) bool
+    """
+    if sink.store is None:
+        return np.zeros(len(items), dtype=bool)
+    cuts = np.flatnonzero(np.diff(np.cumsum(items) // _AT_ONCE)) + 1
+    parts = zip(np.split(digest, cuts), np.split(items, cuts), strict=True)
+    return np.concatenate([_have(sink, sink.store.index, *part) for part in parts])
+
+
+def _have(sink: Sink, index: Index, digest: Bytes16s, items: Ints) -> Array:
+    image, item = expanded(items)
+    states = index.states(digest[image], item)
+    lacks = np.bincount(image[states == EMPTY], minlength=len(items)) > 0
+    bad = np.bincount(image[states == UNDECODABLE], minlength=len(items)) > 0
+    return np.where(bad, not sink.retry, ~lacks)
+
+
+def expanded(items: Ints) -> tuple[Ints, Ints]:
+    """Give the image and the item of each row, where image i has ``items[i]`` rows."""
+    image = np.repeat(np.arange(len(items)), items)
+    starts = np.repeat(np.cumsum(items) - items, items)
+    return image, np.arange(len(image)) - starts
+
+
 def has_item(sink: Sink, digest: bytes, item: int) -> bool:
     """Say the same of one item, whether or not those before it are there."""
     if sink.store is None:
         return False
-    states = sink.store.index.states_of(digest, item + 1)
-    if UNDECODABLE in states:
+    index = sink.store.index
+    if index.first_undecodable.get(digest, item + 1) <= item:
         return not sink.retry
-    return states[item] != EMPTY
+    return index.state_of(digest, item) != EMPTY
 
 
 def is_bad(sink: Sink, digest: bytes) -> bool:
     """Say whether an image is known as undecodable, and is not to be tried again."""
     if sink.store is None or sink.retry:
         return False
-    return sink.store.index.states_of(digest, 1) == [UNDECODABLE]
+    return sink.store.index.state_of(digest, 0) == UNDECODABLE
+
+
+def are_bad(sink: Sink, digest: Bytes16s) -> Array:
+    """Say `is_bad` of many images, (n,) bool."""
+    if sink.store is None or sink.retry:
+        return np.zeros(len(digest), dtype=bool)
+    states = sink.store.index.states(digest, np.zeros(len(digest), np.uint16))
+    return np.asarray(states == UNDECODABLE)
 
 
 def can_derive(sink: Sink, digest: bytes, items: int = 1) -> bool:
@@ -182,10 +228,10 @@ def can_derive(sink: Sink, digest: bytes, items: int = 1) -> bool:
     return sink.flat is not None and sink.flat.index.states_of(digest, items) == [DONE] * items
 
 
-def known_failure(sink: Sink, digest: bytes | None) -> str | None:
+def known_failure(sink: Sink, digest: bytes) -> str | None:
     """Give the reason for which an image stays undecodable in a sink's store; None for none."""
     store = sink.store
-    if store is None or digest is None or sink.retry:
+    if store is None or sink.retry:
         return None
     one = np.frombuffer(digest, dtype=np.uint8)[None, :]
     return store.reasons(store.rows(one, np.zeros(1, np.uint16)))[0]

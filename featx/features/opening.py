@@ -12,6 +12,7 @@ from featx import catalog, datasets
 from featx.errors import NotFoundError, UsageError
 from featx.features.kind import Kind
 from featx.features.view import Features
+from featx.store import UNDECODABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,16 +41,16 @@ def view(manifest: Manifest, *stores: FeatureStore) -> Features:
     _check_views([store.recipe for store in stores])
     if not stores[0].recipe.preprocess.has_items:
         manifest = manifest.plain()
-    readable = np.array([f is None for f in manifest.failure], dtype=bool)
-    reasons = np.array(manifest.failure, dtype=object)
+    reasons = manifest.failure.copy()
+    readable: Array = pd.isna(reasons)
     located = [_locate(manifest, store, readable) for store in stores]
     for store, rows in zip(stores, located, strict=True):
-        left = np.flatnonzero([reason is None for reason in reasons])
-        reasons[left] = store.reasons(rows[left])
-    good = np.array([r is None for r in reasons], dtype=bool)
+        bad = np.flatnonzero(pd.isna(reasons) & (store.states(rows) == UNDECODABLE))
+        reasons[bad] = store.reasons(rows[bad])
+    good: Array = pd.isna(reasons)
     failed = pd.DataFrame({"path": manifest.path[~good], "reason": reasons[~good]})
     first, *others = (Kind(s, rows[good]) for s, rows in zip(stores, located, strict=True))
-    kept = manifest.take(good)
+    kept = manifest if good.all() else manifest.take(good)
     return Features(kept, failed, first.store, first.rows, others=tuple(others))
 
 

@@ -190,8 +190,8 @@ def _image_s(done: Pass, times: Sequence[float], views: int = 1, readers: int = 
 
 def _probe(passes: Sequence[Pass], start_s: float, image_s: float | None) -> Probe:
     last = passes[-1].located
-    taken = [one for done in passes for one in done.located.taken]
-    pairs = tuple((one.digest, one.items) for one in taken if one.digest and one.items)
+    each = [done.located.outcomes for done in passes]
+    pairs = tuple(pair for one in each for pair in one.known(range(len(one.items))).values())
     sinks = list(zip(*(done.sinks for done in passes), strict=True))
     return Probe(
         start_s=start_s,
@@ -199,9 +199,11 @@ def _probe(passes: Sequence[Pass], start_s: float, image_s: float | None) -> Pro
         busy={stage: last.timing.busy.get(stage, 0.0) for stage in STAGES},
         rows=tuple(_rows(each) for each in sinks),
         items=float(np.mean([items for _, items in pairs])) if pairs else 1.0,
-        tried=len(taken),
+        tried=sum(len(one.items) for one in each),
         digests=pairs,
-        failures=tuple(reason for one in taken if (reason := one.failure or one.reason)),
+        failures=tuple(
+            text for one in each for _, text in sorted((one.failures | one.reasons).items())
+        ),
         notes=passes[0].notes,
     )
 

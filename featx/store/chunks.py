@@ -10,6 +10,7 @@ missing chunk, and zarrs skips the checksum when part of a chunk is asked for.
 from __future__ import annotations
 
 import errno
+import math
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -22,9 +23,10 @@ from featx._files import write_new, write_parts
 from featx._objects import ObjectPath
 from featx.errors import CacheWriteError, CorruptStoreError, SourceReadError
 from featx.store.layout import ARRAYS
+from featx.store.threads import MAX_SMALL_REQUESTS, in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from featx._files import Part
@@ -35,6 +37,11 @@ if TYPE_CHECKING:
 CRC_BYTES = 4
 STRIP_BYTES = 2**19
 """What is summed up and written at a time: it stays in a core's cache in between."""
+
+
+_A_TASK = 32
+_READERS = 8
+"""More than cores: a thread waits for the disk most of the time. Each reads 32 chunks at a go."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +132,26 @@ def read_chunk(layout: Layout, array: str, block: int) -> Array | Damage:
     spec = layout.spec(array)
     raw = _decompress(data) if spec.compressed else data
     shape = (layout.block_rows, *spec.tail)
-    size = int(np.prod(shape)) * spec.dtype.itemsize
+    size = math.prod(shape) * spec.dtype.itemsize
     if raw is None or len(raw) != size:
         got = "something else" if raw is None else f"{len(raw)} bytes"
         return Damage(array, block, file, f"holds {got}, expected {size} bytes")
     return np.frombuffer(raw, dtype=spec.dtype).reshape(shape)
+
+
+def read_chunks(layout: Layout, array: str, blocks: Sequence[int]) -> Iterator[Array | Damage]:
+    """Yield `read_chunk` of each block in order; read ahead in threads where there are many."""
+
+    def some(part: Sequence[int]) -> list[Array | Damage]:
+        return [read_chunk(layout, array, block) for block in part]
+
+    each, n_threads = (1, MAX_SMALL_REQUESTS) if layout.is_remote else (_A_TASK, _READERS)
+    parts = [blocks[start : start + each] for start in range(0, len(blocks), each)]
+    if len(parts) < 2:
+        yield from some(blocks)
+        return
+    for chunks in in_threads(some, parts, n_threads):
+        yield from chunks
 
 
 def _bytes(file: Place) -> bytes | Array | str:

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featx.store.chunks import Damage, read_chunk
+from featx.store.chunks import Damage, read_chunk, read_chunks
 from featx.store.layout import DONE, EMPTY, UNDECODABLE
-from featx.store.threads import MAX_SMALL_REQUESTS, in_threads
+from featx.store.lookup import Lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from featx._types import Array, Bytes16s, Ints, JsonObject
     from featx.store.layout import Layout
+
+_MANY = 32
+"""Items of one image that are sooner looked up as an array than one by one."""
 
 
 @dataclass(frozen=True)
@@ -40,39 +43,52 @@ class Index:
     @cached_property
     def live(self) -> Array:
         """(N,) bool: rows that answer for their key."""
-        return np.asarray((self.state == DONE) | (self.state == UNDECODABLE))
+        return are_live(self.state)
 
     @cached_property
-    def _row_of(self) -> dict[bytes, int]:
-        rows = np.flatnonzero(self.live)
-        # dict keeps the last of two equal keys: the newest row wins
-        return dict(zip(keys(self.digest[rows], self.item[rows]), rows.tolist(), strict=True))
+    def lookup(self) -> Lookup:
+        """Where the newest live row of each key is."""
+        return Lookup.of(self.digest, self.item, np.flatnonzero(self.live))
+
+    @cached_property
+    def first_undecodable(self) -> dict[bytes, int]:
+        """The lowest item that cannot be decoded, of each image that has one."""
+        rows = np.flatnonzero(self.state == UNDECODABLE)
+        rows = rows[self.find(self.digest[rows], self.item[rows]) == rows]
+        rows = rows[np.argsort(self.item[rows], kind="stable")[::-1]]
+        digests = [self.digest[row].tobytes() for row in rows]
+        return dict(zip(digests, self.item[rows].tolist(), strict=True))
 
     def find(self, digest: Bytes16s, item: Array) -> Ints:
         """Give the (n,) newest live row of each key, -1 where there is none."""
-        row_of = self._row_of
-        found = [row_of.get(key, -1) for key in keys(digest, item)]
-        return np.array(found, dtype=np.int64)
+        return self.lookup.find(digest, item)
 
-    def states_of(self, digest: bytes, items: int) -> list[int]:
-        """Give the state of items 0 to ``items`` - 1 of one image, EMPTY where there is no row."""
-        rows = [self._row_of.get(digest + item.to_bytes(2, "little")) for item in range(items)]
-        return [EMPTY if row is None else int(self.state[row]) for row in rows]
+    def states(self, digest: Bytes16s, item: Array) -> Array:
+        """Give the (n,) uint8 state of each key's newest live row, EMPTY where there is none."""
+        rows = self.find(digest, item)
+        states = np.full(len(rows), EMPTY, dtype=np.uint8)
+        states[rows >= 0] = self.state[rows[rows >= 0]]
+        return states
+
+    def state_of(self, digest: bytes, item: int) -> int:
+        """Give the state of one key, EMPTY where there is no row."""
+        return self.states_of(digest, 1, item)[0]
+
+    def states_of(self, digest: bytes, items: int, first: int = 0) -> list[int]:
+        """Give the state of ``items`` items of one image from ``first`` on, EMPTY for no row."""
+        if items > _MANY:
+            numbers = np.arange(first, first + items)
+            digests = np.frombuffer(digest, np.uint8)[None].repeat(items, axis=0)
+            return list(map(int, self.states(digests, numbers)))
+        row_of = self.lookup.row
+        rows = [row_of(digest, item) for item in range(first, first + items)]
+        return [EMPTY if row < 0 else int(self.state[row]) for row in rows]
 
     def shadowed(self) -> Ints:
         """Give the live rows that a newer row of the same key stands before."""
         live: Ints = np.flatnonzero(self.live)
         newest = self.find(self.digest[live], self.item[live])
         return np.asarray(live[newest != live])
-
-
-def keys(digest: Bytes16s, item: Array) -> list[bytes]:
-    """Give one hashable value a row: digest and item, 18 bytes."""
-    packed = np.empty((len(digest), 18), dtype=np.uint8)
-    packed[:, :16] = digest
-    packed[:, 16:] = np.asarray(item).astype("<u2").reshape(-1, 1).view(np.uint8)
-    joined = packed.tobytes()
-    return [joined[start : start + 18] for start in range(0, len(joined), 18)]
 
 
 def committed_blocks(layout: Layout, runs: list[JsonObject]) -> int:
@@ -111,38 +127,31 @@ def load_index(layout: Layout, runs: list[JsonObject]) -> tuple[Index, list[Dama
         The chunks of digest, item and state that are lost.
     """
     n_blocks, size = committed_blocks(layout, runs), layout.block_rows
-    n = n_blocks * size
-    index = Index(
-        state=np.full(n, EMPTY, dtype=np.uint8),
-        digest=np.zeros((n, 16), dtype=np.uint8),
-        item=np.zeros(n, dtype=np.uint16),
-    )
-    damages: list[Damage] = []
-    blocks = present_blocks(layout, runs)
-    for lost in _each(layout, lambda block: _load_block(layout, block, index), blocks):
-        damages += lost
-    return index, damages
+    state: Array = np.full((n_blocks, size), EMPTY, dtype=np.uint8)
+    digest: Array = np.zeros((n_blocks, size, 16), dtype=np.uint8)
+    item: Array = np.zeros((n_blocks, size), dtype=np.uint16)
+    lost = _fill(layout, "state", present_blocks(layout, runs), state)
+    used = np.atleast_1d(are_live(state).any(axis=1))  # a dead block may have lost its other chunks
+    used[[damage.block for damage in lost]] = True
+    for array, out in (("digest", digest), ("item", item)):
+        lost += _fill(layout, array, np.flatnonzero(used).tolist(), out)
+    blocks = sorted({damage.block for damage in lost})
+    for out in (state, digest, item):
+        out[blocks] = 0
+    dead = {block for block in blocks if is_dead(layout, block)}
+    damages = sorted((d for d in lost if d.block not in dead), key=lambda d: d.block)
+    return Index(state.reshape(-1), digest.reshape(-1, 16), item.reshape(-1)), damages
 
 
-def _each(
-    layout: Layout, load: Callable[[int], list[Damage]], blocks: Sequence[int]
-) -> Iterable[list[Damage]]:
-    """Load block after block; many at once from a bucket, which takes its time to answer."""
-    return in_threads(load, blocks, MAX_SMALL_REQUESTS) if layout.is_remote else map(load, blocks)
-
-
-def _load_block(layout: Layout, block: int, index: Index) -> list[Damage]:
-    rows = slice(block * layout.block_rows, (block + 1) * layout.block_rows)
-    state = read_chunk(layout, "state", block)
-    if not isinstance(state, Damage) and not has_live(state):
-        index.state[rows] = state  # a dead block may have lost its other chunks
-        return []
-    digest, item = (read_chunk(layout, array, block) for array in ("digest", "item"))
-    if isinstance(state, Damage) or isinstance(digest, Damage) or isinstance(item, Damage):
-        lost = [part for part in (state, digest, item) if isinstance(part, Damage)]
-        return [] if is_dead(layout, block) else lost
-    index.state[rows], index.digest[rows], index.item[rows] = state, digest, item
-    return []
+def _fill(layout: Layout, array: str, blocks: Sequence[int], out: Array) -> list[Damage]:
+    """Put blocks into their places in ``out`` ((n_blocks, ...)); give the chunks that are lost."""
+    lost = []
+    for block, values in zip(blocks, read_chunks(layout, array, blocks), strict=True):
+        if isinstance(values, Damage):
+            lost.append(values)
+        else:
+            out[block] = values
+    return lost
 
 
 def is_dead(layout: Layout, block: int) -> bool:
@@ -156,4 +165,9 @@ def is_dead(layout: Layout, block: int) -> bool:
 
 def has_live(state: Array) -> bool:
     """Say whether any row of a block answers for its key."""
-    return bool(((state == DONE) | (state == UNDECODABLE)).any())
+    return bool(are_live(state).any())
+
+
+def are_live(state: Array) -> Array:
+    """Say of each row whether it answers for its key, by its state; in any shape."""
+    return np.asarray((state == DONE) | (state == UNDECODABLE))

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -122,12 +124,21 @@ class Layout:
         if isinstance(folder, ObjectPath):  # one request for a thousand of them
             keys = ((name.partition("/")[0], size) for name, size in folder.sizes().items())
             return {int(name): size for name, size in keys if name.isdigit()}
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        rest = ("0",) * len(self.spec(array).tail)
-        paths = {int(name): folder.joinpath(name, *rest) for name in names if name.isdigit()}
-        return {block: path.stat().st_size for block, path in paths.items() if path.is_file()}
+        rest = "/0" * len(self.spec(array).tail)
+        if not folder.is_dir():
+            return {}
+        with os.scandir(folder) as found:
+            paths = {int(one.name): one.path + rest for one in found if one.name.isdigit()}
+        sizes: dict[int, int] = {}
+        for block, path in paths.items():
+            with suppress(FileNotFoundError, NotADirectoryError):
+                status = os.stat(path)  # noqa: PTH116 - of many files, and twice as fast
+                if stat.S_ISREG(status.st_mode):
+                    sizes[block] = status.st_size
+        return sizes
 
 
+@cache
 def specs(dim: int, dtype: StoredDtype, compression: Compression) -> dict[str, Spec]:
     """Describe the four arrays of a store."""
     stored, compressed = np.dtype(dtype).newbyteorder("<"), compression == "zstd"

@@ -228,7 +228,10 @@ class FeatureStore:
 
         Features are not read for this: what `read` or `check` found wrong is marked.
         """
-        return needs_repair(self.layout, self.runs)
+        index, damages = load_index(self.layout, self.runs)
+        if self._index is None and not damages:
+            self._index = index  # the next use need not read it once more
+        return needs_repair(self.layout, index, damages)
 
     def size_bytes(self) -> int:
         """Give the size of all its files."""

@@ -56,9 +56,11 @@ def repair(layout: Layout, runs: list[JsonObject]) -> list[int]:
     return sorted(lost)
 
 
-def needs_repair(layout: Layout, runs: list[JsonObject]) -> bool:
-    """Say whether `repair` would find rows lost, as far as that shows without reading features."""
-    index, damages = load_index(layout, runs)
+def needs_repair(layout: Layout, index: Index, damages: list[Damage]) -> bool:
+    """Say whether `repair` would find rows lost, as far as that shows without reading features.
+
+    ``index`` and ``damages`` are what `load_index` gives.
+    """
     return bool(damages or marked_blocks(layout) or _without_features(layout, index))
 
 
