@@ -80,7 +80,7 @@ def save(cache: Place, manifest: Manifest) -> None:
     identity = manifest.hash
     path = cache / "datasets" / manifest.name / f"{identity}.parquet"
     value = {"manifest": identity, "rows": len(manifest), "source": manifest.source}
-    value |= {"asked": list(manifest.asked)}
+    value |= {"asked": list(manifest.asked)} if manifest.asked else {}
     try:
         old = _read_head(path.with_name("head.json"))
         if old == value | {"bytes": old["bytes"]} and old["bytes"] == _digest(path.read_bytes()):

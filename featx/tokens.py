@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS tokens (
 ) WITHOUT ROWID
 """
 _SELECT = "SELECT path, how, stamp, digest, items FROM tokens WHERE path "
+_PATHS = "SELECT digest, path FROM tokens ORDER BY instr(path, CAST('://' AS BLOB)) = 0, path"
 _INSERT = "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?)"
 
 
@@ -184,15 +185,13 @@ class TokenIndex:
     def paths(self) -> dict[bytes, bytes]:
         """Give, for each digest, the absolute path of a file that had it.
 
-        An address elsewhere only where no path is known: in the order of bytes, paths come first.
+        An address elsewhere only where no path is known; of several paths the last.
         """
         with self._lock:
             if self._database is None:
                 return {}
             try:
-                return dict(
-                    self._database.execute("SELECT digest, path FROM tokens ORDER BY path DESC")
-                )
+                return dict(self._database.execute(_PATHS))
             except sqlite3.Error as error:
                 self._failed(error)
                 return {}

@@ -238,8 +238,8 @@ def test_cautions_without_a_folder_name_no_file() -> None:
     }
     twins, suspects = cautions(record)
     assert twins == (
-        "1 of 1 test image has a near-identical image in their training rows (rmse 2 -> - without "
-        "them; 1 of the 2 pairs have different labels)"
+        "1 of 1 test image has a near-identical image in their training rows (rmse 2, and - "
+        "without them; 1 of the 2 pairs have different labels)"
     )
     assert suspects == "1 label is likely wrong (look at the images)"
     assert cautions({"path": None}) == []

@@ -187,7 +187,7 @@ def test_an_extraction_takes_it_and_says_what_was_not_for_it(tmp_path, pretended
     (tmp_path / "photos" / "1" / "a.png").write_bytes(encode(pixels(90, 120)))
     (tmp_path / "photos" / "1" / "b.jpg").write_bytes(photo()[:-300])
     monkeypatch.setattr("featx.embedding.engine._LAST", {})
-    monkeypatch.setattr("featx.embedding.pipeline.workers", lambda: 1)
+    monkeypatch.setattr("featx.embedding.pipeline.workers", lambda _: 1)
     options = {"backbone": "helpers_photos:tiny", "image_size": 32}
     said = []
     progress = Silent()

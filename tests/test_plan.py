@@ -450,7 +450,7 @@ def test_every_option_of_a_plan_is_one_of_an_extraction() -> None:
     }
     assert options["plan"] - options["extract"] == {"--head", "--workers"}
     of_the_moment = {"--name", "--append", "--on-error", "--retry-failed", "--rehash"}
-    assert options["extract"] - options["plan"] == of_the_moment | {"--max-failed"}
+    assert options["extract"] - options["plan"] == of_the_moment | {"--max-failed", "--dask"}
 
 
 def test_the_rate_is_that_of_the_later_images(photos: Path) -> None:

@@ -16,7 +16,6 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 
-import featx.embedding.passes as passes
 from featx.artifact import write_artifact, write_images
 from featx.errors import (
     ImageError,
@@ -323,13 +322,13 @@ def test_cached_vectors_are_used_and_new_ones_kept_only_on_request(home: Path, s
 
 def test_a_model_stays_warm(model: Model, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[object] = []
-    original = passes.load_backbone
+    original = engine.load_backbone
 
     def counting(*args: Any, **options: Any) -> Any:
         loads.append(args)
         return original(*args, **options)
 
-    monkeypatch.setattr(passes, "load_backbone", counting)
+    monkeypatch.setattr(engine, "load_backbone", counting)
     pictures = [picture("red", 900), picture("blue", 901)]
     assert model.predict(pictures).tolist() == ["red", "blue"]
     assert model.predict([picture("blue", 902)]).tolist() == ["blue"]

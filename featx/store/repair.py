@@ -48,7 +48,8 @@ def repair(layout: Layout, runs: list[JsonObject]) -> list[int]:
     lost = {damage.block for damage in damages}
     lost |= _without_features(layout, index)
     lost |= {b for b in marked_blocks(layout) if b < committed and check_block(layout, b)}
-    lost |= set(range(end)) - layout.chunk_sizes("state").keys()  # begun, never finished
+    # begun and never finished, or finished by a writer that had lost the lock
+    lost |= (set(range(end)) - layout.chunk_sizes("state").keys()) | set(range(committed, end))
     for block in sorted(lost):
         bury(layout, block)
     _close_killed(layout, runs, end)
