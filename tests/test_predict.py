@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 
 from featx.artifact import write_artifact, write_images
+from featx.embedding import engine
 from featx.errors import (
     ImageError,
     NotFoundError,
