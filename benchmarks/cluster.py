@@ -65,10 +65,12 @@ def main() -> None:
             print(f"{number + 1} {name}: " + ", ".join(f"{k} {v:.1f}" for k, v in one.items()))
         one, several, alone = found.values()
         n = len(cores)
+        steady = several["rate"] / one["rate"] / n
+        whole = one["seconds"] / several["seconds"] / n
+        beside = several["rate"] / alone["rate"]
         print(
-            f"{number + 1} efficiency of {n} workers: {several['rate'] / one['rate'] / n:.0%} steady, "
-            f"{one['seconds'] / several['seconds'] / n:.0%} with start; against one process on "
-            f"{n} cores: {several['rate'] / alone['rate']:.0%} steady",
+            f"{number + 1} efficiency of {n} workers: {steady:.0%} steady, {whole:.0%} with start; "
+            f"against one process on {n} cores: {beside:.0%} steady",
             flush=True,
         )
 
