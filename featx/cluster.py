@@ -120,7 +120,7 @@ class Cluster:
         function: Callable[[C, P], R],
         common: C,
         parts: Iterator[P],
-        workers: Sequence[str] | None = None,
+        without: Sequence[str] = (),
     ) -> Iterator[R]:
         """Give ``function(common, part)`` of every part, as they come; of each part once.
 
@@ -128,8 +128,9 @@ class Cluster:
         ----------
         parts
             Asked for one as soon as a worker is about to be free.
-        workers
-            The addresses that may; None for all, also those that come later.
+        without
+            The addresses of workers that are to be left alone; all others may, also those that come
+            later or take the place of one that was lost.
 
         Raises
         ------
@@ -138,7 +139,7 @@ class Cluster:
         Exception
             What ``function`` raises.
         """
-        run = _Run(self, function, common, parts, workers)
+        run = _Run(self, function, common, parts, without)
         try:
             with _scheduler_lost(self.address):
                 yield from run.results()
@@ -154,7 +155,7 @@ class _Run:
     function: Callable[[Any, Any], Any]
     common: Any
     parts: Iterator[Any]
-    workers: Sequence[str] | None
+    without: Sequence[str]
     out: dict[Any, _Attempt] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
     took_s: list[float] = field(default_factory=list)
@@ -189,25 +190,31 @@ class _Run:
             self.cluster.client.cancel(list(self.out), force=True)
 
     def _addresses(self) -> list[str]:
-        there = self.cluster.client.nthreads()
-        return [a for a in there if self.workers is None or a in self.workers]
+        return [a for a in self.cluster.client.nthreads() if a not in self.without]
 
     def _hand_out(self) -> None:
-        room = PARTS_A_WORKER * max(1, len(self._addresses()))
+        addresses = self._addresses()
+        room = PARTS_A_WORKER * max(1, len(addresses))
         while not self.exhausted and len(self.out) < room:
             try:
                 part = next(self.parts)
             except StopIteration:
                 self.exhausted = True
             else:
-                self._submit(_Attempt(self.n_begun, part), self.workers)
+                self._submit(_Attempt(self.n_begun, part), addresses if self.without else None)
                 self.n_begun += 1
         if self.exhausted:
             self._help_stragglers()
 
     def _submit(self, attempt: _Attempt, workers: Sequence[str] | None) -> None:
         future = self.cluster.client.submit(
-            _on_worker, self.function, self.common, attempt.part, workers=workers, pure=False
+            _on_worker,
+            self.function,
+            self.common,
+            attempt.part,
+            workers=workers,
+            allow_other_workers=workers is not None and not self.without,
+            pure=False,
         )
         self.out[future] = attempt
 

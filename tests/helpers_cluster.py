@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from distributed import Client
 from helpers_photos import tiny
 
 
@@ -40,10 +41,10 @@ def scheduler(tmp_path: Path, n_workers: int) -> Iterator[str]:
     file = tmp_path / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    address = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
-    one = [*dask, "worker", *address, "--nthreads", "1", "--memory-limit", "0"]
+    where = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
+    one = [*dask, "worker", *where, "--nthreads", "1", "--memory-limit", "0"]
     commands = [
-        [*dask, "scheduler", *address, "--port", "0"],
+        [*dask, "scheduler", *where, "--port", "0"],
         *[[*one, "--local-directory", str(tmp_path / f"worker{i}")] for i in range(n_workers)],
     ]
     started = []
@@ -53,7 +54,10 @@ def scheduler(tmp_path: Path, n_workers: int) -> Iterator[str]:
             while not (file.exists() and "}" in file.read_text()):
                 assert started[0].poll() is None
                 time.sleep(0.05)
-        yield json.loads(file.read_text())["address"]
+        address = json.loads(file.read_text())["address"]
+        with Client(address) as client:
+            client.wait_for_workers(n_workers, timeout=120)
+        yield address
     finally:
         for process in reversed(started):
             process.terminate()

@@ -134,7 +134,7 @@ def embed_on(
     todo = outcomes.todo
     lead = _Lead(entries, adopters, outcomes, tokens, how.raise_on_error, progress)
     if todo:
-        chosen = _choose(cluster, [entries[i] for i in todo], how.device, progress)
+        n_workers, idle = _choose(cluster, [entries[i] for i in todo], how.device, progress)
         task = Task(
             name=secrets.token_hex(8),
             cache=cache,
@@ -149,7 +149,7 @@ def embed_on(
             n_images=len(todo) * how.views,
         )
         most = max(1, min(a.store.block_rows for a in adopters) // how.views)
-        lead.run(cluster, task, Parts(entries, todo, most, len(chosen)), chosen)
+        lead.run(cluster, task, Parts(entries, todo, most, n_workers), idle)
     if how.raise_on_error:
         raise_known(entries, outcomes, sinks)
     return Located(outcomes, lead.computed, lead.derived, lead.timing()), lead.notes
@@ -171,17 +171,15 @@ class _Lead:
     timings: list[Timing] = field(default_factory=list)
     begun: float = field(default_factory=time.perf_counter)
     running: float | None = None
-    n_workers: int = 1
 
-    def run(self, cluster: Cluster, task: Task, parts: Parts, workers: list[str]) -> None:
+    def run(self, cluster: Cluster, task: Task, parts: Parts, idle: Sequence[str]) -> None:
         """Have all parts done: a small one alone, then the others side by side."""
-        self.n_workers = len(workers)
-        for done in cluster.run(embed_part, task, iter([parts.first()]), workers):
+        for done in cluster.run(embed_part, task, iter([parts.first()]), idle):
             self.running = time.perf_counter()
             self.progress.start("embedding", len(parts.todo))
             self._commit(done, parts)
             task = replace(task, known=done.provenance.get("certificates", {}))
-        for done in cluster.run(embed_part, task, iter(parts), workers):
+        for done in cluster.run(embed_part, task, iter(parts), idle):
             self._commit(done, parts)
         self.progress.finish()
 
@@ -218,8 +216,8 @@ class _Lead:
 
 def _choose(
     cluster: Cluster, entries: Sequence[Entry], device: str, progress: Progress
-) -> list[str]:
-    """Give the workers that are to compute; say which, and why not the others."""
+) -> tuple[int, list[str]]:
+    """Give the number of workers that are to compute, and the others; say which, and why."""
     found = cluster.workers(_paths(entries))
     for address, worker in found.items():
         if worker.missing:
@@ -236,7 +234,7 @@ def _choose(
         )
     chosen = gpus if wants_gpu else list(found)
     progress.say(_told(cluster, found, chosen, wants_gpu))
-    return chosen
+    return len(chosen), [address for address in found if address not in chosen]
 
 
 def _told(
