@@ -15,6 +15,7 @@ from helpers_cluster import scheduler
 from helpers_photos import folder, photo
 
 from featx import cluster as cluster_module
+from featx._objects import ObjectPath, Place
 from featx._types import Silent
 from featx.cluster import Cluster, Worker, connect, fits, gpu_workers, local_environments
 from featx.embedding.distributed import Parts
@@ -37,7 +38,7 @@ class Lines(Silent):
         self.said.append(message)
 
 
-def rows(cache: Path) -> dict[tuple[bytes, int], bytes]:
+def rows(cache: Place) -> dict[tuple[bytes, int], bytes]:
     """Give the bits of every live vector of the one store, by image."""
     [path] = cache.glob("*.zarr")
     store = FeatureStore.open(path)
@@ -167,6 +168,17 @@ def test_workers_fill_the_serial_store_bit_for_bit(tmp_path: Path) -> None:
     assert "computing on 2 workers of local:2" in said.said
     again = extract(photos, cache=tmp_path / "spread", dask="local:2", **kinds)
     assert [e.computed for e in again] == [0, 0]
+
+
+@pytest.mark.slow
+def test_workers_fill_a_store_in_a_bucket(tmp_path: Path, bucket: ObjectPath) -> None:
+    photos = folder(tmp_path / "photos", per_class=30)
+    extract(photos, cache=tmp_path / "serial", **TINY)
+    (done,) = extract(photos, cache=str(bucket), dask="local:2", **TINY)
+    assert (done.rows, done.computed) == (90, 90)
+    assert rows(bucket) == rows(tmp_path / "serial")
+    (again,) = extract(photos, cache=str(bucket), dask="local:2", **TINY)
+    assert again.computed == 0
 
 
 @pytest.mark.slow
