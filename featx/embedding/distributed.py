@@ -116,6 +116,8 @@ def embed_on(
     ----------
     sinks
         That read the stores as they were when the locks were taken; in the order of ``adopters``.
+    outcomes
+        What is known of the entries; what becomes of the others is put down here.
 
     Returns
     -------
