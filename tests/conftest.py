@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from featx._objects import ObjectPath
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests interrupt their children
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core runs tests: a thread each is enough
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -62,18 +62,21 @@ def features(home: Path) -> Features:
 
 
 @pytest.fixture(scope="module")
-def fitted(home: Path, features: Features) -> dict[tuple[Any, ...], FitResult]:
+def fitted(home: Path, features: Features) -> dict[tuple[Any, ...], tuple[Any, FitResult]]:
+    """Fits by head, view and options; views are kept, or another would get their id."""
     return {}
 
 
 @pytest.fixture
-def fit(home: Path, features: Features, fitted: dict[tuple[Any, ...], FitResult]) -> Any:
+def fit(
+    home: Path, features: Features, fitted: dict[tuple[Any, ...], tuple[Any, FitResult]]
+) -> Any:
     def one(head: str, view: Features | None = None, **options: Any) -> FitResult:
         key = (head, id(view), *sorted(options.items()))
         if key not in fitted:
             chosen = {"search": False, "cv": "3", "n_jobs": 1, "out": home / "runs"} | options
-            fitted[key] = featx.fit(view or features, head, **chosen)
-        return fitted[key]
+            fitted[key] = view, featx.fit(view or features, head, **chosen)
+        return fitted[key][1]
 
     return one
 
