@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -174,11 +178,17 @@ def test_workers_fill_the_serial_store_bit_for_bit(tmp_path: Path) -> None:
 def test_workers_fill_a_store_in_a_bucket(tmp_path: Path, bucket: ObjectPath) -> None:
     photos = folder(tmp_path / "photos", per_class=30)
     extract(photos, cache=tmp_path / "serial", **TINY)
-    (done,) = extract(photos, cache=str(bucket), dask="local:2", **TINY)
-    assert (done.rows, done.computed) == (90, 90)
+    here = Path(__file__).parent
+    command = [sys.executable, "-m", "featx", "extract", str(photos), "--cache", str(bucket)]
+    command += ["--backbone", "helpers_photos:tiny", "--image-size", "32", "--precision", "fp32"]
+    command += ["--dask", "local:2", "--json", "--quiet"]
+    environment = os.environ | {"PYTHONPATH": f"{here}{os.pathsep}{here.parent}"}
+    computed = []
+    for _ in range(2):
+        done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE)
+        computed.append(json.loads(done.stdout)["computed"])
+    assert computed == [90, 0]
     assert rows(bucket) == rows(tmp_path / "serial")
-    (again,) = extract(photos, cache=str(bucket), dask="local:2", **TINY)
-    assert again.computed == 0
 
 
 @pytest.mark.slow
@@ -241,14 +251,16 @@ def _done(path: Path) -> int:
     return FeatureStore.open(path).counts()["done"]
 
 
-@pytest.mark.slow
-def test_a_worker_that_does_not_see_the_images_stops_the_run(tmp_path: Path) -> None:
+def test_a_worker_that_does_not_see_the_images_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     photos = many(tmp_path / "photos", 3)
-    with pytest.MonkeyPatch.context() as patch:
-        found = {"tcp://w": Worker("elsewhere", "1", 0, missing=("/photos/0.jpg",))}
-        patch.setattr(Cluster, "workers", lambda *_: found)
-        with pytest.raises(ClusterError, match=r"elsewhere does not find /photos/0\.jpg"):
-            extract(photos, cache=tmp_path / "cache", dask="local:1", **TINY)
+    found = {"tcp://w": Worker("elsewhere", "1", 0, missing=("/photos/0.jpg",))}
+    monkeypatch.setattr(Cluster, "workers", lambda *_: found)
+    there = Cluster("tcp://s", None, print)
+    monkeypatch.setattr("featx.extraction.connect", lambda *_: nullcontext(there))
+    with pytest.raises(ClusterError, match=r"elsewhere does not find /photos/0\.jpg"):
+        extract(photos, cache=tmp_path / "cache", dask="tcp://s", **TINY)
 
 
 @pytest.mark.slow
