@@ -331,6 +331,7 @@ def _local(n: int) -> Iterator[Any]:
     from distributed import Nanny, Scheduler, SpecCluster
 
     where = {"host": "127.0.0.1", "port": 0, "dashboard": False}
+    where["dashboard_address"] = "127.0.0.1:0"  # else 8787, which one alone can have
     workers = {
         i: {
             "cls": Nanny,

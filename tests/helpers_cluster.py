@@ -44,7 +44,7 @@ def scheduler(tmp_path: Path, n_workers: int) -> Iterator[str]:
     where = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
     one = [*dask, "worker", *where, "--nthreads", "1", "--memory-limit", "0"]
     commands = [
-        [*dask, "scheduler", *where, "--port", "0"],
+        [*dask, "scheduler", *where, "--port", "0", "--dashboard-address", "127.0.0.1:0"],
         *[[*one, "--local-directory", str(tmp_path / f"worker{i}")] for i in range(n_workers)],
     ]
     started = []

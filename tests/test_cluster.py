@@ -107,7 +107,7 @@ def threads() -> Any:
 
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
         ) as local,
         Client(local) as client,
     ):
