@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -28,20 +26,20 @@ from featx.embedding.sinks import BlockSink
 from featx.embedding.stages import STAGES, Timing
 from featx.errors import ClusterError, ImageError
 from featx.forward import ROWS
-from featx.store import Adopter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from featx._objects import Place
     from featx._types import Progress
-    from featx.backbones import BackboneRequest, Resolved
+    from featx.backbones import BackboneRequest
     from featx.cluster import Cluster, Worker
     from featx.embedding.outcomes import Outcomes
     from featx.embedding.parts import Done
     from featx.embedding.passes import How
     from featx.embedding.sinks import Sink
     from featx.sources import Entry
+    from featx.store import Adopter
     from featx.tokens import TokenIndex
 
 PART_S = 20.0
@@ -254,27 +252,6 @@ def _paths(entries: Sequence[Entry]) -> list[str]:
     named = (os.fsdecode(entry.token[0]) for entry in entries if entry.token is not None)
     local = (path for path in named if "://" not in path and os.path.exists(path))  # noqa: PTH110
     return list(islice(local, 1))
-
-
-def adopters_of(
-    stack: ExitStack,
-    cache: Place,
-    resolved: Resolved,
-    sinks: Sequence[Sink],
-    how: How,
-    progress: Progress,
-) -> list[Adopter]:
-    """Take the locks of all stores, in one order, and give what commits to each sink's."""
-    made: dict[str, Adopter] = {}
-    wanted = {sink.recipe.store_name for sink in sinks}
-    for recipe, map_shape, dim in sorted(resolved.filled, key=lambda f: f[0].store_name):
-        if recipe.store_name in wanted:
-            waiting = partial(progress.say, f"another featx is writing {recipe.label}; waiting")
-            adopter = Adopter(
-                cache, recipe, map_shape, dim, on_wait=waiting, compression=how.compression
-            )
-            made[recipe.store_name] = stack.enter_context(adopter)
-    return [made[sink.recipe.store_name] for sink in sinks]
 
 
 def blocks_of(

@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -16,13 +16,13 @@ from featx._objects import ObjectPath
 from featx.backbones import resolve
 from featx.costs import PassCost
 from featx.embedding import pipeline
-from featx.embedding.distributed import adopters_of, blocks_of, embed_on
+from featx.embedding.distributed import blocks_of, embed_on
 from featx.embedding.engine import known_certificates, network, source_of
 from featx.embedding.outcomes import settle
 from featx.embedding.sinks import MemorySink, StoreSink, reading_sink
 from featx.forward import Asked
 from featx.images import check_preprocess
-from featx.store import FeatureStore, StoreWriter
+from featx.store import Adopter, FeatureStore, StoreWriter
 from featx.tokens import Recalled, TokenIndex
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from featx.forward import ChosenEngine
     from featx.recipe import Preprocess, Recipe
     from featx.sources import Source
-    from featx.store import Adopter
     from featx.store.making import AskedCompression
 
 MIB = 2**20
+Held = TypeVar("Held", StoreWriter, Adopter)
 
 
 @dataclass(frozen=True)
@@ -164,9 +164,9 @@ def run_pass(
         if write:
             waiting = time.perf_counter()
             if cluster is None:
-                sinks = _writing(stack, cache, request, resolved, sinks, how, progress)
+                sinks = _writing(run, stack, sinks)
             else:
-                adopters = adopters_of(stack, cache, resolved, sinks, how, progress)
+                adopters = run.held(stack, sinks, Adopter)
                 sinks = blocks_of(sinks, adopters, how.retry_failed)
             begun = start + time.perf_counter() - waiting  # for another's lock: that is no cost
             own = [sink.writer for sink in sinks if isinstance(sink, StoreSink)]
@@ -250,6 +250,27 @@ class _Run:
         self.notes.extend(notes)
         return located
 
+    def held(
+        self, stack: ExitStack, sinks: Sequence[Sink], take: Callable[..., Held]
+    ) -> list[Held]:
+        """Take each sink's store for writing, in one order: two runs cannot block each other."""
+        taken: dict[str, Held] = {}
+        wanted = {sink.recipe.store_name for sink in sinks}
+        for recipe, map_shape, dim in sorted(self.resolved.filled, key=lambda f: f[0].store_name):
+            if recipe.store_name in wanted:
+                told = f"another featx is writing {recipe.label}; waiting"
+                taken[recipe.store_name] = stack.enter_context(
+                    take(
+                        self.cache,
+                        recipe,
+                        map_shape,
+                        dim,
+                        on_wait=partial(self.progress.say, told),
+                        compression=self.how.compression,
+                    )
+                )
+        return [taken[sink.recipe.store_name] for sink in sinks]
+
     def warn_of_room(self, sinks: Sequence[Sink], n: int) -> None:
         """Say so where the ``n`` vectors to come may not fit on the disk."""
         if isinstance(self.cache, ObjectPath):
@@ -285,31 +306,11 @@ def _must_write(sinks: Sequence[Sink], how: How) -> bool:
     return any(sink.store is None or sink.store.needs_repair() for sink in sinks)
 
 
-def _writing(
-    stack: ExitStack,
-    cache: Place,
-    request: BackboneRequest,
-    resolved: Resolved,
-    sinks: Sequence[Sink],
-    how: How,
-    progress: Progress,
-) -> list[Sink]:
-    """Open a writer for each recipe, in one order: two runs cannot block each other for ever."""
-    writers: dict[str, StoreWriter] = {}
-    wanted = {sink.recipe.store_name for sink in sinks}
-    for recipe, map_shape, dim in sorted(resolved.filled, key=lambda f: f[0].store_name):
-        if recipe.store_name not in wanted:
-            continue
-        writer = StoreWriter(
-            cache,
-            recipe,
-            map_shape,
-            dim,
-            provenance=source_of(request, resolved) | {"engine": "derived"},
-            compression=how.compression,
-            on_wait=partial(progress.say, f"another featx is writing {recipe.label}; waiting"),
-        )
-        writers[recipe.store_name] = stack.enter_context(writer)
+def _writing(run: _Run, stack: ExitStack, sinks: Sequence[Sink]) -> list[Sink]:
+    """Open a writer for each sink's store."""
+    derived = source_of(run.request, run.resolved) | {"engine": "derived"}
+    writers = run.held(stack, sinks, partial(StoreWriter, provenance=derived))
     return [
-        StoreSink(s.recipe, writers[s.recipe.store_name], s.flat, how.retry_failed) for s in sinks
+        StoreSink(sink.recipe, writer, sink.flat, run.how.retry_failed)
+        for sink, writer in zip(sinks, writers, strict=True)
     ]
