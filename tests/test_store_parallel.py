@@ -1,5 +1,6 @@
 """Several blocks in flight: written at once, committed in order, whatever fails."""
 
+import contextlib
 import itertools
 import math
 import threading
@@ -180,11 +181,18 @@ def test_a_flush_waits_for_all_blocks_and_a_run_begins_after_them(tmp_path):
 
 
 def test_a_block_handed_over_again_after_an_interrupt_is_there_once(tmp_path, monkeypatch):
-    submit = committing.Committer.submit
+    submit, reserve = committing.Committer.submit, committing.reserve
+    both = threading.Barrier(2)
+
+    def together(*args):  # where both threads would reserve it, both have found it free
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        return reserve(*args)
 
     def interrupted(self, block):
         submit(self, block)
         monkeypatch.undo()
+        monkeypatch.setattr(committing, "reserve", together)
         raise KeyboardInterrupt
 
     with writer(tmp_path, n_writers=3) as w:

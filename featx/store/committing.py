@@ -12,6 +12,7 @@ import math
 from collections import deque
 from concurrent import futures
 from threading import Condition
+from threading import Lock as ThreadLock
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,7 @@ class Committer:
         self._turn = Condition()
         self._failed = math.inf  # the first block that did
         self._reserved: set[int] = set()
+        self._reserving = ThreadLock()
 
     def submit(self, block: Block) -> None:
         """Let a thread have ``block``, once one is free; numbers must follow one another.
@@ -144,15 +146,16 @@ class Committer:
 
     def _reserve(self, block: Block) -> None:
         """Make a block's number ours, against a worker that outlived the run that it wrote for."""
-        if block.number in self._reserved:
-            return
-        if not reserve(self._layout, block.number, block.arrays["digest"]):
-            raise CacheWriteError(
-                f"block {block.number} of {self._layout.path} was just written by another process, "
-                "which does not hold the lock: a worker of a run that is over; run it again, what "
-                "is done is kept"
-            )
-        self._reserved.add(block.number)
+        with self._reserving:  # a block that came twice may be in two threads
+            if block.number in self._reserved:
+                return
+            if not reserve(self._layout, block.number, block.arrays["digest"]):
+                raise CacheWriteError(
+                    f"block {block.number} of {self._layout.path} was just written by another "
+                    "process, which does not hold the lock: a worker of a run that is over; run it "
+                    "again, what is done is kept"
+                )
+            self._reserved.add(block.number)
 
     def _take_turn(self, block: Block, busy_s: float) -> None:
         number = block.number
