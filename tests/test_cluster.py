@@ -18,10 +18,18 @@ import pytest
 from helpers_cluster import scheduler
 from helpers_photos import folder, photo
 
-from featx import cluster as cluster_module
 from featx._objects import ObjectPath, Place
 from featx._types import Silent
-from featx.cluster import Cluster, Worker, connect, fits, gpu_workers, local_environments
+from featx.cluster import (
+    Cluster,
+    Worker,
+    connect,
+    dispatch,
+    fits,
+    gpu_workers,
+    local_environments,
+    workers,
+)
 from featx.embedding.distributed import Parts
 from featx.errors import ClusterError, ImageError, MissingDependencyError, UsageError
 from featx.extraction import extract
@@ -78,7 +86,7 @@ def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_cores_and_gpus_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_module, "usable_cores", lambda: [0, 1, 2, 5])
+    monkeypatch.setattr(workers, "usable_cores", lambda: [0, 1, 2, 5])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-7")
     found = local_environments(3)
     assert [env["FEATX_WORKER_CORES"] for env in found] == ["0,5", "1", "2"]
@@ -136,7 +144,7 @@ def _slow_first_time(marks: Path, x: int) -> int:
 def test_a_straggler_is_done_by_another_worker(
     threads: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_module, "STRAGGLER_S", 0.5)
+    monkeypatch.setattr(dispatch, "STRAGGLER_S", 0.5)
     begun = time.monotonic()
     assert sorted(threads.run(_slow_first_time, tmp_path, iter(range(8)))) == list(range(8))
     assert time.monotonic() - begun < 5.5
@@ -210,7 +218,7 @@ def test_a_worker_killed_and_one_stopped_cost_nothing_that_was_committed(
 ) -> None:
     from distributed import Client
 
-    monkeypatch.setattr(cluster_module, "STRAGGLER_S", 8.0)
+    monkeypatch.setattr(dispatch, "STRAGGLER_S", 8.0)
     photos, n = many(tmp_path / "photos", 700), 700
     extract(photos, cache=tmp_path / "serial", **TINY)
     stormy = tmp_path / "stormy"
