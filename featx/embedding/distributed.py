@@ -77,7 +77,7 @@ class Parts:
 
     def learn(self, done: Done) -> None:
         """Take notice of how long a part took."""
-        self.image_s = max(done.seconds - done.start_s, 1e-6) / len(done.part.places)
+        self.image_s = max(done.seconds - done.start_s, 1e-6) / len(done.places)
 
     def first(self) -> Part:
         """Cut a small part, whose certificate serves all others."""
@@ -203,7 +203,7 @@ class _Lead:
             if note not in self.notes:
                 self.notes.append(note)
                 self.progress.say(note)
-        places, found = done.part.places, done.located.outcomes
+        places, found = done.places, done.located.outcomes
         self.outcomes.take(places, found)
         save_tokens(self.tokens, self.entries, self.outcomes, places)
         self.computed += done.located.computed

@@ -90,6 +90,8 @@ class Done:
 
     Attributes
     ----------
+    places
+        Of the part's entries in their source.
     located
         As `featx.embedding.pipeline.embed` gives it, of the part's entries.
     blocks
@@ -102,7 +104,7 @@ class Done:
         From begin to end, and of this before the first batch: the network made ready.
     """
 
-    part: Part
+    places: Sequence[int]
     located: Located
     blocks: Mapping[str, list[Written]]
     provenance: JsonObject
@@ -155,7 +157,7 @@ def _embed_part(task: Task, part: Part) -> Done:
     }
     computed = made[0].provenance if made else {"engine": "derived"}
     return Done(
-        part,
+        part.places,
         located,
         blocks,
         source_of(task.request, resolved) | computed,
