@@ -18,6 +18,7 @@ import pytest
 from helpers_cluster import scheduler
 from helpers_photos import folder, photo
 
+from featx._cores import usable_cores
 from featx._objects import ObjectPath, Place
 from featx._types import Silent
 from featx.cluster import (
@@ -148,6 +149,38 @@ def test_a_straggler_is_done_by_another_worker(
     begun = time.monotonic()
     assert sorted(threads.run(_slow_first_time, tmp_path, iter(range(8)))) == list(range(8))
     assert time.monotonic() - begun < 5.5
+
+
+def _leave_a_mark(marks: Path) -> None:
+    from distributed import get_worker
+
+    (marks / get_worker().address.rpartition("/")[2]).touch()
+
+
+def test_everywhere_is_once_on_each_worker(threads: Cluster, tmp_path: Path) -> None:
+    from distributed import wait
+
+    first, second = sorted(threads.client.nthreads())
+    wait(threads.everywhere(_leave_a_mark, tmp_path, without=[first]))
+    assert [mark.name for mark in tmp_path.iterdir()] == [second.rpartition("/")[2]]
+
+
+def _what_is_seen(_: object, __: int) -> tuple[list[int], list[int], tuple[int, ...]]:
+    """The cores of this thread and of its process, and how OpenVINO would use them."""
+    core = pytest.importorskip("openvino").Core()
+    process = sorted(os.sched_getaffinity(os.getpid()))
+    return usable_cores(), process, core.get_property("CPU", "RANGE_FOR_STREAMS")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(len(usable_cores()) < 2, reason="needs two cores")
+def test_a_local_worker_keeps_to_its_cores() -> None:
+    shares = [usable_cores()[0::2], usable_cores()[1::2]]
+    with connect("local:2", print) as cluster:
+        for cores, process, streams in cluster.run(_what_is_seen, None, iter(range(6))):
+            assert cores == process
+            assert cores in shares
+            assert streams == (1, len(cores))
 
 
 def _refuse(_: object, x: int) -> int:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from featx.cluster.dispatch import Dispatch
-from featx.cluster.workers import Worker, local_environments, look_around
+from featx.cluster.workers import Worker, local_environments, look_around, on_worker
 from featx.errors import ClusterError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
@@ -96,6 +96,26 @@ class Cluster:
                 yield from run.results()
         finally:
             run.cancel()
+
+    def everywhere(
+        self, function: Callable[[C], None], common: C, without: Sequence[str] = ()
+    ) -> list[Any]:
+        """Have every worker call ``function(common)`` when it would otherwise wait.
+
+        Nobody waits for it, and what it raises is not seen.
+
+        Returns
+        -------
+        wanted
+            While this is kept, workers that have not begun will do so.
+        """
+        chosen = [address for address in self.client.nthreads() if address not in without]
+        return [
+            self.client.submit(
+                on_worker, _alone, function, common, workers=[address], pure=False, priority=-1
+            )
+            for address in chosen
+        ]
 
 
 @contextmanager
@@ -223,6 +243,10 @@ def _scheduler_lost(address: str) -> Iterator[None]:
         raise ClusterError(
             f"the scheduler at {address} is lost ({error}); run it again: what is done is kept"
         ) from error
+
+
+def _alone(function: Callable[[Any], None], common: Any) -> None:
+    function(common)
 
 
 def _answer(address: str, future: Any) -> Worker:

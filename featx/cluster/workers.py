@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -73,8 +74,17 @@ def _visible_gpus() -> list[str]:
 
 
 def on_worker(function: Callable[[Any, Any], Any], common: Any, part: Any) -> Any:
-    """Call it on the cores of this worker: threads that it makes inherit them."""
+    """Call it in a process that keeps to the cores of this worker."""
     share = os.environ.get(_CORES)
     if share and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {int(core) for core in share.split(",")})
+        _keep_to({int(core) for core in share.split(",")})
     return function(common, part)
+
+
+def _keep_to(cores: set[int]) -> None:
+    """Keep every thread to them: OpenVINO counts the cores of the process, not of its thread."""
+    if os.sched_getaffinity(0) == os.sched_getaffinity(os.getpid()) == cores:
+        return
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError):  # it has just ended
+            os.sched_setaffinity(int(thread.name), cores)

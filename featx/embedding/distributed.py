@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from featx.cluster import gpu_workers
-from featx.embedding.parts import Part, Task, embed_part
+from featx.embedding.parts import Part, Task, embed_part, prepare
 from featx.embedding.pipeline import (
     EXAMPLES,
     Located,
@@ -174,10 +174,12 @@ class _Lead:
 
     def run(self, cluster: Cluster, task: Task, parts: Parts, idle: Sequence[str]) -> None:
         """Have all parts done: a small one alone, then the others side by side."""
+        wanted = cluster.everywhere(prepare, task, idle)
         for done in cluster.run(embed_part, task, iter([parts.first()]), idle):
             self.running = time.perf_counter()
             self.progress.start("embedding", len(parts.todo))
             self._commit(done, parts)
+            wanted.clear()
             task = replace(task, known=done.provenance.get("certificates", {}))
         for done in cluster.run(embed_part, task, iter(parts), idle):
             self._commit(done, parts)

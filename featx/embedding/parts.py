@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from featx._types import Silent
-from featx.backbones import resolve
+from featx.backbones import load_backbone, resolve
 from featx.embedding import pipeline
 from featx.embedding.engine import known_certificates, network, source_of
 from featx.embedding.outcomes import settle
@@ -130,6 +130,19 @@ def embed_part(task: Task, part: Part) -> Done:
     """
     with _ONE_AT_A_TIME:  # the network takes all cores of a worker that has several threads
         return _embed_part(task, part)
+
+
+def prepare(task: Task) -> None:
+    """Import and read what the network of a pass needs, while another worker does its first part.
+
+    Raises
+    ------
+    FeatxError
+        As `featx.backbones.load_backbone`.
+    """
+    with _ONE_AT_A_TIME:
+        if task.name not in _KNOWN:
+            load_backbone(task.request)
 
 
 def _embed_part(task: Task, part: Part) -> Done:
