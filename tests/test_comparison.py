@@ -23,6 +23,7 @@ from featx.comparison import Comparison, Run, compare, put_together, read_run
 from featx.comparison import make as making
 from featx.comparison.cost import points_gained
 from featx.comparison.formats import Cells, csv_text, latex, latex_cell, markdown
+from featx.comparison.result import _backbones as shown_backbones
 from featx.comparison.words import Against, say_number, say_p, verdict
 from featx.errors import (
     HeadTaskError,
@@ -746,3 +747,9 @@ def test_bootstrap_of_the_pair_is_that_of_its_metric(fit: Any) -> None:
         np.arange(len(y)),
     )
     same(only(compare(*runs)), expected)
+
+
+def test_many_fused_features_are_counted() -> None:
+    fused = " + ".join(f"vgg16:features.{i}:avg@224" for i in range(8))
+    table = pd.DataFrame({"backbone": ["vgg16", "vgg16"], "features": [fused, "vgg16:avg@224"]})
+    assert shown_backbones(table) == ["vgg16 (8 fused)", "vgg16:avg@224"]

@@ -16,6 +16,8 @@ from featx.comparison.words import say_number
 if TYPE_CHECKING:
     from featx._types import JsonObject
 
+_MOST_NAMED = 3
+"""So many fused features are named one by one."""
 _COSTS = {"extract (s)": "extract_s", "s/point": "s_per_point"}
 
 
@@ -90,7 +92,7 @@ class Comparison:
         """Show what tells the runs apart; columns that nothing fills are left out."""
         table = self.table
         columns = {"backbone": _backbones(table), "head": table["head"].tolist()}
-        if table.duplicated(["features", "head"]).any():
+        if pd.DataFrame(columns).duplicated().any():
             columns = {"run": table["run"].tolist()} | columns
         for metric in self.metrics:
             columns |= _scores(table, metric, plus_minus)
@@ -142,7 +144,14 @@ def _backbones(table: pd.DataFrame) -> list[str]:
     """Name the features by their backbone alone, where it has one kind of them here."""
     kinds = table.groupby("backbone")["features"].nunique()
     single = bool((kinds == 1).all())
-    return [str(name) for name in table["backbone" if single else "features"]]
+    names = zip(table["backbone"], table["backbone" if single else "features"], strict=True)
+    return [_short(str(backbone), str(name)) for backbone, name in names]
+
+
+def _short(backbone: str, features: str) -> str:
+    """Name many fused features by their backbones: the whole list stands in the table's data."""
+    n = features.count(" + ") + 1
+    return features if n <= _MOST_NAMED else f"{backbone} ({n} fused)"
 
 
 def _scores(table: pd.DataFrame, metric: str, plus_minus: str) -> dict[str, list[str]]:
