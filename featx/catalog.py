@@ -124,8 +124,10 @@ def choose(
         fits = [store for store in stores if _holds(store, manifest, strict=stores is last)]
         if len(fits) > 1:
             labels = ", ".join(unique_labels(fits))
+            which = "the last extraction has" if stores is last else "the cache has"
             raise AmbiguousNameError(
-                f"{data} has its images in {len(fits)} stores; name one with --features: {labels}"
+                f"{which} the images of {data} in {len(fits)} stores; name one with --features: "
+                f"{labels}"
             )
         if fits:
             say(f"features {fits[0].recipe.label} ({why}; --features ID for others)")

@@ -273,6 +273,11 @@ def _nothing_last(cache: Place) -> str:
     names = [head.name for head in list_heads(cache)]
     if names:
         return f"the data set that was extracted last is removed; name another: {', '.join(names)}"
+    if any(True for _ in cache.glob("*.zarr")):
+        return (
+            f"no extraction into {cache.absolute()} has come to its end yet; run `featx extract` "
+            "on the images again: what is cached is not computed again"
+        )
     return (
         f"nothing has been extracted into {cache.absolute()} yet; run "
         "`featx extract FOLDER --backbone vgg16`, or point --cache at the right folder"

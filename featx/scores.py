@@ -272,6 +272,12 @@ def _with_corrected(score: Score, metric: Metric, values: Float64s, share: float
     """Add the corrected interval, where there are several splits and ``share`` is known."""
     if len(values) < 2 or np.isnan(share):
         return replace(score, corrected_how="no corrected interval: it needs several splits")
+    if np.allclose(values, values[0], rtol=1e-12, atol=0):
+        return replace(
+            score,
+            corrected_how=f"no corrected interval: all {len(values)} splits scored the same, which "
+            "does not say how much others would differ",
+        )
     low, high = corrected_t(values, share)
     return replace(
         score,

@@ -195,3 +195,12 @@ def test_predictions_that_run_against_the_target_are_turned_around():
     assert found["plcc"].mean == pytest.approx(-straight["plcc"].mean)
     assert found["plcc_logistic5"].mean == pytest.approx(straight["plcc_logistic5"].mean, abs=1e-6)
     assert set(straight) - set(found) == {"mae", "rmse", "r2"}
+
+
+def test_splits_that_score_alike_give_no_corrected_interval():
+    outcomes = [Outcome(np.arange(6) % 2, np.zeros(6, int), np.eye(2)[np.zeros(6, int)])] * 3
+    rows = [np.arange(6 * i, 6 * i + 6) for i in range(3)]
+    score = score_splits(outcomes, rows, CLASSIFICATION[:1], n_train=[12, 12, 12])["accuracy"]
+    assert score.mean == 0.5
+    assert np.isnan(score.corrected_low)
+    assert "all 3 splits scored the same" in score.corrected_how

@@ -213,8 +213,9 @@ class Tried:
         if again:
             notes.append(f"{again} of {n} images tried are cached already, under another name")
         if self.seen.failures:
-            why, _ = Counter(self.seen.failures).most_common(1)[0]
-            notes.append(f"{len(self.seen.failures)} of {n} images tried have no vector: {why}")
+            whys = Counter(self.seen.failures).most_common()
+            said = "; ".join(f"{why} ({k})" if len(whys) > 1 else why for why, k in whys)
+            notes.append(f"{len(self.seen.failures)} of {n} images tried have no vector: {said}")
         return tuple(notes)
 
 

@@ -165,8 +165,8 @@ def verdict(rows: pd.DataFrame, best: str, default: str, metric: str, sign: int)
     also = f", like {' and '.join(ties)}," if ties else ""
     if best == default:
         return (
-            f"the default layer {default}{also} has the best {metric} ({value}): no other of "
-            "these is the better place to cut"
+            f"the default layer {default}{also} has the best {metric} ({value}): nothing "
+            "here speaks for another place to cut"
         )
     gain, p = sign * row["gain"], row["p"]
     low, high = sorted((sign * row["gain_low"], sign * row["gain_high"]))
