@@ -217,3 +217,11 @@ def test_a_removed_data_set_is_no_longer_the_last_one(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="nothing has been extracted"):
         datasets.recall(tmp_path)
     datasets.forget(tmp_path, "gone")
+
+
+def test_an_extraction_that_has_not_ended_is_no_absence_of_one(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="nothing has been extracted"):
+        datasets.recall(tmp_path)
+    (tmp_path / "vgg16-features-flatten-0.zarr").mkdir()
+    with pytest.raises(NotFoundError, match="has come to its end yet; run `featx extract`"):
+        datasets.recall(tmp_path)

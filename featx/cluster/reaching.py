@@ -112,7 +112,7 @@ class Cluster:
         chosen = [address for address in self.client.nthreads() if address not in without]
         return [
             self.client.submit(
-                on_worker, _alone, function, common, workers=[address], pure=False, priority=-1
+                on_worker, function, common, workers=[address], pure=False, priority=-1
             )
             for address in chosen
         ]
@@ -243,10 +243,6 @@ def _scheduler_lost(address: str) -> Iterator[None]:
         raise ClusterError(
             f"the scheduler at {address} is lost ({error}); run it again: what is done is kept"
         ) from error
-
-
-def _alone(function: Callable[[Any], None], common: Any) -> None:
-    function(common)
 
 
 def _answer(address: str, future: Any) -> Worker:

@@ -73,12 +73,12 @@ def _visible_gpus() -> list[str]:
     return sorted(found, key=int)
 
 
-def on_worker(function: Callable[[Any, Any], Any], common: Any, part: Any) -> Any:
+def on_worker(function: Callable[..., Any], *args: Any) -> Any:
     """Call it in a process that keeps to the cores of this worker."""
     share = os.environ.get(_CORES)
     if share and hasattr(os, "sched_setaffinity"):
         _keep_to({int(core) for core in share.split(",")})
-    return function(common, part)
+    return function(*args)
 
 
 def _keep_to(cores: set[int]) -> None:

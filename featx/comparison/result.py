@@ -143,9 +143,9 @@ def _pair_cells(row: JsonObject) -> list[str]:
 def _backbones(table: pd.DataFrame) -> list[str]:
     """Name the features by their backbone alone, where it has one kind of them here."""
     kinds = table.groupby("backbone")["features"].nunique()
-    single = bool((kinds == 1).all())
-    names = zip(table["backbone"], table["backbone" if single else "features"], strict=True)
-    return [_short(str(backbone), str(name)) for backbone, name in names]
+    if (kinds == 1).all():
+        return table["backbone"].tolist()
+    return [_short(*names) for names in zip(table["backbone"], table["features"], strict=True)]
 
 
 def _short(backbone: str, features: str) -> str:

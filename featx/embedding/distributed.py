@@ -174,7 +174,8 @@ class _Lead:
 
     def run(self, cluster: Cluster, task: Task, parts: Parts, idle: Sequence[str]) -> None:
         """Have all parts done: a small one alone, then the others side by side."""
-        wanted = cluster.everywhere(prepare, task, idle)
+        alone = len(parts.todo) <= ROWS  # the first part is all there is
+        wanted = [] if alone else cluster.everywhere(prepare, task, idle)
         for done in cluster.run(embed_part, task, iter([parts.first()]), idle):
             self.running = time.perf_counter()
             self.progress.start("embedding", len(parts.todo))
