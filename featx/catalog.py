@@ -105,7 +105,8 @@ def choose(
     """Choose a data set and a store; what is chosen for the caller is said aloud.
 
     Where no store is named, those of the last extraction come first, then all others; it must
-    hold the data set's images, and be the only one of them that does.
+    hold the data set's images, and be the only one of them that does. What a comparison extracts
+    for itself is no last extraction where the data set had one.
 
     Raises
     ------
@@ -123,11 +124,11 @@ def choose(
     for stores, why in ((last, "the last extraction"), (others, "the only ones of its images")):
         fits = [store for store in stores if _holds(store, manifest, strict=stores is last)]
         if len(fits) > 1:
-            labels = ", ".join(unique_labels(fits))
-            which = "the last extraction has" if stores is last else "the cache has"
+            if stores is last:
+                fits += [store for store in others if _holds(store, manifest, strict=False)]
             raise AmbiguousNameError(
-                f"{which} the images of {data} in {len(fits)} stores; name one with --features: "
-                f"{labels}"
+                f"the images of {data} are in {len(fits)} stores; name one with --features: "
+                f"{', '.join(unique_labels(fits))}"
             )
         if fits:
             say(f"features {fits[0].recipe.label} ({why}; --features ID for others)")

@@ -110,7 +110,10 @@ class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         found = embed(source, request, cache, how, Silent())
         bad = [i for i, reason in enumerate(found.reasons) if reason is not None]
         if bad:
-            raise ImageError(f"{found.manifest.path[bad[0]]}: {found.reasons[bad[0]]}")
+            raise ImageError(
+                f"{found.manifest.path[bad[0]]}: {found.reasons[bad[0]]}; each image must give a "
+                f"row here: leave out this one (bad in all: {len(bad)} of {len(found.reasons)})"
+            )
         return found.X  # no image is bad, so there is one row an image, in order
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -122,6 +122,20 @@ def test_without_a_name_the_store_is_one_that_holds_the_images(cache: Path, tmp_
     assert load(cache=tmp_path).label.endswith("@32")
 
 
+def test_where_the_last_extraction_made_several_all_stores_are_named(
+    cache: Path, tmp_path: Path
+) -> None:
+    datasets.save(tmp_path, datasets.load(cache, "t"))
+    paths = sorted(cache.glob("*.zarr"))
+    copies = [tmp_path / f"copy-{path.name}" for path in paths]
+    for path, copy in zip(paths, copies, strict=True):
+        copy.symlink_to(path)
+        (tmp_path / path.name).symlink_to(path)
+    datasets.remember(tmp_path, datasets.Last("t", tuple(path.name for path in paths)))
+    with pytest.raises(AmbiguousNameError, match="4 stores"):
+        load("t", cache=tmp_path)
+
+
 def test_numbers() -> None:
     assert as_numbers(np.array(["1", "2"], object)).dtype == np.int64
     assert as_numbers(np.array(["1.5", None], object)).dtype == np.float64

@@ -18,6 +18,7 @@ from featx.backbones import BackboneRequest
 from featx.backbones.cut import Trace
 from featx.backbones.spread import spread, waists
 from featx.errors import LayerError, SourceNotFoundError, UnknownNameError, UsageError
+from featx.extraction import extract
 from featx.features import load
 from featx.folds import Rows, make_plan
 from featx.probing import Probe, probe_layers
@@ -169,6 +170,14 @@ def test_runs_are_kept_on_request(photos: Path, tmp_path: Path) -> None:
         missing="bird",
     )  # fmt: skip
     assert len(list(tmp_path.glob("*/result.json"))) == 2
+
+
+def test_what_was_extracted_last_stays_the_last(photos: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    [done] = extract(photos, backbone=TINY, image_size=32, cache=cache)
+    probe_layers(photos, TINY, ["1", "2"], cv=2, cache=cache, extract={"image_size": 32})
+    assert len(list(cache.glob("*.zarr"))) > 1
+    assert load(cache=cache).label == done.label
 
 
 def test_what_cannot_be_asked(photos: Path) -> None:

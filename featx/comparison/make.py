@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featx import datasets
 from featx.catalog import cache_dir, shards_dir
 from featx.comparison.run import Run, read_run
-from featx.errors import NotFoundError, UsageError, unknown_name
+from featx.errors import CorruptStoreError, NotFoundError, UsageError, unknown_name
 from featx.extraction import extract
 from featx.features import Features, load
 from featx.fitting import fit
@@ -149,6 +150,12 @@ def _extracted(
     cache: PathLike | None,
     progress: Progress,
 ) -> list[Features]:
-    names = list(dict.fromkeys(backbones))
+    """Extract for the comparison; what the user extracted last of the data set stays the last."""
+    names, folder = list(dict.fromkeys(backbones)), cache_dir(cache)
+    before = None
+    with suppress(NotFoundError, CorruptStoreError):
+        before = datasets.recall(folder)
     done = extract(data, backbone=names, cache=cache, progress=progress, **options)
+    if before is not None and before.data == done[0].data:
+        datasets.remember(folder, before)
     return [load(one.data, one.store.name, cache=cache) for one in done]
