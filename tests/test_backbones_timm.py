@@ -214,7 +214,7 @@ def test_offline_without_the_weights_both_ways_out_are_named(tmp_path, offline):
     out = child(tmp_path, offline=offline)
     assert "Retry" not in out.stderr
     last = out.stderr.strip().splitlines()[-1]
-    assert "WeightsNotFoundError" in last
+    assert "WeightsUnreachableError" in last
     assert ("HF_HUB_OFFLINE is set" if offline else "does not answer: ") in last
     assert all(text in last for text in (str(tmp_path), "--weights FILE", "--weights random"))
 

@@ -3,12 +3,22 @@ from __future__ import annotations
 import errno
 import json
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers_cli import EXTRACTION, Workflow, featx, replace_module
+from helpers_photos import folder
 
-from featx.errors import AmbiguousNameError, SourceNotFoundError, TooManyFailedError
+from featx.errors import (
+    AmbiguousNameError,
+    NotFoundError,
+    SourceNotFoundError,
+    SourceReadError,
+    TooManyFailedError,
+    WeightsNotFoundError,
+    WeightsUnreachableError,
+)
 
 
 def fake_extract(monkeypatch: pytest.MonkeyPatch, answer: Any) -> Workflow:
@@ -134,7 +144,11 @@ def test_failed_images_are_named_and_counted(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (SourceNotFoundError("no folder photos"), 1, "featx: no folder photos\n"),
+        (SourceNotFoundError("no folder photos"), 2, "featx: no folder photos\n"),
+        (NotFoundError("unknown data set 'x'"), 2, "featx: unknown data set 'x'\n"),
+        (WeightsNotFoundError("no weights file x"), 2, "featx: no weights file x\n"),
+        (WeightsUnreachableError("no route to host"), 1, "featx: no route to host\n"),
+        (SourceReadError("permission denied"), 1, "featx: permission denied\n"),
         (AmbiguousNameError("vgg16 fits two\nstores"), 2, "featx: vgg16 fits two\\nstores\n"),
         (TooManyFailedError("12 of 20 failed"), 3, "featx: 12 of 20 failed\n"),
         (MemoryError(), 1, "out of memory"),
@@ -158,6 +172,29 @@ def test_an_error_is_one_line(
     value = json.loads(featx("extract", "x", "--backbone", "vgg16", "--json").stdout)
     assert value["error"]["type"] == type(error).__name__
     assert value["error"]["exit_code"] == code
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "extract gone --backbone squeezenet1_1",
+        "extract photos --backbone nope",
+        "extract photos --backbone squeezenet1_1 --weights gone.pth",
+        "extract photos --backbone squeezenet1_1 --views 3",
+        "fit --head svm --data gone",
+        "fit --head svm --features gone",
+        "info gone",
+        "predict gone photos",
+        "report photos",
+    ],
+)
+def test_what_cannot_be_ends_in_two(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder(tmp_path / "photos", per_class=1)
+    result = featx(*words.split())
+    assert (result.exit_code, result.stderr.count("featx: ")) == (2, 1), result.stderr
 
 
 def test_debug_shows_where_before_and_after_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

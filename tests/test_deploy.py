@@ -362,7 +362,7 @@ def test_a_data_set_and_a_head_are_not_mixed_up(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="photos is a data set, and --to onnx writes a fitted"):
         deploy("photos", "onnx", cache=home / "cache")
-    with pytest.raises(NotFoundError, match="no model in"):
+    with pytest.raises(NotFoundError, match="photos is a folder of images, not a run"):
         deploy(home / "photos", "onnx", cache=home / "cache")
     with pytest.raises(UnknownNameError, match="unknown run 'modle'"):
         deploy("modle", "onnx", cache=home / "cache")

@@ -330,11 +330,7 @@ def test_memory_of_a_fit_is_that_of_the_fit_itself() -> None:
     [
         ("label", ["svm", "ridge", "logreg", "mlp"], "2 classes of column 'label'"),
         ("score", ["svr", "ridge", "mlp"], "numbers of column 'score'"),
-        (
-            "nothing",
-            ["svm", "ridge", "logreg", "mlp"],
-            "no labels in a column 'nothing': as for 2 classes",
-        ),
+        ("nothing", ["svm", "ridge", "logreg", "mlp"], "no labels in a column 'nothing'"),
     ],
 )
 def test_heads_suit_the_target(

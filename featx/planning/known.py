@@ -114,9 +114,8 @@ def look_up(
     with TokenIndex(scratch, counting if pre.has_parts else "", notes.append) as tokens:
         known = tokens.find([entry.token for entry in entries])
         if not pre.has_parts:  # how many there are is seen by decoding alone
-            known = _identified(
-                entries, known, tokens, any(s.store or s.flat for s in sinks), progress
-            )
+            stored = any(sink.store or sink.flat for sink in sinks)
+            known = _identified(entries, known, tokens, stored, progress)
     return replace(_sorted(entries, known, sinks, pre, views), notes=tuple(notes))
 
 
