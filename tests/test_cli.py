@@ -285,3 +285,22 @@ def test_the_next_command_fits_the_columns(
     assert featx("extract", "x", "--backbone", "vgg16").stdout.endswith(expected)
     fake_extract(monkeypatch, [{**EXTRACTION, "rows": 0, "roles": roles}])
     assert "next:" not in featx("extract", "x", "--backbone", "vgg16").stdout
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ([], "no labels, so no head can be fitted yet: sort the images into one folder a class"),
+        (["part"], "no labels, so no head can be fitted yet: sort the images into one folder"),
+        (["label", "part"], "one label alone, and a head needs two: add images of another class"),
+        (["label", "title"], "no column looks like a target (label, title): a head needs numbers"),
+    ],
+)
+def test_without_a_target_it_says_what_is_lacking(
+    monkeypatch: pytest.MonkeyPatch, columns: list[str], said: str
+) -> None:
+    roles = {"part": S} if "part" in columns else {}
+    fake_extract(monkeypatch, [{**EXTRACTION, "columns": columns, "roles": roles}])
+    text = featx("extract", "x", "--backbone", "vgg16").stdout
+    assert said in " ".join(text.split())
+    assert text.splitlines()[-1].startswith("next: featx export photos ")
