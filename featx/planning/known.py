@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featx import images
 from featx._files import side_dir
-from featx.embedding.reading import in_order, workers
+from featx.embedding.identifying import identify
 from featx.embedding.sinks import MemorySink, can_derive, has_item, has_items
-from featx.errors import ImageError
 from featx.store import UNDECODABLE, FeatureStore
 from featx.tokens import TokenIndex
 
@@ -115,37 +113,22 @@ def look_up(
         known = tokens.find([entry.token for entry in entries])
         if not pre.has_parts:  # how many there are is seen by decoding alone
             stored = any(sink.store or sink.flat for sink in sinks)
-            known = _identified(entries, known, tokens, stored, progress)
+            those = _to_read(entries, known, stored=stored)
+            known = identify(entries, those, known, tokens, progress)
     return replace(_sorted(entries, known, sinks, pre, views), notes=tuple(notes))
 
 
-def _identified(
-    entries: Sequence[Entry], known: Recalled, tokens: TokenIndex, stored: bool, progress: Progress
-) -> Recalled:
-    """Read the files that ``known`` says nothing of; give it with which image each is.
+def _to_read(entries: Sequence[Entry], known: Recalled, *, stored: bool) -> list[int]:
+    """Give the entries whose bytes may tell that they need not be computed.
 
     Parameters
     ----------
     stored
-        Whether a store may have any of them; else only files as large as another one are read.
+        Whether a store may have any of them; else only files as large as another one may be known.
     """
     at = [i for i in np.flatnonzero(known.items == 0).tolist() if _is_here(entries[i])]
     sizes = Counter(_size(entries[i]) for i in at)
-    at = [i for i in at if stored or sizes[_size(entries[i])] > 1]
-    if not at:
-        return known
-    known = known.copy()
-    progress.start("reading", len(at))
-    readers = workers()
-    found = in_order(lambda i: _digest(entries[i]), at, readers, 4 * readers)
-    for i, digest in zip(at, found, strict=True):
-        if digest is not None:
-            known.digest[i], known.items[i] = np.frombuffer(digest, np.uint8), 1
-        progress.advance()
-    progress.finish()
-    read = [i for i in at if known.items[i]]
-    tokens.put({t: (known.digest[i].tobytes(), 1) for i in read if (t := entries[i].token)})
-    return known
+    return [i for i in at if stored or sizes[_size(entries[i])] > 1]
 
 
 def _is_here(entry: Entry) -> bool:
@@ -154,13 +137,6 @@ def _is_here(entry: Entry) -> bool:
 
 def _size(entry: Entry) -> int | None:
     return None if entry.token is None else entry.token[1]
-
-
-def _digest(entry: Entry) -> bytes | None:
-    try:
-        return images.digest(entry.read())
-    except ImageError:  # the extraction says why
-        return None
 
 
 def _sorted(
