@@ -211,11 +211,8 @@ class _Run:
 
     def by_bytes(self, sinks: Sequence[Sink], known: Recalled) -> Outcomes:
         """Say what becomes of the entries where those that seem new are read."""
-        pre, views, entries = (
-            self.resolved.recipes[0].preprocess,
-            self.how.views,
-            self.source.entries,
-        )
+        pre, views = self.resolved.recipes[0].preprocess, self.how.views
+        entries = self.source.entries
         if not pre.has_parts:  # how many there are is seen by decoding alone
             todo = settle(entries, known, pre, sinks, views).todo
             known = identify(entries, todo, known, self.tokens, self.progress)
