@@ -159,7 +159,7 @@ def test_without_timm_the_extra_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "timm")
     monkeypatch.setitem(sys.modules, "timm", None)
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingDependencyError, match="pip install timm"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'featx\[timm\]'"):
         load_backbone(request())
 
 

@@ -328,7 +328,7 @@ def test_a_missing_package_leaves_nothing(
 ) -> None:
     run = fitted(home, tmp_path)
     monkeypatch.setattr(write_graph, "find_spec", lambda _: None)
-    with pytest.raises(MissingDependencyError, match="pip install onnx onnxscript"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'featx\[onnx\]'"):
         exported(home, run, "onnx")
     assert files_of(tmp_path) == set()
 

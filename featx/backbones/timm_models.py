@@ -13,6 +13,7 @@ from featx._quiet import quiet
 from featx._types import JsonObject, Progress
 from featx.backbones import hugging_face
 from featx.backbones.assemble import Loaded, assemble, seeded
+from featx.backbones.at_hand import NO_TIMM
 from featx.backbones.base import Backbone
 from featx.backbones.cut import Cutter, Whole
 from featx.backbones.enums import choose_preset
@@ -90,7 +91,7 @@ def timm_module() -> ModuleType:
         with quiet(r"tqdm\b"):  # which misses a widget for bars, in notebooks
             return importlib.import_module("timm")
     except ModuleNotFoundError as error:
-        raise MissingDependencyError("timm/NAME backbones need timm: pip install timm") from error
+        raise MissingDependencyError(NO_TIMM) from error
 
 
 def _config(timm: ModuleType, name: str) -> JsonObject:

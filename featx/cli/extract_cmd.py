@@ -164,8 +164,9 @@ def lines(values: list[JsonObject], cache: str | None = None) -> Iterator[str]:
 
 def store_lines(value: JsonObject) -> Iterator[str]:
     """Say what one store got."""
-    views = f" ({value['views']} views of each image)" if value.get("views", 1) > 1 else ""
-    yield f"{value['features']}: {value['rows']} x {value['dim']}{views}"
+    rows, views = value["rows"], value.get("views", 1)
+    n = f"{rows // views} images x {views} views" if views > 1 else f"{rows}"
+    yield f"{value['features']}: {n} x {value['dim']}"
     done = [f"{word} {value[word]}" for word in ("computed", "reused", "derived")]
     what = [*done, f"failed {len(value['failed'])}", duration(value["seconds"])]
     if value["images_per_second"]:
