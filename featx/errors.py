@@ -2,7 +2,8 @@
 
 Every error says what was got, what was expected and what to do. Each leaf also inherits the
 standard type that a caller would think of, so that ``except ValueError`` keeps its meaning.
-``exit_code`` is what the command line returns.
+``exit_code`` is what the command line returns: 2 for an `AskedError`, what was asked for cannot be;
+1 for what went wrong while it was done.
 """
 
 from __future__ import annotations
@@ -20,24 +21,26 @@ class FeatxError(Exception):
     exit_code = 1
 
 
-class UsageError(FeatxError, ValueError):
-    """An argument has a value that featx cannot work with."""
+class AskedError(FeatxError):
+    """What was asked for cannot be: an unknown name, a path that leads nowhere, a contradiction."""
 
     exit_code = 2
+
+
+class UsageError(AskedError, ValueError):
+    """An argument has a value that featx cannot work with."""
 
 
 class UnknownNameError(UsageError, LookupError):
     """A name that is in no table: backbone, head, layer, metric, column."""
 
 
-class NotFoundError(FeatxError, LookupError):
+class NotFoundError(AskedError, LookupError):
     """A data set, a store, a run or a model that is not where it was looked for."""
 
 
-class AmbiguousNameError(FeatxError, LookupError):
+class AmbiguousNameError(AskedError, LookupError):
     """A short name that fits several things."""
-
-    exit_code = 2
 
 
 class TargetError(UsageError):
@@ -56,7 +59,7 @@ class SourceError(FeatxError, ValueError):
     """Data that cannot be understood as a set of images."""
 
 
-class SourceNotFoundError(FeatxError, FileNotFoundError):
+class SourceNotFoundError(AskedError, FileNotFoundError):
     """Data that is not there."""
 
 
@@ -92,8 +95,14 @@ class WeightsError(FeatxError, ValueError):
     """Weights that do not fit the backbone."""
 
 
-class WeightsNotFoundError(FeatxError, FileNotFoundError):
-    """Weights that are neither on disk nor within reach."""
+class WeightsNotFoundError(AskedError, FileNotFoundError):
+    """Weights that are not there."""
+
+
+class WeightsUnreachableError(WeightsNotFoundError):
+    """Pretrained weights that are neither on disk nor within reach of the network."""
+
+    exit_code = 1
 
 
 class LayerError(UsageError):

@@ -100,7 +100,7 @@ def _h5ad(features: Features, path: Path) -> None:
         import anndata
     except ImportError as error:
         raise MissingDependencyError(
-            "h5ad needs the package anndata: `pip install anndata`, or choose another format"
+            "h5ad needs anndata: pip install 'featx[h5ad]'; or choose another format"
         ) from error
     import pandas as pd
 

@@ -16,7 +16,7 @@ from featx.backbones import resolve
 from featx.cluster import connect
 from featx.commands import data_words
 from featx.embedding import manifest_of, run_pass
-from featx.errors import NotFoundError, TooManyFailedError, UsageError
+from featx.errors import CacheWriteError, NotFoundError, TooManyFailedError, UsageError
 from featx.features import view
 from featx.preparing import check_choice, counted, prepare
 from featx.store import list_stores
@@ -327,7 +327,12 @@ def extract(
             manifest = replace(manifest_of(source, done.located.outcomes), asked=(asked,))
             out += _commit(folder, manifest, done, append, how.views, report)
     last = datasets.Last(out[0].data, tuple(e.store.name for e in out))
-    datasets.remember(folder, last)
+    try:
+        datasets.remember(folder, last)
+    except CacheWriteError as error:
+        if any(one.computed or one.derived for one in out):
+            raise
+        report.say(f"{error}; nothing was missing, so it goes on: name the data with --data")
     _refuse_many_failures(out, len(source.entries), max_failed)
     return out
 
@@ -353,7 +358,12 @@ def _commit(
             f"data set {manifest.name} now stands for {manifest.source}; until now it was "
             f"{before.source}; --name NAME keeps both"
         )
-    (datasets.append if append else datasets.save)(cache, manifest)
+    try:
+        (datasets.append if append else datasets.save)(cache, manifest)
+    except CacheWriteError as error:
+        if append or before is None or before.manifest != manifest.hash:
+            raise
+        progress.say(f"{error}; its rows are those that the cache has, so it goes on")
     stores, _ = list_stores(cache)
     labels = dict(zip((s.path.name for s in stores), catalog.unique_labels(stores), strict=True))
     columns = _columns(manifest)

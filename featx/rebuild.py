@@ -95,7 +95,7 @@ def check_recipes(wanted: Sequence[Wanted], model: str, cache: Place, progress: 
         try:
             found = resolve(group.request, cache, progress).recipes
         except WeightsNotFoundError as error:
-            raise WeightsNotFoundError(
+            raise type(error)(
                 f"{error}; if the weights of {model} lie elsewhere now, say where with {option}"
             ) from error
         here = {(recipe.layer, recipe.pooling): recipe for recipe in found}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +14,16 @@ from uuid import uuid4
 from featx._files import take_lock, writing
 from featx._types import JsonObject, PathLike
 from featx.errors import NotFoundError, UsageError, unknown_name
+from featx.modelinfo import INFO_FILE
+from featx.sources.names import has_image_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RESULT_FILE = "result.json"
 _LOCK_FILE = ".lock"
+_LISTED = 10
+"""Runs that an error names: the newest."""
 
 
 def check_name(out: Path, name: str) -> None:
@@ -94,15 +99,17 @@ def find_run(model: PathLike, out: PathLike = "runs") -> Path:
     UnknownNameError
         If no run in ``out`` has that name; the nearest names are given.
     NotFoundError
-        If there are no runs at all.
+        If there are no runs at all, or something else is there.
     """
     path = Path(model)
-    if path.is_file():
-        return path.parent
-    for folder in (path, Path(out) / path):
-        if folder.is_dir():
+    there = [path.parent if path.is_file() else path, Path(out) / path]
+    there = [folder for folder in there if folder.is_dir()]
+    for folder in there:
+        if any((folder / file).is_file() for file in (RESULT_FILE, INFO_FILE)):
             return folder
     names = [row["name"] for row in list_runs(out)]
+    if there:
+        raise NotFoundError(_no_run(path if path.exists() else there[0], names, Path(out)))
     if not names:
         raise NotFoundError(
             f"no run {str(model)!r}: neither {path.absolute()} nor {(Path(out) / path).absolute()} "
@@ -110,6 +117,27 @@ def find_run(model: PathLike, out: PathLike = "runs") -> Path:
         )
     hint = f"looked in {Path(out).absolute()}; `featx runs` lists them"
     raise unknown_name("run", str(model), names, hint)
+
+
+def _no_run(path: Path, names: list[str], out: Path) -> str:
+    """Say what is there in place of a run, and which runs there are."""
+    if path.is_file():
+        return f"{path} is a file that belongs to no run; {_runs_in(names, out)}"
+    if not any(has_image_suffix(file.name) for file in path.rglob("*")):
+        return f"{path} is no run: no {RESULT_FILE} is in it; {_runs_in(names, out)}"
+    name = shlex.quote(path.absolute().name)
+    return (
+        f"{path} is a folder of images, not a run; {_runs_in(names, out)}; to make one of these "
+        f"images: `featx extract {shlex.quote(str(path))} --backbone mobilenet_v2`, then "
+        f"`featx fit --head svm --data {name}`"
+    )
+
+
+def _runs_in(names: list[str], out: Path) -> str:
+    if not names:
+        return f"there are no runs in {out.absolute()}"
+    more = f" and {len(names) - _LISTED} more (`featx runs`)" if len(names) > _LISTED else ""
+    return f"runs in {out.absolute()}: {', '.join(names[: -_LISTED - 1 : -1])}{more}"
 
 
 def _free_name(out: Path, stem: str) -> str:

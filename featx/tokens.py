@@ -41,6 +41,11 @@ CREATE TABLE IF NOT EXISTS tokens (
 """
 _SELECT = "SELECT path, how, stamp, digest, items FROM tokens WHERE path "
 _PATHS = "SELECT digest, path FROM tokens ORDER BY instr(path, CAST('://' AS BLOB)) = 0, path"
+_REASONS = {
+    sqlite3.SQLITE_READONLY: "it is read-only",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be made or opened",
+}
+"""By SQLite's primary codes."""
 _INSERT = "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?)"
 
 
@@ -244,7 +249,8 @@ class TokenIndex:
         A file that cannot be written (read-only, locked, full disk) can still be read.
         """
         if not _is_damage(error):
-            self._say(f"{self.path}: {error}; what is read now will be read again by the next run")
+            why = _REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, str(error))
+            self._say(f"{self.path}: {why}; files that are read now are read again by the next run")
             return
         if self._database is not None:
             self._database.close()

@@ -159,7 +159,7 @@ def test_without_timm_the_extra_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "timm")
     monkeypatch.setitem(sys.modules, "timm", None)
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingDependencyError, match="pip install timm"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'featx\[timm\]'"):
         load_backbone(request())
 
 
@@ -214,7 +214,7 @@ def test_offline_without_the_weights_both_ways_out_are_named(tmp_path, offline):
     out = child(tmp_path, offline=offline)
     assert "Retry" not in out.stderr
     last = out.stderr.strip().splitlines()[-1]
-    assert "WeightsNotFoundError" in last
+    assert "WeightsUnreachableError" in last
     assert ("HF_HUB_OFFLINE is set" if offline else "does not answer: ") in last
     assert all(text in last for text in (str(tmp_path), "--weights FILE", "--weights random"))
 

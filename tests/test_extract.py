@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from helpers_photos import CLASSES, folder, photo, tiny
 from featx import extraction
 from featx._types import Silent
 from featx.errors import (
+    CacheWriteError,
     CorruptStoreError,
     DeviceError,
     ImageError,
@@ -67,6 +71,70 @@ def test_vectors_are_the_networks_own(photos: Path, cache: Path) -> None:
     error = np.linalg.norm(found.X - expected, axis=1) / np.linalg.norm(expected, axis=1)
     assert error.max() < 1e-4
     assert found.frame["label"].tolist() == [name for name in CLASSES for _ in range(6)]
+
+
+@pytest.fixture
+def make_read_only(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Refuse to write into the cache, as a read-only file system does."""
+
+    def refusing(real: Callable[..., Any], writes: Callable[..., bool]) -> Callable[..., Any]:
+        def call(path: Any, *args: Any, **options: Any) -> Any:
+            if str(path).startswith(str(cache)) and writes(*args):
+                raise OSError(errno.EROFS, "Read-only file system")
+            return real(path, *args, **options)
+
+        return call
+
+    connect = sqlite3.connect
+
+    def refuse() -> None:
+        flags = os.O_WRONLY | os.O_RDWR
+        monkeypatch.setattr(os, "open", refusing(os.open, lambda how, *_: bool(how & flags)))
+        monkeypatch.setattr(Path, "open", refusing(Path.open, lambda mode="r", *_: "w" in mode))
+        monkeypatch.setattr(Path, "write_text", refusing(Path.write_text, lambda *_: True))
+        monkeypatch.setattr(
+            sqlite3, "connect", lambda p, **more: connect(f"file:{p}?mode=ro", uri=True, **more)
+        )
+
+    return refuse
+
+
+class Said(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def test_a_read_only_cache_serves_what_it_has(
+    photos: Path, cache: Path, make_read_only: Callable[[], None]
+) -> None:
+    run(photos, cache)
+    run(photos / "cat", cache, limit=3)  # the last extraction, with other words
+    make_read_only()
+    said = Said()
+    assert numbers(run(photos, cache, progress=said)) == [(0, 0, 18)]
+    assert len(said.lines) == len(set(said.lines))
+    last = [line for line in said.lines if "last.json" in line]
+    assert len(last) == 1
+    assert last[0].endswith("nothing was missing, so it goes on: name the data with --data")
+    copied = shutil.copytree(photos, photos.parent / "copied" / "photos")  # known by bytes alone
+    again = Said()
+    assert numbers(run(copied, cache, progress=again)) == [(0, 0, 18)]
+    assert any("its rows are those that the cache has" in line for line in again.lines)
+    assert any("tokens.sqlite: it is read-only" in line for line in again.lines)
+
+
+def test_a_read_only_cache_takes_nothing_new(
+    photos: Path, cache: Path, make_read_only: Callable[[], None]
+) -> None:
+    run(photos, cache, limit=3)
+    make_read_only()
+    with pytest.raises(CacheWriteError, match="read-only"):
+        run(photos, cache)
+    with pytest.raises(CacheWriteError, match="read-only"):
+        run(photos, cache, limit=2)  # nothing to compute, but other rows of the data set
 
 
 def numbers(done: list[extraction.Extraction]) -> list[tuple[int, int, int]]:

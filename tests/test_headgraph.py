@@ -132,7 +132,7 @@ def test_what_does_not_run_says_why(tmp_path: Path) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_graph, "find_spec", lambda _: None)
-    with pytest.raises(MissingDependencyError, match="pip install onnx onnxscript"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'featx\[onnx\]'"):
         write_graph.WRITERS["onnx"].check()
     monkeypatch.setattr(write_graph, "openvino", _absent)
     with pytest.raises(MissingDependencyError, match="pip install openvino"):

@@ -33,10 +33,10 @@ LAYERS = {
     "2 adapters": [
         (
             "sources images augment tokens datasets backbones store heads artifact demo tables "
-            "runs plots cluster"
+            "plots cluster"
         ),
     ],
-    "3 engines": ["forward gram catalog", "evaluate features embedding", "tuning"],
+    "3 engines": ["forward gram catalog runs", "evaluate features embedding", "tuning"],
     "4 workflows": [
         "preparing surveying suggestions commands",
         "export problem embedder extraction drift rebuild",

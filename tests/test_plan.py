@@ -174,11 +174,33 @@ def test_pooled_images_are_counted_apart(photos: Path, cache: Path) -> None:
     assert one.stores[0].rows == 60
 
 
-def test_images_under_another_name_are_noticed(photos: Path, cache: Path) -> None:
+def test_images_under_another_name_are_known_by_their_bytes(photos: Path, cache: Path) -> None:
+    featx.extract(photos, cache=cache, limit=50, **OPTIONS)
+    copied = shutil.copytree(photos, photos.with_name("copied"))
+    shutil.copy(copied / "dog" / "19.jpg", copied / "dog" / "again.jpg")
+    before = listing(cache)
+    one = only(planned(copied, cache=cache, **OPTIONS))
+    assert listing(cache) == before
+    assert (one.compute, one.cached, one.copies, one.stores[0].rows) == (10, 50, 1, 10)
+    (done,) = featx.extract(copied, cache=cache, **OPTIONS)
+    assert (done.computed, done.reused) == (10, 51)
+
+
+def test_an_image_that_is_there_twice_is_computed_once(photos: Path, cache: Path) -> None:
+    shutil.copy(photos / "dog" / "0.jpg", photos / "cat" / "dog.jpg")
+    result = command("plan", str(photos), *WORDS, "--cache", str(cache))
+    assert "60 images to compute, 0 cached, 1 the same as another" in result.stdout
+    assert featx.extract(photos, cache=cache, **OPTIONS)[0].computed == 60
+
+
+def test_images_elsewhere_are_not_fetched_to_be_known(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     featx.extract(photos, cache=cache, **OPTIONS)
     moved = photos.rename(photos.with_name("moved"))
+    monkeypatch.setattr("featx.sources.Entry.elsewhere", True)
     one = only(planned(moved, cache=cache, **OPTIONS))
-    assert one.compute == 60
+    assert (one.compute, one.cached) == (60, 0)
     assert any("60 of 60 images tried are cached already" in note for note in one.notes)
 
 
@@ -308,7 +330,7 @@ def test_memory_of_a_fit_is_that_of_the_fit_itself() -> None:
     [
         ("label", ["svm", "ridge", "logreg", "mlp"], "2 classes of column 'label'"),
         ("score", ["svr", "ridge", "mlp"], "numbers of column 'score'"),
-        ("nothing", ["svm", "ridge", "logreg", "mlp"], "2 classes are assumed"),
+        ("nothing", ["svm", "ridge", "logreg", "mlp"], "no labels in a column 'nothing'"),
     ],
 )
 def test_heads_suit_the_target(
@@ -320,6 +342,17 @@ def test_heads_suit_the_target(
     assert target in made.target
     assert [head.head for head in only(made).stores[0].heads] == heads
     assert all(head.fits for head in only(made).stores[0].heads)
+
+
+@pytest.mark.parametrize("n", [3, 40])
+def test_a_folder_without_labels_has_no_classes(photos: Path, cache: Path, n: int) -> None:
+    flat = photos / "cat"
+    for i in range(20, 40):
+        photo(flat / f"{i}.jpg", (200, 60, 60), seed=i)
+    result = command("plan", str(flat), *WORDS, "--cache", str(cache), "--limit", str(n))
+    k = {3: 2, 40: 4}[n]
+    assert f"(no labels known: as for {k} classes, 5 folds)" in " ".join(result.stdout.split())
+    assert "'0'" not in result.stdout
 
 
 def test_a_class_too_small_for_five_folds_is_told(photos: Path, cache: Path) -> None:

@@ -407,7 +407,7 @@ def test_models_that_are_not_there(home: Path, svm: Path) -> None:
     (svm / "result.json").write_text("{}")
     with pytest.raises(UnknownNameError, match="unknown run 'modle'"):
         load_model("modle", out=home / "runs")
-    with pytest.raises(NotFoundError, match="no model in"):
+    with pytest.raises(NotFoundError, match="train is a folder of images, not a run"):
         load_model(home / "train")
     value = json.loads((svm / "model.json").read_text())
     (svm / "model.json").write_text(json.dumps(value | {"schema": 3}))

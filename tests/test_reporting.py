@@ -497,7 +497,7 @@ def test_the_command_says_where_the_report_is(place: Path, classes: FitResult) -
         ("report clases", 2, "featx runs"),
         ("report classes -o page.txt", 2, "end it with .html"),
         ("report classes numbers", 2, "predict different things"),
-        ("report --out nowhere", 1, "featx fit"),
+        ("report --out nowhere", 2, "featx fit"),
     ],
 )
 def test_what_goes_wrong_is_said_in_one_line(

@@ -5,6 +5,7 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+from helpers_photos import photo
 
 from featx.errors import CacheWriteError, NotFoundError, UnknownNameError, UsageError
 from featx.runs import check_name, find_run, list_runs, new_run
@@ -91,3 +92,27 @@ def test_find_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_run("svm-cats-1", tmp_path) == folder
     with pytest.raises(UnknownNameError, match="did you mean 'svm-cats-1'"):
         find_run("svm-cat-1", tmp_path)
+
+
+def test_data_in_place_of_a_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo(Path("photos/cat/0.jpg"), (9, 9, 9), 0)
+    Path("ages.csv").write_text("path,age\n")
+    Path("empty").mkdir()
+    with pytest.raises(NotFoundError, match="photos is a folder of images, not a run; there a"):
+        find_run("photos")
+    make(Path("runs"))
+    for name, said in {
+        "photos": r"not a run; runs in .*runs: svm-cats-1; .*featx fit --head svm --data photos",
+        "ages.csv": r"a file that belongs to no run; runs in .*: svm-cats-1",
+        "empty": r"empty is no run: no result\.json is in it; runs in .*: svm-cats-1",
+    }.items():
+        with pytest.raises(NotFoundError, match=said):
+            find_run(name)
+
+
+def test_a_run_may_be_called_as_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo(Path("svm-cats-1/cat/0.jpg"), (9, 9, 9), 0)
+    make(Path("runs"))
+    assert find_run("svm-cats-1") == Path("runs/svm-cats-1")

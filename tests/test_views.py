@@ -234,7 +234,7 @@ def test_the_command_line_takes_a_file(photos: Path, cache: Path, tmp_path: Path
     words = ["--backbone", "helpers_photos:tiny", "--image-size", "32", "--cache", str(cache)]
     done = featx("extract", str(photos), *words, "--views", "2", "--augment", str(file))
     assert done.exit_code == 0, done.output
-    assert "18 x 16 (2 views of each image)" in done.output
+    assert "9 images x 2 views x 16\n" in done.output
     refused = featx("extract", str(photos), *words, "--augment", "light")
     assert refused.exit_code == 2
     assert "say how many views with --views N" in " ".join(refused.output.split())

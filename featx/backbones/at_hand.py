@@ -7,6 +7,8 @@ from pathlib import Path
 
 from featx.backbones.request import BackboneRequest
 
+NO_TIMM = "timm/NAME backbones need timm: pip install 'featx[timm]'"
+
 
 def missing_weights(request: BackboneRequest) -> str:
     """Say which weights a request lacks here; empty where it lacks none, or only timm can tell.
@@ -20,7 +22,7 @@ def missing_weights(request: BackboneRequest) -> str:
     if file is not None:
         return "" if file.is_file() else f"no weights file {file}"
     if request.kind == "timm" and find_spec("timm") is None:
-        return "timm/NAME backbones need timm: pip install timm"
+        return NO_TIMM
     if request.weights == "random" or request.kind != "torchvision":
         return ""
     import torch

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from featx._types import Progress
-from featx.errors import WeightsError, WeightsNotFoundError
+from featx.errors import WeightsError, WeightsUnreachableError
 
 _HASH = re.compile(r"-([0-9a-f]{8,})\.")
 
@@ -29,7 +29,7 @@ def pretrained_file(url: str, name: str, progress: Progress) -> Path:
 
     Raises
     ------
-    WeightsNotFoundError
+    WeightsUnreachableError
         If the file is not there and the URL is out of reach.
     WeightsError
         If its bytes are not those that its name promises.
@@ -54,7 +54,7 @@ def _download(url: str, path: Path, digest: str | None) -> None:
     except RuntimeError as error:
         raise WeightsError(f"{url} arrived damaged ({error}); try again") from error
     except (OSError, HTTPException) as error:
-        raise WeightsNotFoundError(
+        raise WeightsUnreachableError(
             f"the pretrained weights {path.name} are not in {path.parent} and {url} cannot be "
             f"reached ({error}); put the file there, or name one with --weights FILE (or try "
             "things out with --weights random, untrained)"

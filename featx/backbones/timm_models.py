@@ -13,6 +13,7 @@ from featx._quiet import quiet
 from featx._types import JsonObject, Progress
 from featx.backbones import hugging_face
 from featx.backbones.assemble import Loaded, assemble, seeded
+from featx.backbones.at_hand import NO_TIMM
 from featx.backbones.base import Backbone
 from featx.backbones.cut import Cutter, Whole
 from featx.backbones.enums import choose_preset
@@ -24,7 +25,7 @@ from featx.errors import (
     MissingDependencyError,
     UsageError,
     WeightsError,
-    WeightsNotFoundError,
+    WeightsUnreachableError,
     unknown_name,
 )
 
@@ -42,7 +43,7 @@ def load(request: BackboneRequest, progress: Progress) -> Backbone:
         If timm is not installed.
     UnknownNameError
         If timm has no such model.
-    WeightsNotFoundError
+    WeightsUnreachableError
         If the pretrained weights are neither in the cache of the hub nor within reach.
     WeightsError
         If the weights do not fit.
@@ -90,7 +91,7 @@ def timm_module() -> ModuleType:
         with quiet(r"tqdm\b"):  # which misses a widget for bars, in notebooks
             return importlib.import_module("timm")
     except ModuleNotFoundError as error:
-        raise MissingDependencyError("timm/NAME backbones need timm: pip install timm") from error
+        raise MissingDependencyError(NO_TIMM) from error
 
 
 def _config(timm: ModuleType, name: str) -> JsonObject:
@@ -169,7 +170,7 @@ def _at_hand(name: str, cfg: JsonObject) -> dict[str, Any]:
 
     Raises
     ------
-    WeightsNotFoundError
+    WeightsUnreachableError
         If they are on disk nowhere, and the hub is out of reach.
     """
     if not cfg.get("hf_hub_id") or cfg.get("custom_load") == "hf":
@@ -191,8 +192,8 @@ def _not_found(name: str, cfg: JsonObject, error: Exception) -> Exception:
     return _lacking(name, cfg, (str(error).strip() or type(error).__name__).splitlines()[0])
 
 
-def _lacking(name: str, cfg: JsonObject, why: str) -> WeightsNotFoundError:
-    return WeightsNotFoundError(
+def _lacking(name: str, cfg: JsonObject, why: str) -> WeightsUnreachableError:
+    return WeightsUnreachableError(
         f"the pretrained weights of timm/{name} ({_place(cfg)}) are not in "
         f"{hugging_face.folder()} and cannot be fetched ({why}); run this once with network, put "
         "them there (HF_HOME names another folder), or give a file with --weights FILE (or try "

@@ -164,8 +164,9 @@ def lines(values: list[JsonObject], cache: str | None = None) -> Iterator[str]:
 
 def store_lines(value: JsonObject) -> Iterator[str]:
     """Say what one store got."""
-    views = f" ({value['views']} views of each image)" if value.get("views", 1) > 1 else ""
-    yield f"{value['features']}: {value['rows']} x {value['dim']}{views}"
+    rows, views = value["rows"], value.get("views", 1)
+    n = f"{rows // views} images x {views} views" if views > 1 else f"{rows}"
+    yield f"{value['features']}: {n} x {value['dim']}"
     done = [f"{word} {value[word]}" for word in ("computed", "reused", "derived")]
     what = [*done, f"failed {len(value['failed'])}", duration(value["seconds"])]
     if value["images_per_second"]:
@@ -188,6 +189,21 @@ def failure_lines(failed: list[JsonObject]) -> Iterator[str]:
             yield f"  {n:6d} {reason}"
 
 
+def _no_target(columns: Sequence[str]) -> str:
+    """Say what a fit lacks, where no column can be its target."""
+    if not columns:
+        return (
+            "no labels, so no head can be fitted yet: sort the images into one folder a class, or "
+            "extract a table with a column of paths and one of labels; vectors are kept"
+        )
+    if list(columns) == ["label"]:
+        return "one label alone, and a head needs two: add images of another class"
+    return (
+        f"no column looks like a target ({', '.join(columns)}): a head needs numbers, or two "
+        "classes with 5 images each"
+    )
+
+
 def _next(values: list[JsonObject], cache: str | None) -> Iterator[str]:
     """Name the command that goes on: with the target, head and split that the columns suggest."""
     value, found = values[0], values[0]["roles"]
@@ -195,6 +211,7 @@ def _next(values: list[JsonObject], cache: str | None) -> Iterator[str]:
     where = ["--features", value["features"], *(["--cache", cache] if cache else [])]
     targets = [name for name, role in roles.items() if role in _HEADS]
     if not targets:
+        yield from wrapped(_no_target([c for c in value["columns"] if c not in roles]), rest="  ")
         yield f"next: {literal('featx', 'export', value['data'], *where)}"
         return
     target = "label" if "label" in targets else targets[0]

@@ -174,6 +174,7 @@ def _images(value: JsonObject, one: JsonObject) -> str:
     parts = [f"{one['compute']:,} images to compute{views}, {one['cached']:,} cached"]
     counts = {
         "pooled from the flattened store": one["derived"],
+        "the same as another": one["copies"],
         "known as undecodable": one["undecodable"],
         "not there": value["missing"],
     }

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EVERY_S = 30.0
+SHORT_S = 1.0
+"""A task that ends sooner is not told of: a fit of many kinds of features has many of them."""
 
 
 @dataclass
@@ -43,7 +45,9 @@ class Task:
 
 
 class PlainProgress:
-    """Writes at most one line every 30 s, and one when a task ends. Threads may share it.
+    """Writes a line every 30 s at most, and one when a task of a second or more ends.
+
+    Threads may share it.
 
     Parameters
     ----------
@@ -82,11 +86,11 @@ class PlainProgress:
         self._write(message)
 
     def finish(self) -> None:
-        """End the current task and write what it came to, if to anything."""
+        """End the current task and write what it came to, if to anything and not at once."""
         with self._lock:
-            task = self._tasks.pop()
-            if task.done:
-                self._write(task.last_line(self._clock()))
+            task, now = self._tasks.pop(), self._clock()
+            if task.done and now - task.started >= SHORT_S:
+                self._write(task.last_line(now))
 
     def close(self) -> None:
         """Nothing is left to tidy up."""

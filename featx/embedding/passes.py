@@ -18,8 +18,10 @@ from featx.costs import PassCost
 from featx.embedding import pipeline
 from featx.embedding.distributed import blocks_of, embed_on
 from featx.embedding.engine import known_certificates, network, source_of
+from featx.embedding.identifying import identify
 from featx.embedding.outcomes import settle
 from featx.embedding.sinks import MemorySink, StoreSink, reading_sink
+from featx.errors import CacheWriteError
 from featx.forward import Asked
 from featx.images import check_preprocess
 from featx.store import Adopter, FeatureStore, StoreWriter
@@ -163,11 +165,18 @@ def run_pass(
             write = how.write and len(outcomes.todo) > 0
         if write:
             waiting = time.perf_counter()
-            if cluster is None:
-                sinks = _writing(run, stack, sinks)
-            else:
-                adopters = run.held(stack, sinks, Adopter)
-                sinks = blocks_of(sinks, adopters, how.retry_failed)
+            try:
+                if cluster is None:
+                    sinks = _writing(run, stack, sinks)
+                else:
+                    adopters = run.held(stack, sinks, Adopter)
+                    sinks = blocks_of(sinks, adopters, how.retry_failed)
+            except CacheWriteError:
+                outcomes = None if recalled is None else run.by_bytes(sinks, recalled)
+                if outcomes is None or outcomes.todo:
+                    raise
+                write = False
+        if write:
             begun = start + time.perf_counter() - waiting  # for another's lock: that is no cost
             own = [sink.writer for sink in sinks if isinstance(sink, StoreSink)]
             stack.callback(_record_cost, [*own, *adopters], begun)
@@ -199,6 +208,15 @@ class _Run:
     tokens: TokenIndex
     progress: Progress
     notes: list[str]
+
+    def by_bytes(self, sinks: Sequence[Sink], known: Recalled) -> Outcomes:
+        """Say what becomes of the entries where those that seem new are read."""
+        pre, views = self.resolved.recipes[0].preprocess, self.how.views
+        entries = self.source.entries
+        if not pre.has_parts:  # how many there are is seen by decoding alone
+            todo = settle(entries, known, pre, sinks, views).todo
+            known = identify(entries, todo, known, self.tokens, self.progress)
+        return settle(entries, known, pre, sinks, views)
 
     def embed(self, sinks: Sequence[Sink], outcomes: Outcomes) -> Located:
         """Compute in this process."""

@@ -89,7 +89,7 @@ def describe(setup: Setup, found: Found, estimator: Any, stop: Stop) -> Evaluati
         measure=max(stop.measure for stop in stops),
         final=setup.plan.final,
         how=_how(setup),
-        notes=_notes(setup, params, every),
+        notes=_notes(setup, found, every),
         seconds={},
     )
 
@@ -252,7 +252,7 @@ def _how(setup: Setup) -> str:
     return f"{nested}{plan.how}; {spelled}: {by} inside each training set{added}"
 
 
-def _notes(setup: Setup, params: Any, converged: list[bool]) -> tuple[str, ...]:
+def _notes(setup: Setup, found: Found, converged: list[bool]) -> tuple[str, ...]:
     notes = list(setup.plan.notes)
     if setup.target.why:
         notes.append(f"taken as {setup.target.task}: {setup.target.why} (--task decides)")
@@ -265,8 +265,8 @@ def _notes(setup: Setup, params: Any, converged: list[bool]) -> tuple[str, ...]:
             "low values of the target are the good ones: it is they that are predicted, so "
             "correlations above 0 are right, and are those of scores that run the other way"
         )
-    if setup.searched:
-        notes += edges(setup.grid, params)
+    if found.values.size:
+        notes += edges(setup.grid, setup.params, found.chosen, found.values, setup.solver.criterion)
     if not all(converged):
         notes.append(
             f"{converged.count(False)} of {len(converged)} fits stopped before they converged: "

@@ -69,14 +69,45 @@ def best(values: Float64s, criterion: Criterion) -> int:
     return int(np.argmax(np.where(np.isnan(signed), -np.inf, signed)))
 
 
-def edges(grid: Mapping[str, Sequence[Any]], chosen: Params) -> list[str]:
-    """Say which chosen numbers lie at an end of three or more candidates."""
+def edges(
+    grid: Mapping[str, Sequence[Any]],
+    params: Sequence[Params],
+    chosen: int,
+    values: Float64s,
+    criterion: Criterion,
+) -> list[str]:
+    """Say which chosen numbers lie at an end of three or more, and are better than those between.
+
+    On a plateau the first of equals is chosen, which may be an end: a wider grid promises nothing.
+
+    Parameters
+    ----------
+    values
+        (candidates, splits) of the search.
+    """
+    signed = values if criterion.greater_is_better else -values
     notes = []
-    for name, values in grid.items():
-        numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-        if len(numbers) == len(values) >= 3 and chosen[name] in (min(numbers), max(numbers)):
+    for name, options in grid.items():
+        numbers = [v for v in options if isinstance(v, int | float) and not isinstance(v, bool)]
+        if not len(numbers) == len(options) >= 3:
+            continue
+        ends = min(numbers), max(numbers)
+        between = [row for row, p in zip(signed, params, strict=True) if p[name] not in ends]
+        best = params[chosen][name]
+        if best in ends and all(_is_better(signed[chosen], other) for other in between):
             notes.append(
-                f"the best {name}, {chosen[name]:g}, lies at the edge of its grid "
-                f"({min(numbers):g} to {max(numbers):g}): a wider one may be better"
+                f"the best {name}, {best:g}, lies at the edge of its grid "
+                f"({ends[0]:g} to {ends[1]:g}): a wider one may be better"
             )
     return notes
+
+
+def _is_better(one: Float64s, other: Float64s) -> bool:
+    """Whether a candidate's scores on the same splits are higher, by more than a standard error."""
+    difference = (one - other)[np.isfinite(one - other)]
+    n = len(difference)
+    if not n:
+        return True  # the other is undefined
+    error = np.std(difference, ddof=1) / np.sqrt(n) if n > 1 else 0.0
+    rounding = 1e-9 * np.abs(one[np.isfinite(one)]).max()
+    return bool(difference.mean() > max(error, rounding))

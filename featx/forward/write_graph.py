@@ -82,7 +82,7 @@ def _check_onnx() -> None:
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
         raise MissingDependencyError(
-            f"--to onnx needs {' and '.join(missing)}: `pip install onnx onnxscript`, or write "
+            f"--to onnx needs {' and '.join(missing)}: pip install 'featx[onnx]'; or write "
             "OpenVINO's format with --to openvino"
         )
 

@@ -21,7 +21,7 @@ USUAL = ("svm", "svr", "ridge", "logreg", "mlp")
 """Those that are looked at unless others are named, where they suit the target."""
 
 ASSUMED_CLASSES = 10
-"""Where there is no target; fewer where images are too few for folds of so many."""
+"""Where no target is known; fewer where images are too few for folds of so many."""
 
 ROWS_A_CLASS = 10
 
@@ -33,7 +33,7 @@ class Target:
     Attributes
     ----------
     y
-        (n,) the targets of the images that have one; those assumed where there is no column.
+        (n,) the targets of the images that have one; made up where none is known.
     task
         Of the column; None where there is none: each head then does what it can.
     words
@@ -66,7 +66,7 @@ def read_asked(
 
     for head in heads:
         check_head(head)
-    asked = _asked(source, column or "label")
+    asked = _asked(source, column)
     if asked.task is None:
         return asked, list(dict.fromkeys(heads)) or [name for name in USUAL if name != "svr"]
     for head in heads:
@@ -75,10 +75,11 @@ def read_asked(
     return asked, list(dict.fromkeys(heads)) or suit
 
 
-def _asked(source: Source, column: str) -> Target:
+def _asked(source: Source, named: str | None) -> Target:
     from featx.heads import read_target
     from featx.targets import has_value
 
+    column = named or "label"
     there = np.array([entry.failure is None for entry in source.entries], dtype=bool)
     if column in source.frame:
         values = source.frame[column].to_numpy(dtype=object)[there]
@@ -92,8 +93,9 @@ def _asked(source: Source, column: str) -> Target:
             return Target(values, task, words)
     n = int(there.sum())
     k = max(2, min(ASSUMED_CLASSES, n // ROWS_A_CLASS))
-    words = f"{k} classes are assumed, for there is no target in a column {column!r}"
-    return Target(np.arange(n) % k, None, words)
+    where = f"in a column {named!r}" if named else "known"
+    made_up = np.arange(max(n, k * ROWS_A_CLASS)) % k
+    return Target(made_up, None, f"no labels {where}: as for {k} classes")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the cache knows of a source's images, told without reading one or changing anything."""
+"""What the cache knows of a source's images, told without decoding one or changing anything."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from dataclasses import dataclass, replace
 from shutil import copyfile, copytree
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from featx._files import side_dir
+from featx.embedding.identifying import identify
 from featx.embedding.sinks import MemorySink, can_derive, has_item, has_items
 from featx.store import UNDECODABLE, FeatureStore
 from featx.tokens import TokenIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from featx._objects import Place
+    from featx._types import Progress
     from featx.recipe import Preprocess, Recipe
     from featx.sources import Entry
-    from featx.tokens import Token
+    from featx.tokens import Recalled
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Known:
         Digests of images whose vectors would be pooled from a flattened store.
     cached, undecodable, missing
         Numbers of images: that every store has, that are known to be bad, that are not there.
+    copies
+        Number of images whose bytes another one of ``todo`` or ``derived`` has.
     todo_views, derived_views
         Of these images, how many views any store lacks; the pages or channels of an image count as
         one.
@@ -51,6 +57,7 @@ class Known:
     cached: int
     undecodable: int
     missing: int
+    copies: int
     todo_views: int
     derived_views: int
     lacking: tuple[int, ...]
@@ -60,7 +67,7 @@ class Known:
     @property
     def n(self) -> int:
         """All entries."""
-        known = self.cached + self.undecodable + self.missing
+        known = self.cached + self.undecodable + self.missing + self.copies
         return known + len(self.todo) + len(self.derived)
 
 
@@ -78,6 +85,7 @@ def look_up(
     recipes: Sequence[Recipe],
     cache: Place,
     scratch: Path,
+    progress: Progress,
     views: int = 1,
 ) -> Known:
     """Sort entries by what a pass would do with them.
@@ -93,35 +101,68 @@ def look_up(
 
     Notes
     -----
-    A file that was moved, copied or touched since it was read counts as one to be computed, for
-    only its bytes tell that it is known.
+    A file that was moved, copied or touched since it was read is read again, for only its bytes
+    tell that it is known: where a store may have it, or another file is as large. What lies
+    elsewhere is not fetched for that.
     """
     notes: list[str] = []
     sinks = tuple(_sink(cache, recipe, notes) for recipe in recipes)
     pre = recipes[0].preprocess
     counting = f"page={pre.page} channels={pre.channels} reader={pre.reader}"
     with TokenIndex(scratch, counting if pre.has_parts else "", notes.append) as tokens:
-        known = tokens.get([entry.token for entry in entries if entry.token is not None])
+        known = tokens.find([entry.token for entry in entries])
+        if not pre.has_parts:  # how many there are is seen by decoding alone
+            stored = any(sink.store or sink.flat for sink in sinks)
+            those = _to_read(entries, known, stored=stored)
+            known = identify(entries, those, known, tokens, progress)
     return replace(_sorted(entries, known, sinks, pre, views), notes=tuple(notes))
+
+
+def _to_read(entries: Sequence[Entry], known: Recalled, *, stored: bool) -> list[int]:
+    """Give the entries whose bytes may tell that they need not be computed.
+
+    Parameters
+    ----------
+    stored
+        Whether a store may have any of them; else only files as large as another one may be known.
+    """
+    at = [i for i in np.flatnonzero(known.items == 0).tolist() if _is_here(entries[i])]
+    sizes = Counter(_size(entries[i]) for i in at)
+    return [i for i in at if stored or sizes[_size(entries[i])] > 1]
+
+
+def _is_here(entry: Entry) -> bool:
+    return entry.failure is None and not entry.elsewhere
+
+
+def _size(entry: Entry) -> int | None:
+    return None if entry.token is None else entry.token[1]
 
 
 def _sorted(
     entries: Sequence[Entry],
-    known: Mapping[Token, tuple[bytes, int]],
+    known: Recalled,
     sinks: tuple[MemorySink, ...],
     pre: Preprocess,
     views: int,
 ) -> Known:
     todo: list[int] = []
     derived: list[bytes] = []
-    counts = Counter(cached=0, undecodable=0, missing=0, todo_views=0, derived_views=0)
+    counts = Counter(cached=0, undecodable=0, missing=0, copies=0, todo_views=0, derived_views=0)
+    claimed: set[bytes] = set()
     lacking = [0] * len(sinks)
     for i, entry in enumerate(entries):
         if entry.failure is not None:
             counts["missing"] += 1
             continue
-        found = known.get(entry.token) if entry.token is not None else None
+        n_items = int(known.items[i])
+        found = (known.digest[i].tobytes(), n_items) if n_items else None
         lacks = _lacks(sinks, found, pre, views)
+        if found is not None and any(map(any, lacks)):
+            if found[0] in claimed:
+                counts["copies"] += 1
+                continue
+            claimed.add(found[0])
         lacking = [n + sum(one) for n, one in zip(lacking, lacks, strict=True)]
         new = sum(map(any, zip(*lacks, strict=True)))
         if found is None or (new and not _derivable(sinks, found[0], lacks, pre)):

@@ -44,10 +44,11 @@ def plan(
 ) -> Plan:
     """Say how long an extraction will take here, what it needs, and what can be fitted on it.
 
-    Some of the images that are to be computed go through a real pass in memory: 32 until the
-    network is ready, then as many as take about 3 seconds, 512 at most, with several views of each
-    so many fewer. Nothing of the cache is changed: a block is written beside the stores and removed
-    again, to see how far it is compressed and how fast that is.
+    Files whose name or time is new are read where the cache may know their bytes. Some of the
+    images that are to be computed go through a real pass in memory: 32 until the network is ready,
+    then as many as take about 3 seconds, 512 at most, with several views of each so many fewer.
+    Nothing of the cache is changed: a block is written beside the stores and removed again, to see
+    how far it is compressed and how fast that is.
 
     Parameters
     ----------
@@ -55,7 +56,8 @@ def plan(
         As `featx.extract` takes them.
     heads
         That are to be fitted; empty for svm, svr, ridge, logreg and mlp, as far as they suit the
-        target: the column ``label_column``, else ``label``, else 10 classes are assumed.
+        target: the column ``label_column``, else ``label``; where there are no labels, what 10
+        classes take is told.
     workers
         That are to compute side by side, each as fast as this machine is found to be.
     options

@@ -89,9 +89,9 @@ class PlannedBackbone:
 
     Attributes
     ----------
-    compute, derived, cached, undecodable
+    compute, derived, cached, copies, undecodable
         Numbers of images: to be computed, to be pooled from a flattened store, that the stores
-        have, and that they know as bad.
+        have, that have the bytes of another one to come, and that the stores know as bad.
     compute_views
         Of the images to be computed: views that any store lacks.
     start_s, images_per_second, seconds
@@ -114,6 +114,7 @@ class PlannedBackbone:
     compute_views: int
     derived: int
     cached: int
+    copies: int
     undecodable: int
     start_s: float | None
     images_per_second: float | None
@@ -138,6 +139,7 @@ class PlannedBackbone:
             "compute_views": self.compute_views,
             "derived": self.derived,
             "cached": self.cached,
+            "copies": self.copies,
             "undecodable": self.undecodable,
             "seconds": _rounded(self.seconds),
             "start_s": _rounded(self.start_s),

@@ -144,6 +144,7 @@ class Tried:
             compute_views=known.todo_views,
             derived=len(known.derived),
             cached=known.cached,
+            copies=known.copies,
             undecodable=known.undecodable,
             start_s=self._start_s(),
             images_per_second=1 / self.image_s if self.image_s else None,
@@ -222,7 +223,7 @@ class Tried:
 def try_one(place: Place, prepared: Prepared, asked: Understood) -> Tried:
     """Look a source's images up, and try some of those to come."""
     entries, recipes, views = prepared.source.entries, asked.resolved.recipes, prepared.how.views
-    known = look_up(entries, recipes, place.cache, place.index, views)
+    known = look_up(entries, recipes, place.cache, place.index, place.progress, views)
     seen = pooled = None
     if known.todo:
         name = recipes[0].backbone
