@@ -186,6 +186,17 @@ def test_images_under_another_name_are_known_by_their_bytes(photos: Path, cache:
     assert (done.computed, done.reused) == (10, 51)
 
 
+def test_a_plan_reads_no_more_files_than_it_has_time_for(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    featx.extract(photos, cache=cache, **OPTIONS)
+    copied = shutil.copytree(photos, photos.with_name("copied"))
+    monkeypatch.setattr("featx.planning.known.READ_AT_MOST", 1000)
+    one = only(planned(copied, cache=cache, **OPTIONS))
+    assert one.compute == 60
+    assert any("60 files" in note and "were not read" in note for note in one.notes)
+
+
 def test_an_image_that_is_there_twice_is_computed_once(photos: Path, cache: Path) -> None:
     shutil.copy(photos / "dog" / "0.jpg", photos / "cat" / "dog.jpg")
     result = command("plan", str(photos), *WORDS, "--cache", str(cache))

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from featx.tokens import Recalled
 
 
+READ_AT_MOST = 4 * 2**30
+"""Bytes of files whose content is looked at: a minute's reading or less."""
+
+
 @dataclass(frozen=True)
 class Known:
     """What would become of each entry.
@@ -103,7 +107,7 @@ def look_up(
     -----
     A file that was moved, copied or touched since it was read is read again, for only its bytes
     tell that it is known: where a store may have it, or another file is as large. What lies
-    elsewhere is not fetched for that.
+    elsewhere is not fetched for that, and of more than 4 GiB nothing is read: a note says so.
     """
     notes: list[str] = []
     sinks = tuple(_sink(cache, recipe, notes) for recipe in recipes)
@@ -113,12 +117,14 @@ def look_up(
         known = tokens.find([entry.token for entry in entries])
         if not pre.has_parts:  # how many there are is seen by decoding alone
             stored = any(sink.store or sink.flat for sink in sinks)
-            those = _to_read(entries, known, stored=stored)
+            those = _to_read(entries, known, notes, stored=stored)
             known = identify(entries, those, known, tokens, progress)
     return replace(_sorted(entries, known, sinks, pre, views), notes=tuple(notes))
 
 
-def _to_read(entries: Sequence[Entry], known: Recalled, *, stored: bool) -> list[int]:
+def _to_read(
+    entries: Sequence[Entry], known: Recalled, notes: list[str], *, stored: bool
+) -> list[int]:
     """Give the entries whose bytes may tell that they need not be computed.
 
     Parameters
@@ -128,7 +134,15 @@ def _to_read(entries: Sequence[Entry], known: Recalled, *, stored: bool) -> list
     """
     at = [i for i in np.flatnonzero(known.items == 0).tolist() if _is_here(entries[i])]
     sizes = Counter(_size(entries[i]) for i in at)
-    return [i for i in at if stored or sizes[_size(entries[i])] > 1]
+    at = [i for i in at if stored or sizes[_size(entries[i])] > 1]
+    n_bytes = sum(_size(entries[i]) or 0 for i in at)
+    if n_bytes <= READ_AT_MOST:
+        return at
+    notes.append(
+        f"{len(at):,} files ({n_bytes / 2**30:,.1f} GiB) were not read to see whether the cache "
+        "knows them by another name; `featx extract` computes only what it does not know"
+    )
+    return []
 
 
 def _is_here(entry: Entry) -> bool:

@@ -132,4 +132,4 @@ def _said(name: str, values: Sequence[object], best: int, *, ordered: bool) -> s
     if not ordered or len(values) < 2 or 0 < best < len(values) - 1:
         return said
     end = "lowest" if best == 0 else "highest"
-    return f"{said}, the {end} tried:\na wider grid may be better"
+    return f"{said}, the {end} tried"
