@@ -14,7 +14,7 @@ from playwright.sync_api import Page as Tab
 
 from featx import plots
 from featx.reporting.page import render
-from featx.reporting.parts import Drawing, Page, Section
+from featx.reporting.parts import Drawing, Page, Section, Sheet
 
 pytestmark = pytest.mark.slow
 Open = Callable[..., Tab]
@@ -225,6 +225,17 @@ def test_a_phone_shows_figures_whole_and_large_enough(open_page: Open) -> None:
         assert paper.evaluate("one => one.scrollWidth > one.clientWidth") == (name == "wide"), name
         if name != "wide":
             assert figure.locator("svg text").evaluate_all(lowest) > 8, name
+
+
+@pytest.mark.parametrize("width", [1000, 1200, 1280])
+def test_a_table_of_layers_is_seen_whole(open_page: Open, width: int) -> None:
+    header = ("layer", "depth", "values", "accuracy", "95 %", "gain", "gain, 95 %", "p (Holm)")
+    ends = ("0.876 to 0.945", "-0.021", "-0.045 to 0.003", "< 0.001", "3")
+    row = ("features.17.conv.3", "52", "1,280", "0.912 \u00b1 0.023", *ends)
+    sheet = Sheet("Layers", (*header, "chosen"), (row,) * 3, frozenset(range(1, 9)))
+    page = Page("Layers", "", (), sections=(Section("s", "s", parts=(sheet,)),))
+    tab = open_page(page, viewport={"width": width, "height": 900})
+    assert tab.locator(".scroll").evaluate("one => one.scrollWidth <= one.clientWidth")
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

@@ -239,7 +239,17 @@ def _layers(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None
         )
         for row in probe.to_json()["layers"]
     )
-    header = ("layer", "depth", "values", metric, "95 %", "gain", "gain, 95 %", "p", "chosen")
+    header = (
+        "layer",
+        "depth",
+        "values",
+        metric,
+        "95 %",
+        "gain",
+        "gain, 95 %",
+        "p (Holm)",
+        "chosen",
+    )
     note = f"gain: over the default, {probe.default}; chosen: in so many splits, by training rows."
     columns = frozenset(range(1, len(header)))
     sheet = Sheet("Layers", header, rows, columns, note)
