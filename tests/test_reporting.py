@@ -306,9 +306,16 @@ def test_two_runs_are_compared(place: Path, classes: FitResult) -> None:
     assert next(iter(found.figures)) == "comparison"
     words = texts(read(found))
     assert "Differences in accuracy" in words
-    assert "the best run: " in words
     best = max((classes, other), key=lambda run: run.metrics["accuracy"])
-    assert f"run {best.name}" in words
+    who = f"{best.record['head']} on {best.record['features']['label']}, run {best.name}"
+    assert f"the first of 2 runs: {who}" in words
+    parts = ("result", "images", "chosen", "embeddings", "how")
+    shown = [a["id"] for tag, a in Reader(read(found)).tags if tag == "section"]
+    told = f"Of one run alone, the first in the comparison: {who}."
+    assert words.count(told) == len(set(parts) & set(shown)) >= 4
+    assert words.count("first of these 2 runs is first by the very accuracy that is shown") == 2
+    with pytest.raises(UsageError, match="the run 'other' is named twice"):
+        made(place, ["other", classes, "other"])
 
 
 def test_runs_of_two_folders_may_share_a_name(place: Path, tmp_path: Path) -> None:

@@ -277,7 +277,9 @@ def test_layers_side_by_side(photos: Path) -> None:
     assert f"featx layers {photos / 'photos.csv'} --backbone helpers_photos:tiny" in words
     low, high = probe.table[["accuracy_low", "accuracy_high"]].iloc[0]
     assert interval(low, high) in words
-    assert "corrected for all 2 layers (Holm), each interval is of one difference alone" in words
+    assert (
+        "corrected for all 2 differences (Holm), each interval is of one difference alone" in words
+    )
     for fact in (probe.origin["data"]["manifest"], "python", probe.how[1:]):
         assert fact in words
     for kind in probe.origin["features"]["parts"]:

@@ -129,8 +129,7 @@ def put_side_by_side(runs: Sequence[Run], layers: Sequence[str], nested: Evaluat
         verdict=verdict(table.set_index("layer"), best, layers[0], metric.name, sign),
         notes=(
             _honest(score, chosen, metric.name),
-            f"p is corrected for all {count(len(pairs), 'layer')} (Holm), each interval is of one "
-            "difference alone: it may leave out 0 where p is not below 0.05",
+            _corrected(len(pairs)),
             *compared.notes[:1],
         ),
         head=str(record["head"]),
@@ -197,6 +196,13 @@ def _others(others: pd.DataFrame, sign: int) -> str:
         return f"it is better than {which} for certain (p < {LEVEL:g} after Holm)"
     smallest = "" if p.isna().all() else f" ({say_p(p.min())} or more after Holm)"
     return f"but no difference to another layer can be told{smallest}"
+
+
+def _corrected(n: int) -> str:
+    return (
+        f"p is corrected for all {count(n, 'difference')} (Holm), each interval is of one "
+        "difference alone: it may leave out 0 where p is not below 0.05"
+    )
 
 
 def _honest(score: Score, chosen: Counter[str], metric: str) -> str:

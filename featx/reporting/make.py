@@ -117,7 +117,6 @@ def report(
     _check_file(file)
     asked = _asked(runs, Path(out), others=layers is not None or _is_curve(curve))
     several = [read_subject(one, catalog.cache_dir(cache), Path(out)) for one in asked]
-    _check_different(several)
     comparison = put_together([one.run for one in several]) if len(several) > 1 else None
     subject = _best(several, comparison)
     made_curve, missing = _curve(curve, subject, progress or Silent())
@@ -155,12 +154,6 @@ def _asked(runs: Any, out: Path, *, others: bool) -> list[Any]:
             raise NotFoundError(f"no run in {out.absolute()}; `featx fit` makes one")
         return [found[-1]["path"]]
     return list(runs) if isinstance(runs, list | tuple) else [runs]
-
-
-def _check_different(subjects: list[Subject]) -> None:
-    places = [one.folder.resolve() for one in subjects if one.folder is not None]
-    if twice := [place for place in places if places.count(place) > 1]:
-        raise UsageError(f"the run {twice[0].name!r} is named twice; name each run once")
 
 
 def _best(subjects: list[Subject], comparison: Comparison | None) -> Subject | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from featx.cautions import cautions
 from featx.comparison.run import known_metric
-from featx.comparison.words import say_p
+from featx.comparison.words import picked, say_p
 from featx.reporting import drawings
 from featx.reporting.galleries import galleries
 from featx.reporting.glossary import (
@@ -96,7 +96,7 @@ def page_of(material: Material, drawn: dict[str, list[Drawn]], made: str) -> Pag
         summary=said,
         keys=() if subject is None else keys(subject),
         cautions=tuple(_cautions(material)),
-        sections=tuple(sections),
+        sections=tuple(_whose(section, material) for section in sections),
         made=made,
     )
 
@@ -108,9 +108,8 @@ def _title(material: Material) -> tuple[str, str, tuple[str, ...]]:
         record = subject.record
         compared = [] if material.comparison is None else [material.comparison.verdict]
         data = record["data"]["name"]
-        best = "" if material.comparison is None else "the best run: "
-        run = f", run {record['name']}" if record["name"] else ""
-        under = f"{best}{record['head']} on {record['features']['label']}{run}"
+        first = f"the first of {1 + len(material.others)} runs: " if material.others else ""
+        under = f"{first}{_who(subject)}"
         return f"{data}: {record['target']}", under, (*compared, *summary(subject), *more)
     if curve is not None:
         return f"{curve.data}: {curve.target}", f"{curve.head} on {curve.features}", tuple(more)
@@ -118,6 +117,24 @@ def _title(material: Material) -> tuple[str, str, tuple[str, ...]]:
         under = f"{layers.head} on layers of {layers.backbone}, side by side"
         return f"{layers.data}: {layers.target}", under, tuple(more)
     return "A report", "", ()
+
+
+def _who(subject: Subject) -> str:
+    record = subject.record
+    run = f", run {record['name']}" if record["name"] else ""
+    return f"{record['head']} on {record['features']['label']}{run}"
+
+
+def _whose(section: Section, material: Material) -> Section:
+    """Say of which of several runs a section is."""
+    if not material.others or material.subject is None or section.name not in _OF_ONE:
+        return section
+    said = f"Of one run alone, the first in the comparison: {_who(material.subject)}."
+    return replace(section, lead=(said, *section.lead))
+
+
+_OF_ONE = ("result", "images", "chosen", "embeddings", "how")
+"""Sections that are of a single run."""
 
 
 def _cautions(material: Material) -> list[str]:
@@ -133,7 +150,9 @@ def _cautions(material: Material) -> list[str]:
         for words in (*_guessing(one.record), *cautions(one.record, number))
     ]
     unseen = [] if material.pictures is None else material.pictures.unseen()
-    return [*map(sentence, [*own, *material.missing, *unseen]), *others]
+    several = 1 + len(material.others)
+    chosen = [picked(several, main_metric(record))] if several > 1 else []
+    return [*map(sentence, [*chosen, *own, *material.missing, *unseen]), *others]
 
 
 def _guessing(record: JsonObject) -> list[str]:
@@ -216,7 +235,7 @@ def _labels(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None
         return None
     header, *rows = curve.cells()
     sheet = Sheet("Fewer labels", tuple(header), tuple(map(tuple, rows)), frozenset(range(5)))
-    lead = tuple(map(sentence, (curve.how, *curve.notes)))
+    lead = tuple(map(sentence, (f"{curve.head} on {curve.features}: {curve.how}", *curve.notes)))
     return Section("labels", "Would more labels help?", lead, (*_parts(drawn, "labels"), sheet))
 
 
