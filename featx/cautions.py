@@ -20,7 +20,7 @@ def _four_digits(value: float | None) -> str:
 
 
 def cautions(record: JsonObject, number: Callable[[float | None], str] = _four_digits) -> list[str]:
-    """Say what may fool the numbers: twins across splits, wrong labels, how vectors were computed.
+    """Say what may fool the numbers: the data, twins across splits, wrong labels, the arithmetic.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def cautions(record: JsonObject, number: Callable[[float | None], str] = _four_d
         Writes a number, and ``-`` for None.
     """
     twins, suspects = record.get("twins") or {}, record.get("suspects") or {}
-    found = []
+    found = list(record.get("warnings") or [])
     if twins.get("rows"):
         found.append(_about_twins(record, twins, number))
     if twins.get("why"):

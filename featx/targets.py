@@ -192,10 +192,11 @@ def image_groups(digest: Bytes16s, user: Array | None) -> Ints | None:
     return None if groups.max(initial=-1) + 1 == n else groups
 
 
-def contradictions(digest: Bytes16s, y: Array) -> int:
-    """Count the images (by their bytes) that occur with more than one target value."""
+def contradictions(digest: Bytes16s, y: Array) -> list[Ints]:
+    """Give the rows of each image (by its bytes) that occurs with more than one target value."""
     pairs = pd.DataFrame({"image": _codes(digest.view("V16").ravel()), "y": y})
-    return int((pairs.groupby("image")["y"].nunique() > 1).sum())
+    against = pairs[pairs.groupby("image")["y"].transform("nunique") > 1]
+    return [rows.to_numpy() for rows in against.groupby("image").groups.values()]
 
 
 def identity_columns(frame: pd.DataFrame, used: Iterable[str]) -> list[tuple[str, int]]:

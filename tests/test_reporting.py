@@ -318,6 +318,16 @@ def test_two_runs_are_compared(place: Path, classes: FitResult) -> None:
         made(place, ["other", classes, "other"])
 
 
+def test_warnings_of_the_data_are_read_with_care(tmp_path: Path) -> None:
+    columns = {"label": LABEL, "patient_id": np.arange(N) % 15}
+    contents: list[object] = [*range(N - 1), int(np.flatnonzero(LABEL[-1] != LABEL)[0])]
+    view = make(tmp_path / "cache", X, columns, contents=contents)
+    run = fit(view, "svm", out=tmp_path / "runs", cache=tmp_path / "cache", **QUICK)
+    box = texts(read(made(tmp_path, run))).split("Read with care")[-1].split("How good it is")[0]
+    assert "1 image occurs with more than one target value: " in box
+    assert "the scores are too high; --group patient_id" in box
+
+
 def test_runs_of_two_folders_may_share_a_name(place: Path, tmp_path: Path) -> None:
     bad = fitted(place, name="twin", set={"C": 1e-9}, train_per_class=2)
     good = fitted(place, name="twin", out=tmp_path, set={"C": 0.01})

@@ -90,6 +90,7 @@ def describe(setup: Setup, found: Found, estimator: Any, stop: Stop) -> Evaluati
         final=setup.plan.final,
         how=_how(setup),
         notes=_notes(setup, params, every),
+        warnings=setup.plan.warnings,
         seconds={},
     )
 
