@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featx._words import count
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,17 +46,35 @@ def cautions(record: JsonObject, number: Callable[[float | None], str] = _four_d
 def _about_twins(
     record: JsonObject, twins: JsonObject, number: Callable[[float | None], str]
 ) -> str:
-    has = "image has" if twins["tested"] == 1 else "images have"
+    image = "image" if twins["tested"] == 1 else "images"
+    has = "has a near-identical one in its" if twins["rows"] == 1 else _HAVE
     scores = twins["metrics"]
     name = record["criterion"] if record["criterion"] in scores else next(iter(scores))
     before, after = record["metrics"][name]["mean"], scores[name]
     without = f"{name} {number(before)}, and {number(after)} without them"
-    differ = twins["different_targets"]
-    labels = f"; {differ} of the {twins['pairs']} pairs have different labels" if differ else ""
+    told = f"; {_differing(record, twins)}" if twins["different_targets"] else ""
+    seen = f", as {found_by(record)} sees them" if found_by(record) else ""
     return (
-        f"{twins['rows']} of {twins['tested']} test {has} a near-identical image in their training "
-        f"rows ({without}{labels}){_where(record, TWINS_FILE)}"
+        f"{twins['rows']} of {twins['tested']} test {image} {has} training rows{seen} "
+        f"({without}{told}){_where(record, TWINS_FILE)}"
     )
+
+
+def found_by(record: JsonObject) -> str:
+    """Name the features that near-identical images were found by; empty where bytes tell alone."""
+    if (record.get("twins") or {}).get("why"):
+        return ""
+    return str((record.get("features") or {}).get("label") or "")
+
+
+_HAVE = "have a near-identical one in their"
+
+
+def _differing(record: JsonObject, twins: JsonObject) -> str:
+    pairs, differ = count(twins["pairs"], "pair"), twins["different_targets"]
+    numbers = record.get("task") == "regression"
+    what = "targets more than a standard deviation apart" if numbers else "different labels"
+    return f"{differ:,} of the {pairs} {'has' if differ == 1 else 'have'} {what}"
 
 
 def confound_words(

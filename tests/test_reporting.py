@@ -397,7 +397,7 @@ def test_a_run_that_was_moved(place: Path, tmp_path: Path) -> None:
     assert found.path == moved / "report.html"
     assert not (place / "runs" / "before").exists()
     (one,) = data_of(read(found))["galleries"]["suspects"]["shots"]
-    assert (one["path"], one["note"]) == ("003.png", "31,623 to 1 against the label")
+    assert (one["path"], one["note"]) == ("003.png", "more than 10,000 to 1 against the label")
     here = made(place, run)
     assert here.path.parent == place / "runs"
 
@@ -414,7 +414,7 @@ def test_twins_of_a_run_that_was_not_written(tmp_path: Path) -> None:
     vectors, labels = X[:80].copy(), NAMES[KIND[:80]]
     vectors[72:] = vectors[:8] + 0.003 * np.random.default_rng(1).normal(size=(8, X.shape[1]))
     labels[72:] = labels[:8]
-    view = make(tmp_path, vectors, {"label": labels})
+    view = make(tmp_path, vectors, {"label": labels, "age": np.arange(80) % 8 + 0.5})
     runs = [
         fit(view, "svm", out=out, cache=tmp_path, set={"C": 0.1}, **QUICK)
         for out in (None, tmp_path / "runs")
@@ -426,6 +426,12 @@ def test_twins_of_a_run_that_was_not_written(tmp_path: Path) -> None:
     paths = {(one["path"], one["other"]["path"]) for one in first}
     assert paths == set(runs[0].twins[["path_1", "path_2"]].itertuples(index=False, name=None))
     assert f"Pairs ({len(first)}) of all" in texts(pages[0])
+    assert f"They were found by {view.label}: other features" in texts(pages[0])
+    aged = fit(view, "ridge", target="age", out=None, cache=tmp_path, set={"alpha": 1.0}, **QUICK)
+    page = read(report(aged, out=tmp_path, cache=tmp_path, curve=False))
+    shown = {one["target"] for one in data_of(page)["galleries"]["twins"]["shots"]}
+    assert shown == {number(float(age)) for age in aged.twins["target_1"]}
+    assert "Where their targets are far apart, look which one is right." in texts(page)
 
 
 def test_the_newest_run_is_taken(place: Path, classes: FitResult) -> None:
