@@ -553,6 +553,20 @@ def test_fit_says_where_to_look_and_does_it(place: Path, tmp_path: Path) -> None
     assert result.output.count("report: ") == 2
     assert {p.name for p in tmp_path.iterdir()} == {"two-label", "two-age"}
     assert (tmp_path / "two-age" / "residuals.png").is_file()
+    assert f"figures: {tmp_path / 'two-age'}\n" in result.stdout
+    assert "residuals" in result.stdout.partition(str(tmp_path / "two-age"))[2]
+
+
+def test_figures_of_several_runs_say_whose_they_are(
+    place: Path, classes: FitResult, tmp_path: Path
+) -> None:
+    other = fitted(place, "ridge", name="beside")
+    result = run_cli(place, "compare", "classes", "beside", "--save-plots", str(tmp_path))
+    assert result.exit_code == 0, result.stderr
+    best = max((classes, other), key=lambda run: run.metrics["accuracy"])
+    said = " ".join(result.stdout.partition("figures: ")[2].split())
+    assert said.startswith(f"{tmp_path} comparison, confusion-matrix, class-scores, ")
+    assert said.endswith(f"as PNG and SVG; all but comparison are of {best.name}")
 
 
 def test_runs_in_other_folders_are_compared_and_reported(place: Path, tmp_path: Path) -> None:

@@ -187,7 +187,12 @@ def of_map(subject: Subject) -> Iterator[Drawn]:
     yield Drawn(
         "map",
         "Map of the embeddings",
-        plots.embedding_map(found.xy, labels, target=str(subject.record["target"])),
+        plots.embedding_map(
+            found.xy,
+            labels,
+            target=str(subject.record["target"]),
+            axis_names=("principal component 1", "principal component 2"),
+        ),
         f"{part}{len(tested):,} images by the first two principal components of their embeddings.",
         f"Principal components 1 and 2 hold {percent(found.share)} of the variance; what lies "
         f"together here may be apart in the other dimensions. {part}{len(tested):,} images.",
