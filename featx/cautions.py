@@ -30,7 +30,7 @@ def cautions(record: JsonObject, number: Callable[[float | None], str] = _four_d
         Writes a number, and ``-`` for None.
     """
     twins, suspects = record.get("twins") or {}, record.get("suspects") or {}
-    found = list(record.get("warnings") or [])
+    found = [*_guessing(record, number), *(record.get("warnings") or [])]
     if twins.get("rows"):
         found.append(_about_twins(record, twins, number))
     if twins.get("why"):
@@ -41,6 +41,20 @@ def cautions(record: JsonObject, number: Callable[[float | None], str] = _four_d
         where = _where(record, SUSPECTS_FILE)
         found.append(f"{rows} {label} likely wrong (look at the images){where}")
     return found + confound_words(record.get("confounds") or [], number)
+
+
+def _guessing(record: JsonObject, number: Callable[[float | None], str]) -> list[str]:
+    """Say where the score may be that of guessing."""
+    scores = record.get("metrics") or {}
+    name, greater = record.get("criterion"), record.get("greater_is_better", True)
+    if name not in scores:  # a scorer of scikit-learn: the first metric is accuracy, or MAE
+        name, greater = next(iter(scores), ""), record.get("task") == "classification"
+    score, base = scores.get(name, {}), (record.get("baseline") or {}).get(name, {}).get("mean")
+    kind = "" if score.get("corrected_low") is None else "corrected_"
+    end = score.get(f"{kind}low" if greater else f"{kind}high")
+    if end is None or base is None or (end - base) * (1 if greater else -1) > 0:
+        return []
+    return [f"the 95 % interval of {name} reaches {number(base)}: the head may only guess"]
 
 
 def _about_twins(

@@ -328,6 +328,37 @@ def test_warnings_of_the_data_are_read_with_care(tmp_path: Path) -> None:
     assert "the scores are too high; --group patient_id" in box
 
 
+def test_an_exact_interval_is_named_wherever_it_stands(tmp_path: Path) -> None:
+    kind = np.arange(30) % 2
+    make(tmp_path / "cache", np.eye(2)[kind] * 9, {"label": NAMES[kind]})
+    words = ["fit", "--head", "ridge", "--cv", "3", "--no-search", "--n-jobs", "1", "--name", "all"]
+    result = run_cli(tmp_path, *words)
+    assert result.exit_code == 0, result.stderr
+    record = json.loads((tmp_path / "runs" / "all" / "result.json").read_text(encoding="utf-8"))
+    score = record["metrics"]["accuracy"]
+    assert score["low"] == pytest.approx(0.025 ** (1 / 30))
+    assert score["how"].startswith("95 % exact interval (Clopper and Pearson) of 30 units (row)")
+    assert record["metrics"]["roc_auc"]["low"] is None
+    page = texts(read(made(tmp_path, "all")))
+    card = (tmp_path / "runs" / "all" / "card.md").read_text(encoding="utf-8")
+    for said in (" ".join(result.stdout.split()), page, card.replace("\\_", "_")):
+        assert "accuracy: exact, after Clopper and Pearson" in said
+        assert "0.8843 to 1" in said or "0.884 to 1.000" in said
+        assert "roc_auc: none, for all resamples score the same" in said
+        assert "1.000 to 1.000" not in said
+
+
+def test_a_head_that_may_only_guess_is_told_by_all(tmp_path: Path) -> None:
+    label = np.where(np.arange(N) < 2, "rare", "often")
+    make(tmp_path / "cache", X, {"label": label})
+    words = ["fit", "--head", "svm", "--cv", "2", "--no-search", "--n-jobs", "1", "--name", "rare"]
+    result = run_cli(tmp_path, *words)
+    assert result.exit_code == 0, result.stderr
+    card = (tmp_path / "runs" / "rare" / "card.md").read_text(encoding="utf-8")
+    for said in (result.stdout, card, texts(read(made(tmp_path, "rare")))):
+        assert "the head may only guess" in " ".join(said.split())
+
+
 def test_runs_of_two_folders_may_share_a_name(place: Path, tmp_path: Path) -> None:
     bad = fitted(place, name="twin", set={"C": 1e-9}, train_per_class=2)
     good = fitted(place, name="twin", out=tmp_path, set={"C": 0.01})

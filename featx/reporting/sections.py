@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from featx.cautions import cautions
-from featx.comparison.run import known_metric
 from featx.comparison.words import picked, say_p
 from featx.reporting import drawings
 from featx.reporting.galleries import galleries
@@ -143,28 +142,16 @@ def _cautions(material: Material) -> list[str]:
     record = dict(material.subject.record)
     folder = material.subject.folder
     record |= {"path": None if folder is None else str(folder)}
-    own = [*_guessing(record), *cautions(record, number), *_unread(material.subject)]
+    own = [*cautions(record, number), *_unread(material.subject)]
     others = [
         f"{one.run.name}: {words}"
         for one in material.others
-        for words in (*_guessing(one.record), *cautions(one.record, number))
+        for words in cautions(one.record, number)
     ]
     unseen = [] if material.pictures is None else material.pictures.unseen()
     several = 1 + len(material.others)
     chosen = [picked(several, main_metric(record))] if several > 1 else []
     return [*map(sentence, [*chosen, *own, *material.missing, *unseen]), *others]
-
-
-def _guessing(record: JsonObject) -> list[str]:
-    """Say where the score may be that of guessing."""
-    name = main_metric(record)
-    metric = known_metric(name, record["task"])
-    score, base = record["metrics"][name], record["baseline"].get(name, {}).get("mean")
-    kind = "" if score.get("corrected_low") is None else "corrected_"
-    end = score.get(f"{kind}low" if metric.greater_is_better else f"{kind}high")
-    if end is None or base is None or (end - base) * (1 if metric.greater_is_better else -1) > 0:
-        return []
-    return [f"the 95 % interval of {name} reaches {number(base)}: the head may only guess"]
 
 
 def _unread(subject: Subject) -> list[str]:
