@@ -133,7 +133,10 @@ def _about_split(found: JsonObject, _: Callable[[float | None], str]) -> str:
 
 def _about_target(found: JsonObject, number: Callable[[float | None], str]) -> str:
     ranked = sorted(found["counts"].items(), key=lambda item: -item[1]["rows"])
-    shown = [f"{number(c['mean'])} over {c['rows']} vectors from {name}" for name, c in ranked[:3]]
+    shown = [
+        f"{number(c['mean'])} over {count(c['rows'], 'vector')} from {name}"
+        for name, c in ranked[:3]
+    ]
     more = f" and {len(ranked) - 3} more" if len(ranked) > 3 else ""
     return (
         f"the mean of {found['target']!r} is {', '.join(shown)}{more}: a head can learn the "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx._words import count
 from featx.confounding import Made, class_confounds, split_confounds, target_confounds
 from featx.errors import TargetError
 from featx.features import signatures_of
@@ -149,7 +150,8 @@ def pose(
 def _about_views(features: Features, views: Views) -> str:
     how = features.recipe.preprocess.augment.describe()
     return (
-        f"{views.words()} views of each of {views.n_images} images, the first as it is, the others "
+        f"{views.words()} views of each of {count(views.n_images, 'image')}, the first as it is, "
+        "the others "
         f"with {how}: heads are trained on all views of the training images; what they say of an "
         "image's views is averaged before it is scored; all counts are of images"
     )

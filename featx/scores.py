@@ -31,6 +31,7 @@ from scipy.special import stdtrit
 from scipy.stats import binomtest
 
 from featx._types import Array, Float64s, Ints, JsonObject
+from featx._words import count
 from featx.errors import TargetError
 from featx.metrics import Metric, Outcome, mean_defined, metrics_for, ones
 
@@ -120,16 +121,16 @@ def score_splits(
     values = _values(outcomes, unit, units, metrics, resamples, np.random.default_rng(seed))
     drawn = group_name if groups is not None else "row"
     how = (
-        f"95 % percentile bootstrap: {resamples} resamples of {units} units ({drawn}) of the "
-        "predictions of tested rows, heads not refitted"
+        f"95 % percentile bootstrap: {resamples} resamples of {count(units, 'unit')} ({drawn}) "
+        "of the predictions of tested rows, heads not refitted"
     )
     n = len(np.unique(np.concatenate(rows))) if rows else 0
     fitted = np.full(len(rows), np.nan) if n_train is None else np.asarray(n_train)
     shares = np.array([len(tested) for tested in rows]) / fitted
     scores = [_score(m, outcomes, values[m.name], n, how, shares) for m in metrics]
     exact = (
-        f"95 % exact interval (Clopper and Pearson) of {units} units ({drawn}), all of them right "
-        "or all wrong, heads not refitted"
+        f"95 % exact interval (Clopper and Pearson) of {count(units, 'unit')} ({drawn}), all of "
+        "them right or all wrong, heads not refitted"
     )
     return {
         m.name: _with_width(score, m, units, exact)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from featx._types import Array, Bytes16s, Ints
+from featx._words import count
 from featx.errors import TargetError, unknown_name
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ def as_amounts(values: Array, name: str) -> NDArray[np.float64]:
     )
     shown = ", ".join(repr(text) for text in bad[:5])
     raise TargetError(
-        f"target {name!r} has {len(bad)} values that are no number: {shown}"
+        f"target {name!r} has {count(len(bad), 'value that is', 'values that are')} no number: "
+        f"{shown}"
         f"{', ...' if len(bad) > 5 else ''}; if they mean that the value is unknown, leave those "
         f"rows out with --missing {','.join(bad[:3])}; for classes, say --task classification"
     )

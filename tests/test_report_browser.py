@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers_report import HOSTILE, gallery, rich_page, serious, with_texts
+from helpers_report import HOSTILE, gallery, long_sheet, rich_page, serious, with_texts
+from PIL import Image
 from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
 
@@ -236,6 +238,20 @@ def test_a_table_of_layers_is_seen_whole(open_page: Open, width: int) -> None:
     page = Page("Layers", "", (), sections=(Section("s", "s", parts=(sheet,)),))
     tab = open_page(page, viewport={"width": width, "height": 900})
     assert tab.locator(".scroll").evaluate("one => one.scrollWidth <= one.clientWidth")
+    assert tab.locator("td.number", has_text="0.021").first.inner_text() == "\N{MINUS SIGN}0.021"
+
+
+def test_a_table_that_goes_on_has_a_shadow_at_its_edge(open_page: Open) -> None:
+    page = Page("Long", "", (), sections=(Section("s", "s", parts=(long_sheet(),)),))
+    box = open_page(page, viewport={"width": 320, "height": 900}).locator(".scroll")
+
+    def edge() -> float:
+        seen = np.asarray(Image.open(BytesIO(box.screenshot())).convert("L"))
+        return float(np.median(seen[:, -4]))
+
+    assert edge() < 230
+    box.evaluate("one => one.scrollTo({ left: one.scrollWidth, behavior: 'instant' })")
+    assert edge() > 250
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

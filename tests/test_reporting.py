@@ -171,7 +171,8 @@ def test_names_of_classes_beyond_three_are_counted() -> None:
 
 
 def test_numbers_that_stand_together_have_as_many_decimals() -> None:
-    assert number(123.4) == "123.400"
+    assert number(123.4) == "123.4"
+    assert number(-3.5) == "\N{MINUS SIGN}3.500"
     assert spread(1234.5, 0.25) == "1,234 ± 0"
     assert interval(0.00012, 0.5) == "0.000 to 0.500"
     assert interval(1e-5, 2e-4) == "1.0e-05 to 2.0e-04"
@@ -249,7 +250,7 @@ def test_the_largest_errors_come_first(place: Path, numbers: FitResult) -> None:
     off = (rows["prediction"] - rows["target"]).to_numpy()
     order = np.argsort(-np.abs(off), kind="stable")
     assert [one["path"] for one in shown] == rows["path"].iloc[order[:24]].tolist()
-    assert shown[0]["note"] == f"off by {off[order[0]]:.3f}"
+    assert shown[0]["note"] == f"off by {number(off[order[0]])}"
     assert "The first 24 are here, 66 more are in predictions.csv." in texts(read(found))
 
 
@@ -456,7 +457,7 @@ def test_twins_of_a_run_that_was_not_written(tmp_path: Path) -> None:
     assert others == [first, first]
     paths = {(one["path"], one["other"]["path"]) for one in first}
     assert paths == set(runs[0].twins[["path_1", "path_2"]].itertuples(index=False, name=None))
-    assert f"Pairs ({len(first)}) of all" in texts(pages[0])
+    assert f"{len(first)} pairs of all" in texts(pages[0])
     assert f"They were found by {view.label}: other features" in texts(pages[0])
     aged = fit(view, "ridge", target="age", out=None, cache=tmp_path, set={"alpha": 1.0}, **QUICK)
     page = read(report(aged, out=tmp_path, cache=tmp_path, curve=False))

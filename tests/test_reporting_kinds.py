@@ -122,7 +122,7 @@ def test_scores_that_are_no_numbers(tmp_path: Path) -> None:
             found = report(given, cache=tmp_path, curve=False)
             assert len(rows(found)) == wrong
             words = texts(found.path.read_text(encoding="utf-8"))
-            assert f"{wrong} of {N} images were called something else" in words
+            assert f"{wrong} of {N} images called something else" in words
 
 
 def test_predictions_that_are_no_numbers(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from featx import plots
+from featx._words import count
 from featx.comparison.run import KEY
 from featx.reporting.embedding_map import map_of
 from featx.reporting.parts import Drawing
@@ -162,7 +163,8 @@ def of_training(subject: Subject) -> Iterator[Drawn]:
         "training",
         "Training",
         plots.training_curves(frame),
-        f"{frame['training'].nunique()} trainings of up to {int(frame['epoch'].max())} epochs.",
+        f"{count(frame['training'].nunique(), 'training')}, the longest of "
+        f"{count(int(frame['epoch'].max()), 'epoch')}.",
         "Each line is a training; the epoch that was taken is marked.",
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx._words import count
 from featx.cautions import SUSPECTS_FILE, TWINS_FILE, found_by
 from featx.reporting.parts import Gallery, Shot
 from featx.reporting.subject import as_numbers, top_scores
@@ -49,7 +50,7 @@ def _mistakes(subject: Subject, pictures: Pictures) -> Gallery:
     )
     if subject.is_classes:
         lead = (
-            f"{wrong:,} of {len(rows):,} images were called something else than their label; "
+            f"{wrong:,} of {count(len(rows), 'image')} called something else than the label; "
             "first those where another class is furthest ahead of the label's."
         )
     else:
@@ -123,7 +124,7 @@ def _suspects(subject: Subject, pictures: Pictures) -> Gallery:
             shot = replace(shot, note=_odds(float(one["evidence"])))
         shots.append(shot)
     lead = (
-        f"Labels ({len(table):,}) a thousand times likelier to be wrong than right, by what "
+        f"{count(len(table), 'label')} a thousand times likelier to be wrong than right, by what "
         "heads said that had not seen them. Look before you change them."
         f"{_left_out(min(len(table), MOST), len(table), SUSPECTS_FILE)}"
     )
@@ -142,7 +143,8 @@ def _twins(subject: Subject, pictures: Pictures) -> Gallery:
     label = found_by(subject.record)
     by = f" They were found by {label}: other features find other pairs." if label else ""
     lead = (
-        f"Pairs ({len(table):,}) of all but the same image on both sides of a split: a head that "
+        f"{count(len(table), 'pair')} of all but the same image on both sides of a split: a head "
+        "that "
         f"has seen one has all but seen the other. Where {differ}, look which one is right.{by}"
         f"{_left_out(len(shots), len(table), TWINS_FILE)}"
     )

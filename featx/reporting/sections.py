@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from featx._words import count
 from featx.cautions import cautions
 from featx.comparison.words import picked, say_p
 from featx.reporting import drawings
@@ -19,7 +20,7 @@ from featx.reporting.glossary import (
 )
 from featx.reporting.parts import Code, Drawing, Page, Section, Sheet
 from featx.reporting.recalls import recalls
-from featx.reporting.text import assigned, interval, number, sentence, spread
+from featx.reporting.text import assigned, interval, minus, number, sentence, spread
 from featx.reporting.words import keys, main_metric, methods, summary
 from featx.scoreboard import NEW_FITS, group_title, legend, score_table
 
@@ -105,7 +106,7 @@ def _title(material: Material) -> tuple[str, str, tuple[str, ...]]:
     more = [sentence(found.verdict) for found in (curve, layers) if found is not None]
     if subject is not None:
         record = subject.record
-        compared = [] if material.comparison is None else [material.comparison.verdict]
+        compared = [] if material.comparison is None else [minus(material.comparison.verdict)]
         data = record["data"]["name"]
         first = f"the first of {1 + len(material.others)} runs: " if material.others else ""
         under = f"{first}{_who(subject)}"
@@ -178,7 +179,7 @@ def _comparison(material: Material, drawn: dict[str, list[Drawn]]) -> Section | 
         Sheet(title, tuple(cells.header), tuple(map(tuple, cells.rows)), frozenset(cells.right))
         for title, cells in (("Runs, the best first", runs), (between, pairs))
     ]
-    lead = found.said(cost=True)
+    lead = tuple(map(minus, found.said(cost=True)))
     return Section("better", "Which is better", lead, (*_parts(drawn, "comparison"), *sheets))
 
 
@@ -327,7 +328,7 @@ def _facts(record: JsonObject) -> list[tuple[str, str]]:
     data, features = record["data"], record["features"]
     kinds: Sequence[JsonObject] = features.get("parts") or [features]
     facts = [("data", data["source"]), ("manifest", data["manifest"])]
-    facts += [("left out", f"{x['rows']} rows, {x['why']}") for x in data["left_out"]]
+    facts += [("left out", f"{count(x['rows'], 'row')}, {x['why']}") for x in data["left_out"]]
     for kind in kinds:
         facts += [
             ("features", kind["label"]),
