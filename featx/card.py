@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 from featx._types import JsonObject
+from featx._words import count
 from featx.cautions import cautions
 from featx.scoreboard import group_title, legend, score_table
 
@@ -96,9 +97,12 @@ def _data(result: JsonObject) -> str:
     data = result["data"]
     lines = [
         f"- data set {escape(data['name'])}, from {escape(data['source'])}",
-        f"- {result['n']} rows, manifest `{data['manifest']}`",
+        f"- {count(result['n'], 'row')}, manifest `{data['manifest']}`",
         f"- the head was fitted on {result['n_train']} of them",
-        *(f"- left out: {left['rows']} rows, {escape(left['why'])}" for left in data["left_out"]),
+        *(
+            f"- left out: {count(left['rows'], 'row')}, {escape(left['why'])}"
+            for left in data["left_out"]
+        ),
     ]
     classes = _table(
         ["class", "rows"], [[escape(c["class"]), str(c["rows"])] for c in result["classes"]]

@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featx._words import count
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,7 +22,7 @@ def _four_digits(value: float | None) -> str:
 
 
 def cautions(record: JsonObject, number: Callable[[float | None], str] = _four_digits) -> list[str]:
-    """Say what may fool the numbers: twins across splits, wrong labels, how vectors were computed.
+    """Say what may fool the numbers: the data, twins across splits, wrong labels, the arithmetic.
 
     Parameters
     ----------
@@ -28,7 +30,7 @@ def cautions(record: JsonObject, number: Callable[[float | None], str] = _four_d
         Writes a number, and ``-`` for None.
     """
     twins, suspects = record.get("twins") or {}, record.get("suspects") or {}
-    found = []
+    found = [*_guessing(record, number), *(record.get("warnings") or [])]
     if twins.get("rows"):
         found.append(_about_twins(record, twins, number))
     if twins.get("why"):
@@ -41,20 +43,52 @@ def cautions(record: JsonObject, number: Callable[[float | None], str] = _four_d
     return found + confound_words(record.get("confounds") or [], number)
 
 
+def _guessing(record: JsonObject, number: Callable[[float | None], str]) -> list[str]:
+    """Say where the score may be that of guessing."""
+    scores = record.get("metrics") or {}
+    name, greater = record.get("criterion"), record.get("greater_is_better", True)
+    if name not in scores:  # a scorer of scikit-learn: the first metric is accuracy, or MAE
+        name, greater = next(iter(scores), ""), record.get("task") == "classification"
+    score, base = scores.get(name, {}), (record.get("baseline") or {}).get(name, {}).get("mean")
+    kind = "" if score.get("corrected_low") is None else "corrected_"
+    end = score.get(f"{kind}low" if greater else f"{kind}high")
+    if end is None or base is None or (end - base) * (1 if greater else -1) > 0:
+        return []
+    return [f"the 95 % interval of {name} reaches {number(base)}: the head may only guess"]
+
+
 def _about_twins(
     record: JsonObject, twins: JsonObject, number: Callable[[float | None], str]
 ) -> str:
-    has = "image has" if twins["tested"] == 1 else "images have"
+    image = "image" if twins["tested"] == 1 else "images"
+    has = "has a near-identical one in its" if twins["rows"] == 1 else _HAVE
     scores = twins["metrics"]
     name = record["criterion"] if record["criterion"] in scores else next(iter(scores))
     before, after = record["metrics"][name]["mean"], scores[name]
     without = f"{name} {number(before)}, and {number(after)} without them"
-    differ = twins["different_targets"]
-    labels = f"; {differ} of the {twins['pairs']} pairs have different labels" if differ else ""
+    told = f"; {_differing(record, twins)}" if twins["different_targets"] else ""
+    seen = f", as {found_by(record)} sees them" if found_by(record) else ""
     return (
-        f"{twins['rows']} of {twins['tested']} test {has} a near-identical image in their training "
-        f"rows ({without}{labels}){_where(record, TWINS_FILE)}"
+        f"{twins['rows']} of {twins['tested']} test {image} {has} training rows{seen} "
+        f"({without}{told}){_where(record, TWINS_FILE)}"
     )
+
+
+def found_by(record: JsonObject) -> str:
+    """Name the features that near-identical images were found by; empty where bytes tell alone."""
+    if (record.get("twins") or {}).get("why"):
+        return ""
+    return str((record.get("features") or {}).get("label") or "")
+
+
+_HAVE = "have a near-identical one in their"
+
+
+def _differing(record: JsonObject, twins: JsonObject) -> str:
+    pairs, differ = count(twins["pairs"], "pair"), twins["different_targets"]
+    numbers = record.get("task") == "regression"
+    what = "targets more than a standard deviation apart" if numbers else "different labels"
+    return f"{differ:,} of the {pairs} {'has' if differ == 1 else 'have'} {what}"
 
 
 def confound_words(
@@ -99,7 +133,10 @@ def _about_split(found: JsonObject, _: Callable[[float | None], str]) -> str:
 
 def _about_target(found: JsonObject, number: Callable[[float | None], str]) -> str:
     ranked = sorted(found["counts"].items(), key=lambda item: -item[1]["rows"])
-    shown = [f"{number(c['mean'])} over {c['rows']} vectors from {name}" for name, c in ranked[:3]]
+    shown = [
+        f"{number(c['mean'])} over {count(c['rows'], 'vector')} from {name}"
+        for name, c in ranked[:3]
+    ]
     more = f" and {len(ranked) - 3} more" if len(ranked) > 3 else ""
     return (
         f"the mean of {found['target']!r} is {', '.join(shown)}{more}: a head can learn the "

@@ -188,17 +188,22 @@ def _twins(
     leak = find_leak(pairs[:, 0], pairs[:, 1], folds, n)
     i, j = pairs[leak.pairs].T
     table = _pair_table(i, j, cosine[leak.pairs], image, evaluation, features, problem)
-    differ = 0 if evaluation.classes is None else int((problem.y[i] != problem.y[j]).sum())
     about: JsonObject = {
         "rule": found.rule,
         "why": why,
         "pairs": len(i),
         "rows": len(leak.rows),
         "tested": int((evaluation.fold >= 0).sum()),
-        "different_targets": differ,
+        "different_targets": _differing(problem.y, i, j, numbers=evaluation.classes is None),
         "metrics": _without(evaluation, problem, leak) if len(i) else {},
     }
     return table, about
+
+
+def _differing(y: Array, i: Ints, j: Ints, *, numbers: bool) -> int:
+    """Count the pairs of rows with other labels, or with numbers more than their spread apart."""
+    apart = np.abs(y[i] - y[j]) > y.std() if numbers else y[i] != y[j]
+    return int(apart.sum())
 
 
 def _why_not(cosines: Cosines, threshold: float | None) -> str | None:

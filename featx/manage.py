@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from featx import catalog, datasets
 from featx._files import remove_tree, side_dir, take_lock
 from featx._types import Silent
+from featx._words import count
 from featx.costs import PassCost
 from featx.drift import drift
 from featx.errors import (
@@ -310,7 +311,7 @@ def export(
     chosen = to or (ending if ending in FORMATS else "npz")
     found = _data(name, features, cache, say)
     if say is not None and len(found.failed):
-        say(f"{len(found.failed)} images have no vector and are left out")
+        say(f"left out: {count(len(found.failed), 'image')} without a vector")
     path = Path(output) if output is not None else Path(f"{found.name}.{chosen}")
     return write_export(found, chosen, path)
 

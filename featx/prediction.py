@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from featx._words import count
 from featx.artifact import read_fitted
 from featx.embedding import How
 from featx.errors import TargetError, UsageError
@@ -173,11 +174,11 @@ def _about_metrics(
     notes = []
     if seen:
         notes.append(
-            f"the head was fitted on {seen} of the {n} images: on them it is better than on new "
-            "ones"
+            f"the head was fitted on {seen} of {count(n, 'image')}: on them it is better than on "
+            "new ones"
         )
     if scored < n:
-        notes.append(f"scored: {scored} of {n} rows; the others failed or have no target")
+        notes.append(f"scored: {scored} of {count(n, 'row')}; the others failed or have no target")
     if turned:
         notes.append(
             f"the column compared with runs against the head's target, {model.info.target}: the "

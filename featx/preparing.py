@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from featx import datasets
+from featx._words import count
 from featx.augmentation import NO_AUGMENTATION, PRESETS, Augmentation, read_augmentation
 from featx.backbones import BackboneRequest
 from featx.embedding import How
@@ -210,8 +211,10 @@ def read_views(views: int, augment: Augmentation | PathLike | None, *, parts: bo
 
 def counted(source: Source) -> str:
     """Say how many images a source has, and where it came from."""
-    ignored = f", {source.ignored} other files left out" if source.ignored else ""
-    return f"{source.name}: {len(source.entries)} images from {source.description}{ignored}"
+    ignored = f", {count(source.ignored, 'other file')} left out" if source.ignored else ""
+    return (
+        f"{source.name}: {count(len(source.entries), 'image')} from {source.description}{ignored}"
+    )
 
 
 def _or_demo(data: Any, folder: Path, progress: Progress) -> Any:

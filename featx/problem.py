@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx._words import count
 from featx.confounding import Made, class_confounds, split_confounds, target_confounds
 from featx.errors import TargetError
 from featx.features import signatures_of
@@ -60,6 +61,8 @@ class Problem:
         ``{"rows": 3, "why": ...}``: what is not fitted on.
     notes
         What a reader of the scores should know.
+    warnings
+        What in the data may fool the scores.
     confounds
         Where the target, or the sides of the split, go together with what computed the vectors; as
         ``result.json`` holds it, and `featx.cautions.confound_words` says it.
@@ -76,6 +79,7 @@ class Problem:
     sides: Array | None
     left_out: list[JsonObject]
     notes: list[str]
+    warnings: list[str]
     confounds: list[JsonObject]
     views: Fitted | None = None
 
@@ -146,7 +150,8 @@ def pose(
 def _about_views(features: Features, views: Views) -> str:
     how = features.recipe.preprocess.augment.describe()
     return (
-        f"{views.words()} views of each of {views.n_images} images, the first as it is, the others "
+        f"{views.words()} views of each of {count(views.n_images, 'image')}, the first as it is, "
+        "the others "
         f"with {how}: heads are trained on all views of the training images; what they say of an "
         "image's views is averaged before it is scored; all counts are of images"
     )
@@ -195,10 +200,13 @@ def _pose(
         sides=sides,
         left_out=_left_out(features, len(rows), name),
         notes=[
-            *_about_images(manifest, y),
+            *_about_copies(manifest),
             *_about_groups(user, group),
-            *_about_identities(features, [name, group or "", split or "", "path"]),
             *_about_splits(features, [name, group or ""], split),
+        ],
+        warnings=[
+            *_about_contradictions(manifest, y),
+            *_about_identities(features, [name, group or "", split or "", "path"]),
         ],
         confounds=[
             {"target": name} | found
@@ -244,20 +252,32 @@ def _left_out(features: Features, n: int, name: str) -> list[JsonObject]:
     return [{"rows": rows, "why": why} for why, rows in counts.items() if rows]
 
 
-def _about_images(manifest: Manifest, y: Array) -> list[str]:
+def _about_copies(manifest: Manifest) -> list[str]:
     keys = {(row.tobytes(), int(i)) for row, i in zip(manifest.digest, manifest.item, strict=True)}
-    copies = len(manifest) - len(keys)
-    notes = []
-    if copies:
-        notes.append(f"{copies} rows are copies of others: copies stay in one fold")
-    if against := contradictions(manifest.digest, y):
-        notes.append(f"{against} images occur with more than one target value")
-    return notes
+    if not (copies := len(manifest) - len(keys)):
+        return []
+    are = "row is a copy of another" if copies == 1 else "rows are copies of others"
+    return [f"{copies:,} {are}: copies stay in one fold"]
+
+
+_NAMED = 3
+"""Images that are named."""
+
+
+def _about_contradictions(manifest: Manifest, y: Array) -> list[str]:
+    against = contradictions(manifest.digest, y)
+    if not against:
+        return []
+    named = [" = ".join(dict.fromkeys(map(str, manifest.path[rows]))) for rows in against[:_NAMED]]
+    more = f" and {len(against) - _NAMED:,} more" if len(against) > _NAMED else ""
+    occur = "image occurs" if len(against) == 1 else "images occur"
+    return [f"{len(against):,} {occur} with more than one target value: {', '.join(named)}{more}"]
 
 
 def _about_groups(user: Array | None, group: str | None) -> list[str]:
     alone = 0 if user is None else int((~has_value(user, ())).sum())
-    return [f"{alone} rows have no {group!r}: each is a group of its own"] if alone else []
+    have = "row has" if alone == 1 else "rows have"
+    return [f"{alone:,} {have} no {group!r}: each is a group of its own"] if alone else []
 
 
 def _about_splits(features: Features, used: Sequence[str], split: str | None) -> list[str]:

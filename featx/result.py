@@ -225,6 +225,7 @@ def _describe(
             "baseline_kind": "mean" if evaluation.classes is None else "most frequent class",
             "extract_s": extract_seconds(features.take(problem.fitted)),
             "notes": [*problem.notes, *evaluation.notes, *_about_the_head(evaluation, problem)],
+            "warnings": [*problem.warnings, *evaluation.warnings],
             "confounds": problem.confounds,
             "arguments": dict(arguments),
         }

@@ -58,11 +58,22 @@ def legend(record: JsonObject) -> str:
     """Say what the columns of `score_table` mean."""
     scores = record["metrics"].values()
     corrected = any(score.get("corrected_low") is not None for score in scores)
+    exact = unusual_intervals(record["metrics"])
     fits = f"; {NEW_FITS}: for other training images, too" if corrected else ""
     return (
-        f"{NEW_IMAGES}: 95 % interval for other test images, the heads as they are{fits}; "
-        f"baseline: {record['baseline_kind']}"
+        f"{NEW_IMAGES}: 95 % interval for other test images, the heads as they are"
+        f"{exact and f' ({exact})'}{fits}; baseline: {record['baseline_kind']}"
     )
+
+
+def unusual_intervals(scores: JsonObject) -> str:
+    """Name the scores that have an exact interval, or none, of which `featx.scores` says why."""
+    hows = {name: str(score.get("how")) for name, score in scores.items()}
+    exact = [name for name, how in hows.items() if how.startswith("95 % exact")]
+    none = [name for name, how in hows.items() if how.startswith("no interval: all")]
+    words = [f"{', '.join(exact)}: exact, after Clopper and Pearson"] if exact else []
+    words += [f"{', '.join(none)}: none, for all resamples score the same"] if none else []
+    return "; ".join(words)
 
 
 def group_title(record: JsonObject) -> str:

@@ -12,6 +12,12 @@ independent, for their training sets overlap, so ``s^2 / J`` is too small a vari
 2003, *Inference for the generalization error*, Machine Learning 52; for repeated folds Bouckaert
 and Frank 2004, *Evaluating the replicability of significance tests*). It is approximate, and wide
 where there are few splits.
+
+Where all that can be drawn scores the same, neither says how much other rows or splits would
+differ, and an interval without width would claim certainty. If every tested row is right, or every
+one wrong, there is the exact interval of a share in place of the bootstrap's (Clopper and Pearson
+1934, *The use of confidence or fiducial limits illustrated in the case of the binomial*, Biometrika
+26), of as many trials as units are drawn; else there is none.
 """
 
 from __future__ import annotations
@@ -22,8 +28,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy.special import stdtrit
+from scipy.stats import binomtest
 
 from featx._types import Array, Float64s, Ints, JsonObject
+from featx._words import count
 from featx.errors import TargetError
 from featx.metrics import Metric, Outcome, mean_defined, metrics_for, ones
 
@@ -113,13 +121,21 @@ def score_splits(
     values = _values(outcomes, unit, units, metrics, resamples, np.random.default_rng(seed))
     drawn = group_name if groups is not None else "row"
     how = (
-        f"95 % percentile bootstrap: {resamples} resamples of {units} units ({drawn}) of the "
-        "predictions of tested rows, heads not refitted"
+        f"95 % percentile bootstrap: {resamples} resamples of {count(units, 'unit')} ({drawn}) "
+        "of the predictions of tested rows, heads not refitted"
     )
     n = len(np.unique(np.concatenate(rows))) if rows else 0
     fitted = np.full(len(rows), np.nan) if n_train is None else np.asarray(n_train)
     shares = np.array([len(tested) for tested in rows]) / fitted
-    return {m.name: _score(m, outcomes, values[m.name], n, how, shares) for m in metrics}
+    scores = [_score(m, outcomes, values[m.name], n, how, shares) for m in metrics]
+    exact = (
+        f"95 % exact interval (Clopper and Pearson) of {count(units, 'unit')} ({drawn}), all of "
+        "them right or all wrong, heads not refitted"
+    )
+    return {
+        m.name: _with_width(score, m, units, exact)
+        for m, score in zip(metrics, scores, strict=True)
+    }
 
 
 def score_once(
@@ -268,17 +284,28 @@ def _score(
     return _with_corrected(score, metric, values, float(shares[there].mean()))
 
 
+def _with_width(score: Score, metric: Metric, units: int, how: str) -> Score:
+    """Give an exact interval, or none, in place of a bootstrap whose resamples are all alike."""
+    if not np.isclose(score.low, score.high, rtol=1e-9, atol=1e-12):
+        return score
+    if metric.is_share and score.mean in (0, 1):
+        ends = binomtest(round(score.mean * units), units).proportion_ci(method="exact")
+        return replace(score, low=float(ends.low), high=float(ends.high), how=how)
+    why = "no interval: all resamples score the same, which does not say how others would differ"
+    return replace(score, low=np.nan, high=np.nan, how=why)
+
+
 def _with_corrected(score: Score, metric: Metric, values: Float64s, share: float) -> Score:
     """Add the corrected interval, where there are several splits and ``share`` is known."""
     if len(values) < 2 or np.isnan(share):
         return replace(score, corrected_how="no corrected interval: it needs several splits")
-    if np.allclose(values, values[0], rtol=1e-12, atol=0):
+    low, high = corrected_t(values, share)
+    if np.isnan(low):
         return replace(
             score,
             corrected_how=f"no corrected interval: all {len(values)} splits scored the same, which "
             "does not say how much others would differ",
         )
-    low, high = corrected_t(values, share)
     return replace(
         score,
         corrected_low=max(low, metric.least),
@@ -291,6 +318,8 @@ def _with_corrected(score: Score, metric: Metric, values: Float64s, share: float
 def corrected_t(values: Float64s, share: float) -> tuple[float, float]:
     """Give the ends of the corrected resampled 95 % t interval of a mean over splits.
 
+    NaN where all splits scored the same.
+
     Parameters
     ----------
     values
@@ -298,6 +327,8 @@ def corrected_t(values: Float64s, share: float) -> tuple[float, float]:
     share
         ``n_test / n_train``.
     """
+    if np.allclose(values, values[0], rtol=1e-12, atol=0):
+        return np.nan, np.nan
     J = len(values)
     half = stdtrit(J - 1, 0.975) * np.sqrt((1 / J + share) * values.var(ddof=1))
     return float(values.mean() - half), float(values.mean() + half)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from featx._types import Array, Bytes16s, Ints
+from featx._words import count
 from featx.errors import TargetError, unknown_name
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ def as_amounts(values: Array, name: str) -> NDArray[np.float64]:
     )
     shown = ", ".join(repr(text) for text in bad[:5])
     raise TargetError(
-        f"target {name!r} has {len(bad)} values that are no number: {shown}"
+        f"target {name!r} has {count(len(bad), 'value that is', 'values that are')} no number: "
+        f"{shown}"
         f"{', ...' if len(bad) > 5 else ''}; if they mean that the value is unknown, leave those "
         f"rows out with --missing {','.join(bad[:3])}; for classes, say --task classification"
     )
@@ -192,10 +194,11 @@ def image_groups(digest: Bytes16s, user: Array | None) -> Ints | None:
     return None if groups.max(initial=-1) + 1 == n else groups
 
 
-def contradictions(digest: Bytes16s, y: Array) -> int:
-    """Count the images (by their bytes) that occur with more than one target value."""
+def contradictions(digest: Bytes16s, y: Array) -> list[Ints]:
+    """Give the rows of each image (by its bytes) that occurs with more than one target value."""
     pairs = pd.DataFrame({"image": _codes(digest.view("V16").ravel()), "y": y})
-    return int((pairs.groupby("image")["y"].nunique() > 1).sum())
+    against = pairs[pairs.groupby("image")["y"].transform("nunique") > 1]
+    return [rows.to_numpy() for rows in against.groupby("image").groups.values()]
 
 
 def identity_columns(frame: pd.DataFrame, used: Iterable[str]) -> list[tuple[str, int]]:

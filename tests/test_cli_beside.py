@@ -25,7 +25,7 @@ class Written:
         self.asked.append(options)
         if len(self.asked) == self.fails:
             raise CacheWriteError("disk full")
-        self.path = Path(f"page-{len(self.asked)}.html")
+        self.path, self.plots = Path(f"page-{len(self.asked)}.html"), None
         return self
 
 

@@ -88,9 +88,9 @@ def test_options_arrive(work: Workflow) -> None:
 
 def test_what_is_said(work: Workflow) -> None:
     assert featx("compare", "a", "b").stdout == (
-        "backbone  head        accuracy  accuracy, 95 %  fit (s)      d  layers   n\n"
-        "vgg16     svm    0.889 ± 0.012  0.870 to 0.900      1.2  25088      13  40\n"
-        "vgg16     ridge  0.850 ± 0.012  0.870 to 0.900      1.2  25088      13  40\n"
+        "backbone  head        accuracy  accuracy, 95 %  fit (s)      d  layers  tested\n"
+        "vgg16     svm    0.889 ± 0.012  0.870 to 0.900      1.2  25088      13      40\n"
+        "vgg16     ridge  0.850 ± 0.012  0.870 to 0.900      1.2  25088      13      40\n"
         "\n"
         "vgg16 + svm is best\n"
         "tested by t of 5 splits\n"

@@ -48,7 +48,7 @@ def test_a_table_that_fits_the_terminal_and_a_sentence(work: Workflow) -> None:
     assert result.exit_code == 0, result.output
     assert work.args == (None, "svm")
     assert result.stdout.splitlines() == [
-        "svm for label (classification), 2344 rows of photos",
+        "svm for label (classification), 2,344 rows of photos",
         "  vgg16:features:flatten@224",
         "",
         "a class  training rows  fits  accuracy ± std  95 %",

@@ -146,8 +146,9 @@ def test_what_may_fool_the_numbers_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     text = " ".join(featx("fit", "--head", "svm").stdout.split())
     folder = Path("runs/svm-photos-vgg16-1")
     assert (
-        "12 of 40 test images have a near-identical image in their training rows "
-        f"(accuracy 0.889, and 0.884 without them): {folder / 'twins.csv'} "
+        "12 of 40 test images have a near-identical one in their training rows, as "
+        "vgg16:features:flatten@224 sees them (accuracy 0.889, and 0.884 without them): "
+        f"{folder / 'twins.csv'} "
         f"5 labels are likely wrong (look at the images): {folder / 'suspects.csv'} results:"
     ) in text
     assert json.loads(featx("fit", "--head", "svm", "--json").stdout) == record

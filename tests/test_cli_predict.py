@@ -87,3 +87,11 @@ def test_too_many_failed(monkeypatch: pytest.MonkeyPatch, allowed: str) -> None:
     assert value["predictions"][0]["probability_cat"] == 0.9
     assert value["predictions"][1]["prediction"] is None
     assert "1 of 2 images have no prediction, more than the 0 that --max-failed" in result.stderr
+
+
+def test_an_exact_interval_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    how = "95 % exact interval (Clopper and Pearson) of 9 units (row)"
+    score = {"mean": 1.0, "low": 0.66, "high": 1.0, "how": how}
+    fake_predict(monkeypatch, labels(), {"accuracy": score})
+    text = featx("predict", "a", "x", "-o", "o.csv", "--max-failed", "50%").stdout
+    assert "95 % interval of accuracy: exact, after Clopper and Pearson\n" in text

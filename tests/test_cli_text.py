@@ -220,3 +220,8 @@ def test_one_or_several_data() -> None:
     assert parsing.one_or_all(None) is None
     assert parsing.one_or_all(["a"]) == "a"
     assert parsing.one_or_all(["a", "b"]) == ["a", "b"]
+
+
+def test_one_thing_is_no_several() -> None:
+    assert [count(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]
+    assert count(2, "class", "classes") == "2 classes"

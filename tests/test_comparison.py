@@ -158,9 +158,15 @@ def test_the_table_says_what_a_reader_asks(fit: Any) -> None:
     assert row["features"] == svm.record["features"]["label"]
 
 
-def test_a_run_beside_itself_shows_nothing(fit: Any) -> None:
+def test_a_run_is_not_compared_with_itself(fit: Any) -> None:
     svm = fit("svm")
-    found = compare(svm, svm)
+    for again in (svm, svm.path):
+        with pytest.raises(UsageError, match=f"the run '{svm.name}' is named twice"):
+            compare(svm, fit("ridge"), again)
+
+
+def test_a_run_made_twice_shows_nothing(fit: Any, home: Path) -> None:
+    found = compare(*(fit("svm", out=home / name) for name in ("one", "two")))
     assert found.table["name"].tolist() == [
         "squeezenet1_1:features:avg@224 + svm (1)",
         "squeezenet1_1:features:avg@224 + svm (2)",
@@ -235,6 +241,23 @@ def test_other_splits_are_compared_on_the_rows_that_both_tested(fit: Any) -> Non
     right = [rows_of(r).loc[rows_of(runs[0]).index] for r in runs]
     hits = [float((r["target"] == r["prediction"]).mean()) for r in right]
     assert abs(pair["difference"]) == pytest.approx(abs(hits[0] - hits[1]))
+
+
+def test_scores_of_other_rows_than_the_differences_are_told(fit: Any) -> None:
+    whole, part = fit("svm"), fit("knn", test_size=0.2)
+    found = compare(whole, part)
+    n = found.table.set_index("head")["n"]
+    assert (n["svm"], n["knn"]) == (90, 18)
+    scores = found.table["accuracy"]
+    told = f"is {say_number(only(found)['difference'])} there and "
+    told += f"{say_number(scores[0] - scores[1])} in the table"
+    assert told in found.notes[-1]
+    assert "of the rows that both runs tested" in found.notes[-1]
+    assert not any("in the table" in note for note in compare(whole, fit("knn")).notes)
+
+
+def test_the_first_is_said_to_be_picked_by_its_score(fit: Any) -> None:
+    assert "first by the very accuracy that is shown" in compare(fit("svm"), fit("knn")).notes[1]
 
 
 def test_a_ranking_metric_of_other_splits_is_drawn(fit: Any) -> None:

@@ -61,6 +61,19 @@ def classes_of(counts: list[int], group: int | None = None) -> Rows:
     return Rows(len(codes), codes, tuple("abc"[: len(counts)]), groups, "patient")
 
 
+def test_splits_that_score_alike_have_no_interval(tmp_path: Path) -> None:
+    kind = np.arange(60) % 2
+    view = make(tmp_path, np.eye(2)[kind] * 9, {"label": np.array(["ant", "bee"])[kind]})
+    options: dict[str, Any] = {"sizes": "5,all", "search": False, "cv": "3", "n_jobs": 1}
+    found = featx.curve(view, "ridge", **options)
+    assert found.table["accuracy"].tolist() == [1, 1]
+    assert found.table[["accuracy_low", "accuracy_high"]].isna().all(axis=None)
+    assert any("no interval for 5, all: all splits scored the same" in n for n in found.notes)
+    single = featx.curve(view, "ridge", **options | {"cv": "5", "test_size": 0.2, "draws": 3})
+    assert np.isnan(single.table["accuracy_low"][0])
+    assert single.table["accuracy_low"][1] == pytest.approx(0.025 ** (1 / 12))
+
+
 def test_a_smaller_draw_is_a_part_of_a_larger_one() -> None:
     rows = classes_of([20, 30, 8])
     train = np.flatnonzero(np.arange(58) % 7 > 0)

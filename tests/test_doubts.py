@@ -65,7 +65,7 @@ def test_twins_across_folds_are_written_and_scored_without(tmp_path: Path) -> No
     assert set(twins["metrics"]) == set(result.record["metrics"])
     assert json.loads((tmp_path / "run" / "result.json").read_text())["twins"] == twins
     said = cautions(result.record)[0]
-    assert said.startswith(f"{twins['rows']} of 80 test images have a near-identical image")
+    assert said.startswith(f"{twins['rows']} of 80 test images have a near-identical one")
     assert said.endswith(f": {tmp_path / 'run' / 'twins.csv'}")
     card = (tmp_path / "run" / "card.md").read_text(encoding="utf-8")
     assert f"{twins['rows']} of 80 test images" in card
@@ -143,8 +143,8 @@ def test_copies_are_told_where_the_search_would_take_too_long(
     )
     assert result.record["twins"]["pairs"] == 8
     assert result.twins["cosine"].tolist() == [1.0] * 8
-    twins, why = cautions(result.record)
-    assert twins.startswith("8 of 20 test images have a near-identical image")
+    _, twins, why = cautions(result.record)
+    assert twins.startswith("8 of 20 test images have a near-identical one")
     assert why.startswith("near-identical images were not looked for: the features do not fit")
 
 
@@ -221,6 +221,20 @@ def test_regression_is_scored_without_twins(tmp_path: Path) -> None:
     assert result.record["twins"]["metrics"]["mae"] == pytest.approx(np.mean(each))
 
 
+def test_twins_with_targets_far_apart_are_counted(tmp_path: Path) -> None:
+    X, _ = with_twins()
+    age = np.arange(80) % 8 + 40.5
+    age[[72, 73]] += 30
+    result = fitted(tmp_path, X, {"age": age}, head="ridge", target="age", set={"alpha": 1.0})
+    apart = (result.twins["target_1"] - result.twins["target_2"]).abs() > age.std()
+    assert result.record["twins"]["different_targets"] == apart.sum() > 0
+    told = " ".join(cautions(result.record))
+    said = f"{apart.sum()} of the {len(apart)} pairs"
+    assert said in told
+    assert "targets more than a standard deviation apart" in told
+    assert "as squeezenet1_1:features:avg@224 sees them" in told
+
+
 def test_cautions_without_a_folder_name_no_file() -> None:
     record = {
         "path": None,
@@ -238,8 +252,8 @@ def test_cautions_without_a_folder_name_no_file() -> None:
     }
     twins, suspects = cautions(record)
     assert twins == (
-        "1 of 1 test image has a near-identical image in their training rows (rmse 2, and - "
-        "without them; 1 of the 2 pairs have different labels)"
+        "1 of 1 test image has a near-identical one in its training rows (rmse 2, and - without "
+        "them; 1 of the 2 pairs has different labels)"
     )
     assert suspects == "1 label is likely wrong (look at the images)"
     assert cautions({"path": None}) == []

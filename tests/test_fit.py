@@ -20,6 +20,7 @@ import featx.commands
 import featx.result
 from featx._types import Silent
 from featx.artifact import read_artifact
+from featx.cautions import cautions
 from featx.errors import FeatxError, HeadTaskError, TargetError, UnknownNameError, UsageError
 from featx.features import Features
 from featx.fitting import cross_validate, fit, fit_targets
@@ -210,16 +211,25 @@ def test_copies_and_groups_stay_in_one_fold(tmp_path: Path) -> None:
 def test_copies_with_two_labels_are_pointed_out(tmp_path: Path) -> None:
     contents: list[object] = [*range(59), 0]
     result = cross_validate(make(tmp_path, X, {"label": LABEL}, contents=contents), **QUICK)
-    assert any("1 images occur with more than one target value" in note for note in result.notes)
+    assert result.record["warnings"] == [
+        "1 image occurs with more than one target value: 000.png = 059.png"
+    ]
+    several = make(tmp_path / "several", X, {"label": LABEL}, contents=[i % 50 for i in range(60)])
+    (told,) = cross_validate(several, **QUICK).record["warnings"]
+    assert told.startswith("10 images occur with more than one target value: 000.png = 050.png, ")
+    assert told.endswith(" and 7 more")
 
 
 def test_an_identity_is_pointed_out(tmp_path: Path) -> None:
     columns = {"label": LABEL, "patient_id": np.arange(60) % 15}
     features = make(tmp_path, X, columns)
     hint = "column 'patient_id' looks like an identity (15 values over 60 rows)"
-    assert any(hint in note for note in cross_validate(features, **QUICK).notes)
+    found = cross_validate(features, **QUICK)
+    (told,) = cautions(found.record)
+    assert told.startswith(hint)
+    assert hint in repr(found)
     grouped = cross_validate(features, group="patient_id", **QUICK)
-    assert not any("identity" in note for note in grouped.notes)
+    assert not cautions(grouped.record)
 
 
 def test_rows_without_a_group_are_said(tmp_path: Path) -> None:

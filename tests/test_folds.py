@@ -140,9 +140,9 @@ def test_a_column_without_val_tunes_in_folds_and_without_test_scores_val():
 def test_groups_on_both_sides_of_a_column_are_pointed_out():
     split = np.array(["train", "test"] * 30)
     plan = make_plan(rows(groups=np.arange(60) // 3), split=split)
-    assert "20 of 20 test groups (patient)" in plan.notes[0]
+    assert "20 of 20 test groups (patient)" in plan.warnings[0]
     apart_split = np.repeat(["train", "test"], 30)
-    assert make_plan(rows(groups=np.arange(60) // 3), split=apart_split).notes == ()
+    assert make_plan(rows(groups=np.arange(60) // 3), split=apart_split).warnings == ()
 
 
 @pytest.mark.parametrize(

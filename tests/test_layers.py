@@ -18,7 +18,7 @@ PACKAGE = Path(featx.__file__).parent
 LAYERS = {
     "0 foundations": [
         "errors _types _quiet _html",
-        "_buckets _cores _imports _memory _visible",
+        "_buckets _cores _imports _memory _visible _words",
         "_objects",
         "_lease",
         "_files",

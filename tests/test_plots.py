@@ -375,7 +375,9 @@ def test_layers_that_are_equally_good_are_marked_alike() -> None:
     assert_array_equal(line(axes_of(figure), label="best: 2 layers").get_xdata(), [1, 2])
 
 
-@pytest.mark.parametrize("kind", ["truth", "residual", "layers", "learning", "trainings"])
+@pytest.mark.parametrize(
+    "kind", ["truth", "residual", "layers", "learning", "trainings", "forest", "classes"]
+)
 def test_a_legend_hides_nothing(kind: str) -> None:
     figure = every(["dog", "cat", "cow"])[kind]
     (legend,) = figure.legends
@@ -461,6 +463,20 @@ def test_the_best_run_is_on_top(metric: str, first: str) -> None:
     assert line(axes, marker="o").get_xdata()[0] == best
     assert_array_equal(line(axes, color=VERMILION).get_xdata(), [best, best])
     assert f"{best:.3f}" in texts_of(figure)
+
+
+def test_dots_lines_and_dashes_are_explained() -> None:
+    forest = plots.intervals(["a", "b"], [0.5, 0.9], [0.4, 0.8], [0.6, 1], metric="accuracy")
+    assert {"accuracy and its 95 % interval", "the best"} <= set(texts_of(forest))
+    classes = plots.class_scores(["a", "b"], [0.5, 0.9], [0.4, 0.8], [0.6, 1], metric="recall")
+    assert "recall and its 95 % interval" in texts_of(classes)
+
+
+def test_a_map_names_its_axes_where_they_have_a_name() -> None:
+    xy, names = np.eye(3)[:, :2], ("principal component 1", "principal component 2")
+    axes = axes_of(plots.embedding_map(xy, ["a", "b", "a"], target="t", axis_names=names))
+    assert (axes.get_xlabel(), axes.get_ylabel()) == names
+    assert axes_of(plots.embedding_map(xy, ["a", "b", "a"], target="t")).get_xlabel() == ""
 
 
 def test_as_many_names_as_numbers() -> None:

@@ -252,7 +252,7 @@ def test_images_of_the_fit_are_not_new_to_the_head(home: Path, svm: Path) -> Non
     digests = load_model(svm, cache=home / "cache").embed(home / "new").manifest.digest
     write_images(svm, digests, np.arange(2))
     (note,) = predict(svm, home / "new", **options).notes
-    assert note.startswith("the head was fitted on 2 of the 6 images")
+    assert note.startswith("the head was fitted on 2 of 6 images")
 
 
 def test_regression(home: Path) -> None:

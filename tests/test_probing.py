@@ -211,7 +211,12 @@ def test_a_certain_gain_is_told() -> None:
     assert "no difference to the default layer b can be told (p = 0.4" in verdict(
         rows, "a", "b", "rmse", -1
     )
-    assert "the default layer b has the best rmse" in verdict(rows, "b", "b", "rmse", -1)
+    best = verdict(rows, "b", "b", "rmse", -1)
+    assert "the default layer b has the best rmse" in best
+    assert best.endswith("no difference to another layer can be told (p = 0.4 or more after Holm)")
+    rows[["gain", "p"]] = [[0.5, 0.01], [np.nan, np.nan]]
+    certain = "; it is better than all others for certain (p < 0.05 after Holm)"
+    assert verdict(rows, "b", "b", "rmse", -1).endswith(certain)
     rows["rmse"] = 1.0
     assert "a, like b, has the best rmse" in verdict(rows, "a", "b", "rmse", -1)
     assert "layer b, like a, has the best rmse" in verdict(rows, "b", "b", "rmse", -1)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers_report import HOSTILE, gallery, rich_page, serious, with_texts
+from helpers_report import HOSTILE, gallery, long_sheet, rich_page, serious, with_texts
+from PIL import Image
 from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
 
 from featx import plots
 from featx.reporting.page import render
-from featx.reporting.parts import Drawing, Page, Section
+from featx.reporting.parts import Drawing, Page, Section, Sheet
 
 pytestmark = pytest.mark.slow
 Open = Callable[..., Tab]
@@ -225,6 +227,31 @@ def test_a_phone_shows_figures_whole_and_large_enough(open_page: Open) -> None:
         assert paper.evaluate("one => one.scrollWidth > one.clientWidth") == (name == "wide"), name
         if name != "wide":
             assert figure.locator("svg text").evaluate_all(lowest) > 8, name
+
+
+@pytest.mark.parametrize("width", [1000, 1200, 1280])
+def test_a_table_of_layers_is_seen_whole(open_page: Open, width: int) -> None:
+    header = ("layer", "depth", "values", "accuracy", "95 %", "gain", "gain, 95 %", "p (Holm)")
+    ends = ("0.876 to 0.945", "-0.021", "-0.045 to 0.003", "< 0.001", "3")
+    row = ("features.17.conv.3", "52", "1,280", "0.912 \u00b1 0.023", *ends)
+    sheet = Sheet("Layers", (*header, "chosen"), (row,) * 3, frozenset(range(1, 9)))
+    page = Page("Layers", "", (), sections=(Section("s", "s", parts=(sheet,)),))
+    tab = open_page(page, viewport={"width": width, "height": 900})
+    assert tab.locator(".scroll").evaluate("one => one.scrollWidth <= one.clientWidth")
+    assert tab.locator("td.number", has_text="0.021").first.inner_text() == "\N{MINUS SIGN}0.021"
+
+
+def test_a_table_that_goes_on_has_a_shadow_at_its_edge(open_page: Open) -> None:
+    page = Page("Long", "", (), sections=(Section("s", "s", parts=(long_sheet(),)),))
+    box = open_page(page, viewport={"width": 320, "height": 900}).locator(".scroll")
+
+    def edge() -> float:
+        seen = np.asarray(Image.open(BytesIO(box.screenshot())).convert("L"))
+        return float(np.median(seen[:, -4]))
+
+    assert edge() < 230
+    box.evaluate("one => one.scrollTo({ left: one.scrollWidth, behavior: 'instant' })")
+    assert edge() > 250
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

@@ -171,7 +171,8 @@ def test_names_of_classes_beyond_three_are_counted() -> None:
 
 
 def test_numbers_that_stand_together_have_as_many_decimals() -> None:
-    assert number(123.4) == "123.400"
+    assert number(123.4) == "123.4"
+    assert number(-3.5) == "\N{MINUS SIGN}3.500"
     assert spread(1234.5, 0.25) == "1,234 ± 0"
     assert interval(0.00012, 0.5) == "0.000 to 0.500"
     assert interval(1e-5, 2e-4) == "1.0e-05 to 2.0e-04"
@@ -249,7 +250,7 @@ def test_the_largest_errors_come_first(place: Path, numbers: FitResult) -> None:
     off = (rows["prediction"] - rows["target"]).to_numpy()
     order = np.argsort(-np.abs(off), kind="stable")
     assert [one["path"] for one in shown] == rows["path"].iloc[order[:24]].tolist()
-    assert shown[0]["note"] == f"off by {off[order[0]]:.3f}"
+    assert shown[0]["note"] == f"off by {number(off[order[0]])}"
     assert "The first 24 are here, 66 more are in predictions.csv." in texts(read(found))
 
 
@@ -306,9 +307,57 @@ def test_two_runs_are_compared(place: Path, classes: FitResult) -> None:
     assert next(iter(found.figures)) == "comparison"
     words = texts(read(found))
     assert "Differences in accuracy" in words
-    assert "the best run: " in words
     best = max((classes, other), key=lambda run: run.metrics["accuracy"])
-    assert f"run {best.name}" in words
+    who = f"{best.record['head']} on {best.record['features']['label']}, run {best.name}"
+    assert f"the first of 2 runs: {who}" in words
+    parts = ("result", "images", "chosen", "embeddings", "how")
+    shown = [a["id"] for tag, a in Reader(read(found)).tags if tag == "section"]
+    told = f"Of one run alone, the first in the comparison: {who}."
+    assert words.count(told) == len(set(parts) & set(shown)) >= 4
+    assert words.count("first of these 2 runs is first by the very accuracy that is shown") == 2
+    with pytest.raises(UsageError, match="the run 'other' is named twice"):
+        made(place, ["other", classes, "other"])
+
+
+def test_warnings_of_the_data_are_read_with_care(tmp_path: Path) -> None:
+    columns = {"label": LABEL, "patient_id": np.arange(N) % 15}
+    contents: list[object] = [*range(N - 1), int(np.flatnonzero(LABEL[-1] != LABEL)[0])]
+    view = make(tmp_path / "cache", X, columns, contents=contents)
+    run = fit(view, "svm", out=tmp_path / "runs", cache=tmp_path / "cache", **QUICK)
+    box = texts(read(made(tmp_path, run))).split("Read with care")[-1].split("How good it is")[0]
+    assert "1 image occurs with more than one target value: " in box
+    assert "the scores are too high; --group patient_id" in box
+
+
+def test_an_exact_interval_is_named_wherever_it_stands(tmp_path: Path) -> None:
+    kind = np.arange(30) % 2
+    make(tmp_path / "cache", np.eye(2)[kind] * 9, {"label": NAMES[kind]})
+    words = ["fit", "--head", "ridge", "--cv", "3", "--no-search", "--n-jobs", "1", "--name", "all"]
+    result = run_cli(tmp_path, *words)
+    assert result.exit_code == 0, result.stderr
+    record = json.loads((tmp_path / "runs" / "all" / "result.json").read_text(encoding="utf-8"))
+    score = record["metrics"]["accuracy"]
+    assert score["low"] == pytest.approx(0.025 ** (1 / 30))
+    assert score["how"].startswith("95 % exact interval (Clopper and Pearson) of 30 units (row)")
+    assert record["metrics"]["roc_auc"]["low"] is None
+    page = texts(read(made(tmp_path, "all")))
+    card = (tmp_path / "runs" / "all" / "card.md").read_text(encoding="utf-8")
+    for said in (" ".join(result.stdout.split()), page, card.replace("\\_", "_")):
+        assert "accuracy: exact, after Clopper and Pearson" in said
+        assert "0.8843 to 1" in said or "0.884 to 1.000" in said
+        assert "roc_auc: none, for all resamples score the same" in said
+        assert "1.000 to 1.000" not in said
+
+
+def test_a_head_that_may_only_guess_is_told_by_all(tmp_path: Path) -> None:
+    label = np.where(np.arange(N) < 2, "rare", "often")
+    make(tmp_path / "cache", X, {"label": label})
+    words = ["fit", "--head", "svm", "--cv", "2", "--no-search", "--n-jobs", "1", "--name", "rare"]
+    result = run_cli(tmp_path, *words)
+    assert result.exit_code == 0, result.stderr
+    card = (tmp_path / "runs" / "rare" / "card.md").read_text(encoding="utf-8")
+    for said in (result.stdout, card, texts(read(made(tmp_path, "rare")))):
+        assert "the head may only guess" in " ".join(said.split())
 
 
 def test_runs_of_two_folders_may_share_a_name(place: Path, tmp_path: Path) -> None:
@@ -380,7 +429,7 @@ def test_a_run_that_was_moved(place: Path, tmp_path: Path) -> None:
     assert found.path == moved / "report.html"
     assert not (place / "runs" / "before").exists()
     (one,) = data_of(read(found))["galleries"]["suspects"]["shots"]
-    assert (one["path"], one["note"]) == ("003.png", "31,623 to 1 against the label")
+    assert (one["path"], one["note"]) == ("003.png", "more than 10,000 to 1 against the label")
     here = made(place, run)
     assert here.path.parent == place / "runs"
 
@@ -397,7 +446,7 @@ def test_twins_of_a_run_that_was_not_written(tmp_path: Path) -> None:
     vectors, labels = X[:80].copy(), NAMES[KIND[:80]]
     vectors[72:] = vectors[:8] + 0.003 * np.random.default_rng(1).normal(size=(8, X.shape[1]))
     labels[72:] = labels[:8]
-    view = make(tmp_path, vectors, {"label": labels})
+    view = make(tmp_path, vectors, {"label": labels, "age": np.arange(80) % 8 + 0.5})
     runs = [
         fit(view, "svm", out=out, cache=tmp_path, set={"C": 0.1}, **QUICK)
         for out in (None, tmp_path / "runs")
@@ -408,7 +457,13 @@ def test_twins_of_a_run_that_was_not_written(tmp_path: Path) -> None:
     assert others == [first, first]
     paths = {(one["path"], one["other"]["path"]) for one in first}
     assert paths == set(runs[0].twins[["path_1", "path_2"]].itertuples(index=False, name=None))
-    assert f"Pairs ({len(first)}) of all" in texts(pages[0])
+    assert f"{len(first)} pairs of all" in texts(pages[0])
+    assert f"They were found by {view.label}: other features" in texts(pages[0])
+    aged = fit(view, "ridge", target="age", out=None, cache=tmp_path, set={"alpha": 1.0}, **QUICK)
+    page = read(report(aged, out=tmp_path, cache=tmp_path, curve=False))
+    shown = {one["target"] for one in data_of(page)["galleries"]["twins"]["shots"]}
+    assert shown == {number(float(age)) for age in aged.twins["target_1"]}
+    assert "Where their targets are far apart, look which one is right." in texts(page)
 
 
 def test_the_newest_run_is_taken(place: Path, classes: FitResult) -> None:
@@ -530,6 +585,20 @@ def test_fit_says_where_to_look_and_does_it(place: Path, tmp_path: Path) -> None
     assert result.output.count("report: ") == 2
     assert {p.name for p in tmp_path.iterdir()} == {"two-label", "two-age"}
     assert (tmp_path / "two-age" / "residuals.png").is_file()
+    assert f"figures: {tmp_path / 'two-age'}\n" in result.stdout
+    assert "residuals" in result.stdout.partition(str(tmp_path / "two-age"))[2]
+
+
+def test_figures_of_several_runs_say_whose_they_are(
+    place: Path, classes: FitResult, tmp_path: Path
+) -> None:
+    other = fitted(place, "ridge", name="beside")
+    result = run_cli(place, "compare", "classes", "beside", "--save-plots", str(tmp_path))
+    assert result.exit_code == 0, result.stderr
+    best = max((classes, other), key=lambda run: run.metrics["accuracy"])
+    said = " ".join(result.stdout.partition("figures: ")[2].split())
+    assert said.startswith(f"{tmp_path} comparison, confusion-matrix, class-scores, ")
+    assert said.endswith(f"as PNG and SVG; all but comparison are of {best.name}")
 
 
 def test_runs_in_other_folders_are_compared_and_reported(place: Path, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_scores_that_are_no_numbers(tmp_path: Path) -> None:
             found = report(given, cache=tmp_path, curve=False)
             assert len(rows(found)) == wrong
             words = texts(found.path.read_text(encoding="utf-8"))
-            assert f"{wrong} of {N} images were called something else" in words
+            assert f"{wrong} of {N} images called something else" in words
 
 
 def test_predictions_that_are_no_numbers(tmp_path: Path) -> None:
@@ -277,6 +277,9 @@ def test_layers_side_by_side(photos: Path) -> None:
     assert f"featx layers {photos / 'photos.csv'} --backbone helpers_photos:tiny" in words
     low, high = probe.table[["accuracy_low", "accuracy_high"]].iloc[0]
     assert interval(low, high) in words
+    assert (
+        "corrected for all 2 differences (Holm), each interval is of one difference alone" in words
+    )
     for fact in (probe.origin["data"]["manifest"], "python", probe.how[1:]):
         assert fact in words
     for kind in probe.origin["features"]["parts"]:

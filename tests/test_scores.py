@@ -120,8 +120,8 @@ def test_score_once_takes_labels_in_the_order_of_the_classes():
 
 def test_score_once_of_numbers():
     y = np.arange(10.0)
-    found = score_once(y, y + 1, groups=np.arange(10) // 2, group_name="person")
-    assert found["mae"].mean == 1
+    found = score_once(y, y * 1.1 + 1, groups=np.arange(10) // 2, group_name="person")
+    assert found["mae"].mean == pytest.approx(1.45)
     assert found["srocc"].mean == pytest.approx(1)
     assert "5 units (person)" in found["mae"].how
 
@@ -195,6 +195,45 @@ def test_predictions_that_run_against_the_target_are_turned_around():
     assert found["plcc"].mean == pytest.approx(-straight["plcc"].mean)
     assert found["plcc_logistic5"].mean == pytest.approx(straight["plcc_logistic5"].mean, abs=1e-6)
     assert set(straight) - set(found) == {"mae", "rmse", "r2"}
+
+
+def all_right(groups=None):
+    y = np.arange(40) % 2
+    outcomes = [Outcome(y[:20], y[:20], np.eye(2)[y[:20]])] * 2
+    rows = [np.arange(20), np.arange(20, 40)]
+    return score_splits(outcomes, rows, CLASSIFICATION[:6], groups=groups, group_name="person")
+
+
+def test_of_rows_that_are_all_right_the_interval_is_exact():
+    found = all_right()
+    # Clopper and Pearson, all of n right: the lower end L has L^n = 0.025
+    assert found["accuracy"].low == pytest.approx(0.025 ** (1 / 40))
+    assert found["accuracy"].high == 1
+    assert found["accuracy"].how.startswith("95 % exact interval (Clopper and Pearson) of 40 units")
+    grouped = all_right(np.arange(40) // 4)["accuracy"]
+    assert grouped.low == pytest.approx(0.025 ** (1 / 10))
+    assert "10 units (person)" in grouped.how
+    y = np.zeros(30, int)
+    wrong = score_splits([Outcome(y, y + 1, np.eye(2)[y + 1])], [np.arange(30)], CLASSIFICATION)
+    assert wrong["accuracy"].low == 0
+    assert wrong["accuracy"].high == pytest.approx(1 - 0.025 ** (1 / 30))
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "f1_macro", "sensitivity", "roc_auc"])
+def test_what_is_no_share_has_no_interval_without_width(name):
+    score = all_right()[name]
+    assert score.mean == 1
+    assert np.isnan([score.low, score.high]).all()
+    assert score.how.startswith("no interval: all resamples score the same")
+
+
+def test_one_unit_says_nothing_of_others():
+    y = np.array([0, 1, 0, 1])
+    outcome = Outcome(y, np.zeros(4, int), np.eye(2)[np.zeros(4, int)])
+    groups = np.zeros(4, int)
+    score = score_splits([outcome], [np.arange(4)], CLASSIFICATION[:1], groups=groups)["accuracy"]
+    assert score.mean == 0.5
+    assert np.isnan(score.low)
 
 
 def test_splits_that_score_alike_give_no_corrected_interval():

@@ -245,7 +245,7 @@ def test_no_images(tmp_path):
     with pytest.raises(SourceError, match=r"no image in .*expected images"):
         open_source(tmp_path)
     make(tmp_path, "a.txt", "b/c.txt")
-    with pytest.raises(SourceError, match="2 files have no image extension"):
+    with pytest.raises(SourceError, match="2 files without an image extension"):
         open_source(tmp_path)
 
 

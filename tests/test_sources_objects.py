@@ -108,7 +108,7 @@ def test_what_is_not_there_or_not_read(bucket: Bucket) -> None:
         open_source("s3://another-bucket/photos")
     with pytest.raises(SourceError, match="download it first"):
         open_source(f"{bucket.url}/tables/t.csv")
-    with pytest.raises(SourceError, match=r"no image in s3://.*/tables \(1 files"):
+    with pytest.raises(SourceError, match=r"no image in s3://.*/tables \(1 file"):
         open_source(f"{bucket.url}/tables")
     with pytest.raises(UsageError, match=r"begin with ftp:// are not read.*s3://"):
         open_source("ftp://x.org/photos")

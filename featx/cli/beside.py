@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from featx.cli.jsonable import jsonable
-from featx.cli.report_cmd import make
+from featx.cli.report_cmd import make, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -48,8 +48,9 @@ def show(
     paths: list[str] = []
     try:
         for options in asked:
-            paths.append(str(make(console, **options).path))
-            console.tell([f"report: {paths[-1]}"])
+            made = make(console, **options)
+            paths.append(str(made.path))
+            console.tell(where(made))
     finally:
         if console.as_json:
             console.show((put or _with_report)(jsonable(value), paths), ())

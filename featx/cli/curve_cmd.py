@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featx._words import count
 from featx.cli import beside
 from featx.cli import options as o
 from featx.cli.command import command
@@ -128,7 +129,7 @@ def curve(
 
 def lines(found: LearningCurve, plus_minus: str = "±", block: str = "█") -> Iterator[str]:
     """Say the table, what more labels give, and how it was estimated."""
-    yield f"{found.head} for {found.target} ({found.task}), {found.n} rows of {found.data}"
+    yield f"{found.head} for {found.target} ({found.task}), {count(found.n, 'row')} of {found.data}"
     yield from wrapped(found.features, "  ")
     yield ""
     header, *rows = found.cells(plus_minus)

@@ -198,7 +198,8 @@ def finetune(
 def _lines(record: JsonObject, plus_minus: str, block: str, look: str | None) -> Iterator[str]:
     told: JsonObject = record["training"]
     yield (
-        f"took epoch {told['best_epoch'] + 1} of {told['epochs']}; {told['epochs_run']} epochs in "
+        f"took epoch {told['best_epoch'] + 1} of {told['epochs']}; "
+        f"{count(told['epochs_run'], 'epoch')} in "
         f"{count(told['trainings'], 'training')} on {told['device']}, "
         f"{duration(record['seconds']['training'])}"
     )

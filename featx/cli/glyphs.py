@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from featx.cli.text import one_line, shortened, table
+from featx.cli.text import one_line, shortened, table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MOST_CLASSES = 10
 """That a matrix in a terminal of 80 columns has room for."""
 _NAME = 9
+_WHOLE = 60
 _WIDTH = 79
 _LEVELS = "▁▂▃▄▅▆▇█"
 _ASCII = "_.-=+*#@"
@@ -34,6 +35,9 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Iterat
         for name, row in zip(names, counts, strict=True)
     ]
     yield from table(header, rows, right=range(1, len(header)))
+    if max(map(len, names)) > min(room, _NAME):
+        whole = ", ".join(shortened(name, _WHOLE) for name in names)
+        yield from wrapped(f"classes, in this order: {whole}")
 
 
 def _heading(name: str, room: int) -> str:

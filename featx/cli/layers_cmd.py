@@ -154,7 +154,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 def lines(value: JsonObject, plus_minus: str = "±", block: str = "█") -> Iterator[str]:
     """Say the table, the verdict, and what to know of it."""
     metric, default = value["metric"], value["default"]
-    header = ["layer", "depth", "d", metric, "95 %", "gain over default", "p"]
+    header = ["layer", "depth", "d", metric, "95 %", "gain over default", "p (Holm)"]
     rows = [_cells(row, metric, default, plus_minus) for row in value["layers"]]
     yield from table(header, rows, right=range(1, len(header)))
     yield ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featx._words import count
 from featx.cli import complete
 from featx.cli.command import command
 from featx.cli.console import Console
@@ -49,7 +50,7 @@ def _head_lines(values: Sequence[JsonObject]) -> Iterator[str]:
 
 
 def _grid(grid: Mapping[str, Sequence[Any]]) -> str:
-    parts = [f"{k} {v[0]:g} to {v[-1]:g} ({len(v)} values)" for k, v in grid.items()]
+    parts = [f"{k} {v[0]:g} to {v[-1]:g} ({count(len(v), 'value')})" for k, v in grid.items()]
     return ", ".join(parts)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from featx._words import count
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -67,7 +69,7 @@ def _proof(run: JsonObject) -> str:
     return (
         f"certificate: minimum cosine {_cosine(found['min_cosine'])}, mean "
         f"{_cosine(found['mean_cosine'])}, relative error {100 * found['relative_error']:.2g} % "
-        f"over {found['rows']} images"
+        f"over {count(found['rows'], 'image')}"
     )
 
 

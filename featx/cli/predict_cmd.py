@@ -14,8 +14,9 @@ from featx.cli.command import command
 from featx.cli.console import Console
 from featx.cli.parsing import max_failed, names, one_or_all
 from featx.cli.parsing import weights as weights_of
-from featx.cli.text import count, interval, number, table
+from featx.cli.text import count, interval, number, table, wrapped
 from featx.errors import TooManyFailedError
+from featx.scoreboard import unusual_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,6 +128,8 @@ def _lines(value: JsonObject, frame: pd.DataFrame) -> Iterator[str]:
             for name, score in value["metrics"].items()
         ]
         yield from table(["metric", "value", "95 % interval"], rows, right=[1, 2])
+        if unusual := unusual_intervals(value["metrics"]):
+            yield from wrapped(f"95 % interval of {unusual}")
     yield from (f"note: {note}" for note in value["notes"])
     if value["output"] is not None:
         yield f"written to {value['output']}"

@@ -97,4 +97,13 @@ def lines(made: Report) -> Iterator[str]:
     """Say what it says first, and where it is."""
     for sentence in made.summary:
         yield from wrapped(sentence)
+    yield from where(made)
+
+
+def where(made: Report) -> Iterator[str]:
+    """Say where a report is, and its figures if they were saved."""
     yield f"report: {made.path}"
+    if made.plots is not None:
+        yield f"figures: {made.plots}"
+        of = f"; all but comparison are of {made.run}" if made.run else ""
+        yield from wrapped(f"{', '.join(made.figures)}, as PNG and SVG{of}", "  ", "  ")

@@ -34,13 +34,13 @@ def lines(value: JsonObject) -> Iterator[str]:
 
 
 def _images(value: JsonObject) -> Iterator[str]:
-    parts = [f"{value['images']:,} images"]
+    parts = [count(value["images"], "image")]
     if value["files"] != value["images"]:
-        parts.append(f"{value['files']:,} files named by these rows")
+        parts.append(f"{count(value['files'], 'file')} named by these rows")
     if value["bytes"] is not None:
         parts.append(size(value["bytes"]))
     if value["ignored"]:
-        parts.append(f"{value['ignored']:,} other files left out")
+        parts.append(f"{count(value['ignored'], 'other file')} left out")
     yield from _wrapped(f"{value['data']}: {', '.join(parts)}", "  ")
     kinds = ", ".join(f"{kind} {n:,}" for kind, n in value["kinds"].items())
     yield from _wrapped(f"  formats: {kinds or 'none'}", "    ")
@@ -53,7 +53,7 @@ def _failed(value: JsonObject) -> Iterator[str]:
     }
     for what, failed in groups.items():
         if failed:
-            yield f"{len(failed):,} of {value['images']:,} images {what}:"
+            yield f"{len(failed):,} of {count(value['images'], 'image')} {what}:"
             for one in failed[:_FAILED]:
                 yield from _wrapped(f"  {one['path']}: {one['reason']}", "    ")
             yield from _more(len(failed) - _FAILED)
@@ -104,7 +104,7 @@ def _classes(target: JsonObject) -> Iterator[str]:
     counts = list(target["counts"].items())
     yield ""
     classes = count(len(counts), "class", "classes")
-    head = f"{target['column']}: {classes} in {target['rows']:,} rows"
+    head = f"{target['column']}: {classes} in {count(target['rows'], 'row')}"
     yield from _wrapped(f"{head}, {target['missing']:,} without", "  ")
     if not counts:
         return
@@ -123,12 +123,14 @@ def _classes(target: JsonObject) -> Iterator[str]:
 def _amounts(target: JsonObject) -> Iterator[str]:
     strange = target["no_number"]
     yield ""
-    head = f"{target['column']}: {target['rows']:,} numbers, {target['missing']:,} rows without"
+    head = (
+        f"{target['column']}: {count(target['rows'], 'number')}, {target['missing']:,} rows without"
+    )
     yield from _wrapped(head, "  ")
     if strange:
         named = ", ".join(repr(text) for text in list(strange)[:_FAILED])
         n = sum(strange.values())
-        yield from _wrapped(f"  {n:,} rows hold no number, but {named}", "    ")
+        yield from _wrapped(f"  no number in {count(n, 'row')}, but {named}", "    ")
     keys = ("mean", "std", "min", "q1", "median", "q3", "max")
     yield from table(["", *keys], [["", *(f"{target[key]:.6g}" for key in keys)]], range(1, 8))
 
@@ -163,7 +165,7 @@ def _groups(what: str, groups: Sequence[Sequence[str]]) -> Iterator[str]:
         yield f"{what}: none"
         return
     n = sum(map(len, groups))
-    yield f"{what}: {len(groups):,} groups of {n:,} files in all"
+    yield f"{what}: {count(len(groups), 'group')} of {n:,} files in all"
     for group in groups[:_GROUPS]:
         yield from _wrapped(f"  {_paths(group)}", "    ")
     yield from _more(len(groups) - _GROUPS)

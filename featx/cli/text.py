@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from featx._visible import one_line as one_line
+from featx._words import count as count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -66,11 +67,6 @@ def rate(per_second: float | None) -> str:
         return "-"
     digits = 0 if per_second >= 100 else 1 if per_second >= 1 else 2
     return f"{per_second:.{digits}f}"
-
-
-def count(n: int, noun: str, plural: str = "") -> str:
-    """Say a number of things: ``1 image``, ``3 images``."""
-    return f"{n} {noun if n == 1 else plural or noun + 's'}"
 
 
 def number(value: float | None) -> str:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from featx._types import JsonObject
+from featx._words import count
 from featx.comparison.cost import cost_columns
 from featx.comparison.pairing import Pair, compare_pair
 from featx.comparison.result import Comparison
 from featx.comparison.run import Run, default_metric, known_metric
-from featx.comparison.words import LEVEL, Against, verdict
+from featx.comparison.words import LEVEL, Against, picked, say_number, verdict
 from featx.errors import UsageError
 from featx.metrics import Metric
 from featx.paired import holm
@@ -65,7 +66,9 @@ def put_together(runs: Sequence[Run], metrics: Sequence[str] = ()) -> Comparison
         verdict=verdict(names[0], best, ties, others, first, tests),
         notes=(
             *_intervals(ranked, chosen),
+            picked(len(ranked), first.name),
             *_notes(pairs, numbers, names, tests),
+            *_on_other_rows(pairs, numbers, names, table[first.name].tolist()),
             *([_own_folds(names[0], beaten, first)] if beaten else []),
         ),
     )
@@ -77,6 +80,8 @@ def _check(runs: Sequence[Run]) -> None:
             f"{len(runs)} run to compare; expected two or more: `featx runs` lists them, and "
             "`featx compare DATA --backbone A,B --head svm,ridge` makes them"
         )
+    if twice := [a.name for a, b in combinations(runs, 2) if a.record == b.record]:
+        raise UsageError(f"the run {twice[0]!r} is named twice; name each run once")
     if len({run.what for run in runs}) > 1:
         each = ", ".join(f"{run.name}: {run.what[0]} ({run.what[1]})" for run in runs)
         raise UsageError(f"the runs predict different things ({each}); compare those of one target")
@@ -110,6 +115,30 @@ def _by_tests(
     both = [(order[i], order[j]) for i, j in numbers]
     turned = [known[a, b] if a < b else known[b, a].turned() for a, b in both]
     return [ranked[i] for i in order], turned
+
+
+def _on_other_rows(
+    pairs: Sequence[Pair],
+    numbers: Sequence[tuple[int, int]],
+    names: Sequence[str],
+    scores: Sequence[float],
+) -> list[str]:
+    """Say where a difference is not that of the scores in the table."""
+    told = [
+        f"{names[i]} less {names[j]} is {say_number(pair.difference.value)} there and "
+        f"{say_number(scores[i] - scores[j])} in the table"
+        for pair, (i, j) in zip(pairs, numbers, strict=True)
+        if pair.difference is not None
+        and not np.isclose(pair.difference.value, scores[i] - scores[j], rtol=1e-6, atol=1e-9)
+    ]
+    if not told:
+        return []
+    more = f", and so for {count(len(told) - 1, 'other pair')}" if len(told) > 1 else ""
+    why = (
+        "differences are of the rows that both runs tested, the scores in the table of all rows "
+        "that each tested"
+    )
+    return [f"{why}: {told[0]}{more}"]
 
 
 def _own_folds(name: str, beaten: Sequence[str], metric: Metric) -> str:
@@ -157,7 +186,7 @@ def _row(run: Run, name: str, metrics: Sequence[str], first: Metric) -> JsonObje
     }
     for metric in metrics:
         row |= _columns(run, metric)
-    sizes = {"d": record.get("d"), "layers": run.features.get("depth"), "n": record["n"]}
+    sizes = {"d": record.get("d"), "layers": run.features.get("depth"), "n": len(run.rows)}
     return (
         row
         | cost_columns(run, first)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 3
 """So many fused features are named one by one."""
+_SIZES = {"d": "d", "layers": "layers", "tested": "n"}
 _COSTS = {"extract (s)": "extract_s", "s/point": "s_per_point"}
 
 
@@ -35,7 +36,7 @@ class Comparison:
         training rows too where there are several splits); ``fit_s``, ``extract_s`` (whenever the
         run's images were extracted) and their sum ``total_s``; ``gain``, points of the first metric
         better than the run's own baseline, and ``s_per_point`` (`featx.comparison.cost`); ``d``,
-        ``layers`` (with weights, up to the cut) and ``n``.
+        ``layers`` (with weights, up to the cut) and ``n`` (tested rows).
     pairs
         One pair of runs a row: ``first``, ``second``, ``difference`` (first less second), ``low``,
         ``high`` (95 %, of this difference alone), ``p``, ``p_holm`` (over all pairs), ``test``,
@@ -98,7 +99,7 @@ class Comparison:
             columns |= _scores(table, metric, plus_minus)
         columns["fit (s)"] = [_seconds(v) for v in table["fit_s"]]
         shown = {name: [_seconds(v) for v in table[column]] for name, column in _COSTS.items()}
-        sizes = {name: [_whole(v) for v in table[name]] for name in ("d", "layers", "n")}
+        sizes = {name: [_whole(v) for v in table[column]] for name, column in _SIZES.items()}
         columns |= shown if cost else sizes
         asked = set(shown) if cost else set()  # what was asked for is shown, known or not
         kept = {k: cells for k, cells in columns.items() if k in asked or set(cells) != {"-"}}

@@ -136,6 +136,14 @@ def _all(names: Sequence[str], word: str = "and") -> str:
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+def picked(n: int, metric: str) -> str:
+    """Say that the score of the best of several was a ground of the choice."""
+    return (
+        f"the first of these {n} runs is first by the very {metric} that is shown, which makes its "
+        "own a little too good: only images that had no part in the choice tell how good it is"
+    )
+
+
 def say_number(value: float) -> str:
     """Say a score or a difference: three decimals, more where it would be 0, fewer if large."""
     if value != value:

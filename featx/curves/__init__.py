@@ -128,8 +128,9 @@ def curve(
     found = evaluate_each(sources, [c.setup for c in cuts], n_jobs=n_jobs, progress=progress)
     arguments = fit_arguments(view, problem, spec, tokens_of(missing))
     asked = {k: v for k, v in arguments.items() if k not in _NO_OPTIONS}
+    warnings = [*problem.warnings, *setup.plan.warnings, *doubtful]
     asked |= {"sizes": _words(sizes), "draws": draws, "metric": metric}
-    described = describe(setup, cuts, found, [*problem.notes, *doubtful, *notes])
+    described = describe(setup, cuts, found, [*problem.notes, *warnings, *notes])
     return replace(
         described,
         target=problem.target,

@@ -31,6 +31,8 @@ def describe(
         for size, row, gain in zip(sizes, rows, gains, strict=True)
     ]
     told = verdict(points, metric)
+    if alike := [row["size"] for row in rows if _is_alike(row, metric.name)]:
+        notes = [*notes, f"no interval for {', '.join(alike)}: {_ALIKE}"]
     stopped = sum(not fold.converged for results in found for fold in results)
     if stopped:
         fits = sum(map(len, found))
@@ -61,6 +63,14 @@ def _row(name: str, size: Size, results: Results, ends: tuple[float, float]) -> 
         f"{name}_low": ends[0],
         f"{name}_high": ends[1],
     }
+
+
+_ALIKE = "all splits scored the same there, which does not say how much others would differ"
+
+
+def _is_alike(row: dict[str, Any], name: str) -> bool:
+    """Whether a size has no interval although it has several values."""
+    return bool(np.isnan(row[f"{name}_low"])) and row[f"{name}_std"] < 1e-12
 
 
 def _label(size: Size, setup: Setup) -> str:

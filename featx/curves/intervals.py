@@ -61,8 +61,8 @@ def _interval(values: Float64s, share: float, least: float, most: float) -> Ends
     there = values[~np.isnan(values)]
     if len(there) < 2:
         return np.nan, np.nan
-    low, high = corrected_interval(there, share)
-    return max(low, least), min(high, most)
+    low, high = np.clip(corrected_interval(there, share), least, most).tolist()
+    return low, high
 
 
 def _paired(differences: Float64s, share: float) -> Difference:
@@ -83,7 +83,7 @@ def _of_one_split(setup: Setup, sizes: Sequence[Results]) -> tuple[list[Ends], l
     W = np.vstack([np.ones((1, len(test))), drawn[:, unit]])
     each = [_resampled(setup, results, W, rng) for results in sizes]
     ends = [
-        _as_a_fit(setup, results) if len(results) == 1 else _percentiles(values)
+        _as_a_fit(setup, results) if len(results) == 1 else _with_width(_percentiles(values))
         for results, values in zip(sizes, each, strict=True)
     ]
     gains = [each[-1] - values for values in each]
@@ -110,6 +110,11 @@ def _percentiles(values: Float64s) -> Ends:
         return np.nan, np.nan
     low, high = np.percentile(resampled, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _with_width(ends: Ends) -> Ends:
+    """Give none where all resamples score the same: see `featx.scores`."""
+    return ends if ends[0] < ends[1] else (np.nan, np.nan)
 
 
 def _as_a_fit(setup: Setup, results: Results) -> Ends:

@@ -115,7 +115,8 @@ class LearningCurve:
 
 
 def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+    decimals = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 3
+    return "-" if math.isnan(value) else f"{value:,.{decimals}f}"
 
 
 def _spread(value: float, plus_minus: str) -> str:

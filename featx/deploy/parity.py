@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx._words import count
 from featx.errors import NumericsError
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class Parity:
         if not self.difference <= TOLERANCE:  # NaN is none either
             raise NumericsError(
                 f"what the graph says differs from featx by {self.difference:.2g} of its size "
-                f"over {self.images} images ({self.origin}), expected at most {TOLERANCE:g}: "
-                "nothing was written; try the other format of --to"
+                f"over {count(self.images, 'image')} ({self.origin}), expected at most "
+                f"{TOLERANCE:g}: nothing was written; try the other format of --to"
             )
 
     def to_json(self) -> JsonObject:

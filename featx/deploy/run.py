@@ -10,6 +10,7 @@ import numpy as np
 from featx import catalog, datasets
 from featx._files import write_json
 from featx._types import Silent
+from featx._words import count
 from featx.deploy.networks import check_alike, joined, load_networks
 from featx.deploy.parity import Parity, difference
 from featx.deploy.place import sidecar_of, staged, target_of
@@ -132,7 +133,7 @@ def _write(model: Model, chain: Chain, to: str, path: Path, report: Progress) ->
     sample = find_sample(model)
     vectors = networks.vectors(sample.images)
     graph = HeadGraph(networks.backbones, networks.picks, chain)
-    report.say(f"writing {path.name}, and running it on {len(sample.images)} images")
+    report.say(f"writing {path.name}, and running it on {count(len(sample.images), 'image')}")
     write_graph(graph, sample.images, to, path, chain.meaning)
     runner = load_graph(path)
     parity = _compare(model, runner.batches(sample.images), vectors, sample)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx import images
+from featx._words import count
 from featx.embedding.reading import Reader, in_order, workers
 from featx.embedding.sinks import StoreSink, are_bad, known_failure
 from featx.embedding.stages import Stages, Timing
@@ -132,7 +133,8 @@ def embed(
         progress.finish()
     if work.left_over:
         progress.say(
-            f"{work.left_over} images were not for {work.decoder.name}: Pillow decoded them"
+            f"{count(work.left_over, 'image was', 'images were')} not for {work.decoder.name}: "
+            "Pillow decoded them"
         )
     timing = _timing(stages, work, sinks, readers)
     save_tokens(tokens, entries, outcomes, [*unsaved, *outcomes.settle_twins()])

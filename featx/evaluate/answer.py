@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from featx._types import Array, Float64s, Ints
+from featx._words import count
 from featx.evaluate.calibrate import calibrated, fit_calibrator, with_calibrator
 from featx.evaluate.criterion import edges, summarize
 from featx.evaluate.groups import group_splits, mixed_groups
@@ -90,6 +91,7 @@ def describe(setup: Setup, found: Found, estimator: Any, stop: Stop) -> Evaluati
         final=setup.plan.final,
         how=_how(setup),
         notes=_notes(setup, found, every),
+        warnings=setup.plan.warnings,
         seconds={},
     )
 
@@ -279,7 +281,8 @@ def _about_groups(setup: Setup) -> list[str]:
     if setup.spec.aggregate is None or not (mixed := mixed_groups(setup.rows)).any():
         return []
     note = (
-        f"{mixed.sum()} of {len(mixed)} groups ({setup.rows.group_name}) have rows of different "
+        f"{mixed.sum()} of {len(mixed)} groups ({setup.rows.group_name}) "
+        f"{'has' if mixed.sum() == 1 else 'have'} rows of different "
         "labels: they are left out where the means of groups are scored"
     )
     return [note]
@@ -309,7 +312,7 @@ def _about_small_folds(setup: Setup) -> list[str]:
     least = min(len(fold.test) for fold in setup.plan.folds)
     if setup.target.classes is not None or least >= _FEW_ROWS:
         return []
-    rows = "1 test row" if least == 1 else f"{least} test rows"
+    rows = count(least, "test row")
     note = (
         f"the smallest fold has {rows}: scores are means over folds, and RMSE, R2 and correlations "
         "of so few rows are not those of all rows: take fewer folds"

@@ -175,6 +175,8 @@ class Evaluation:
     notes
         What a reader should know: a task that was guessed, an optimum at the edge of the grid, a
         solver that did not converge.
+    warnings
+        What may fool the scores: groups on both sides of a split.
     seconds
         By phase: products, search, final, score.
     """
@@ -205,6 +207,7 @@ class Evaluation:
     final: Ints
     how: str
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
     seconds: Mapping[str, float]
 
     @property
@@ -252,6 +255,7 @@ class Evaluation:
             "n_train": self.n_train,
             "how": self.how,
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
             "seconds": dict(self.seconds),
         }
 

@@ -16,6 +16,7 @@ import torch
 from scipy.special import softmax
 from skorch.dataset import Dataset
 
+from featx._words import count
 from featx.backbones import load_backbone
 from featx.evaluate import Attempt, judge_of
 from featx.finetuning.ask import Ask, head_of, training_of
@@ -155,7 +156,7 @@ class Trainer:
         parts = self._part(own, y, varied=True), self._part(held, y) if len(held) else None
         whole = isinstance(parts[0], Part)
         network = module if whole else module.head
-        what = f"{self.request.name} with {training.batch_size} images in a batch"
+        what = f"{self.request.name} with {count(training.batch_size, 'image')} in a batch"
         with room(what, "give a smaller --batch-size"):
             done = train(
                 network,

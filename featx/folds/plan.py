@@ -61,6 +61,8 @@ class Plan:
         choose nothing. For several, the final model is fitted on all rows.
     how, inner_how
         In words.
+    notes, warnings
+        What a reader of the scores should know, and what may fool them.
     """
 
     folds: tuple[Fold, ...]
@@ -69,6 +71,7 @@ class Plan:
     how: str
     inner_how: str
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -199,9 +202,10 @@ def _plan_column(rows: Rows, split: Array, name: str, cut: _Cut) -> Plan:
     """Tune inside train (on the val rows where there are some), score the test rows once."""
     sides = read_sides(split, name)
     train, val, test = (np.flatnonzero(sides == side) for side in ("train", "val", "test"))
-    notes = groups_on_both(rows, sides, name)
+    notes: tuple[str, ...] = ()
+    warnings = groups_on_both(rows, sides, name)
     if not len(test):
-        notes += (f"column {name!r} has no test rows: its val rows are the test rows",)
+        notes = (f"column {name!r} has no test rows: its val rows are the test rows",)
         test, val = val, test
     for rows_of, side in ((train, "train"), (test, "test")):
         if not len(rows_of):
@@ -211,10 +215,11 @@ def _plan_column(rows: Rows, split: Array, name: str, cut: _Cut) -> Plan:
     instead = f"change column {name!r}"
     if cut.per_class is not None or cut.without is None or not len(val):
         checked(rows, [(both, test)], instead)
-        return replace(_assemble(rows, [(both, test)], how, INNER_FOLDS, cut), notes=notes)
+        plan = _assemble(rows, [(both, test)], how, INNER_FOLDS, cut)
+        return replace(plan, notes=notes, warnings=warnings)
     checked(rows, [(train, val), (both, test)], instead)
     fold = Fold(both, test, ((train, val),))
-    return Plan((fold,), both, True, how, f"its {_rows(len(val), 'val')}", notes)
+    return Plan((fold,), both, True, how, f"its {_rows(len(val), 'val')}", notes, warnings)
 
 
 def _rows(n: int, kind: str) -> str:

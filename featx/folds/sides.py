@@ -48,8 +48,9 @@ def groups_on_both(rows: Rows, sides: Array, name: str) -> tuple[str, ...]:
     shared = np.intersect1d(test, rows.groups[sides != "test"])
     if not len(shared):
         return ()
+    are = "is" if len(shared) == 1 else "are"
     note = (
-        f"{len(shared)} of {len(test)} test groups ({rows.group_name}) are also among the training "
-        f"rows of column {name!r}: the scores are too high"
+        f"{len(shared)} of {len(test)} test groups ({rows.group_name}) {are} also among the "
+        f"training rows of column {name!r}: the scores are too high"
     )
     return (note,)

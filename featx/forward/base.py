@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx._words import count
 from featx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Engine(ABC):
         """Say for a person what runs where."""
         made = self.provenance
         where = f"{made['engine']} on {made['device']} in {self.precision}"
-        return f"{where}, {self.batch_size} images in a batch"
+        return f"{where}, {count(self.batch_size, 'image')} in a batch"
 
 
 def checked_batch_size(asked: int | None, default: int) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featx._types import JsonObject
+from featx._words import count
 from featx.errors import DeviceError, FeatxError, UsageError
 from featx.forward.base import UnrunnableError
 from featx.forward.certificate import ROWS, Certificate, Sample, certify
@@ -152,7 +153,7 @@ class _Trial:
         if self._asked.decoder != "auto" and not telling:
             self._note_once(
                 f"decoder {self._asked.decoder} changes less than a quarter of "
-                f"{len(self._sample.images)} images, so Pillow decodes all"
+                f"{count(len(self._sample.images), 'image')}, so Pillow decodes all"
             )
         return order if telling == others else (*telling, "pil")
 

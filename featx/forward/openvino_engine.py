@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from featx._quiet import quiet
+from featx._words import count
 from featx.errors import DeviceError
 from featx.forward.base import Engine, UnrunnableError, checked_batch_size, first_line
 from featx.forward.devices import check_precision, describe
@@ -186,8 +187,8 @@ def _room(batch_size: int) -> Iterator[None]:
         if isinstance(error, RuntimeError) and "alloc" not in str(error):
             raise
         raise DeviceError(
-            f"not enough memory with {batch_size} images in a batch ({first_line(error)}); give "
-            "a smaller --batch-size"
+            f"not enough memory with {count(batch_size, 'image')} in a batch "
+            f"({first_line(error)}); give a smaller --batch-size"
         ) from error
 
 

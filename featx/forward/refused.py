@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from featx._words import count
 from featx.errors import FeatxError, NumericsError, UsageError
 from featx.forward.certificate import MIN_COSINE
 
@@ -54,7 +55,7 @@ def uncertified(way: Way, certificates: Sequence[Certificate], asked: Asked) -> 
     worst = min(certificates, key=lambda c: (c.passed, c.min_cosine))
     why = (
         f"{what} was tried and gives other vectors than the reference (minimum cosine over "
-        f"{worst.rows} images {worst.min_cosine:.4f}, expected at least {MIN_COSINE})"
+        f"{count(worst.rows, 'image')} {worst.min_cosine:.4f}, expected at least {MIN_COSINE})"
     )
     return Refused(why, NumericsError, _without(asked))
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from featx._quiet import quiet
 from featx._types import Array, JsonObject
+from featx._words import count
 from featx.backbones import Backbone
 from featx.errors import DeviceError
 from featx.forward.base import Engine, UnrunnableError, checked_batch_size, first_line
@@ -155,8 +156,8 @@ class TorchEngine(Engine):
     def _no_room(self, error: Exception) -> str:
         first = str(error).strip().splitlines()[0]
         return (
-            f"{describe(self.device)} ran out of memory with {self.batch_size} images in a batch "
-            f"({first}); give a smaller --batch-size, for example "
+            f"{describe(self.device)} ran out of memory with {count(self.batch_size, 'image')} "
+            f"in a batch ({first}); give a smaller --batch-size, for example "
             f"--batch-size {max(1, self.batch_size // 4)}"
         )
 

@@ -63,6 +63,8 @@ class Metric:
         Why there is no value where it is NaN.
     least, most
         No value lies outside these.
+    is_share
+        It is a share of the rows, each of which is right or wrong.
     ordered, probabilities
         Defined only for classes that are numbers; only for probabilities.
     same_units
@@ -77,6 +79,7 @@ class Metric:
     undefined: str
     least: float = 0.0
     most: float = 1.0
+    is_share: bool = False
     ordered: bool = False
     probabilities: bool = False
     same_units: bool = False

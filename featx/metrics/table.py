@@ -33,7 +33,7 @@ _ONE_CLASS = "only one class among the test rows"
 _CONSTANT = "the prediction or the target is constant"
 _UNMAPPED = f"{_CONSTANT}, or the mapping has as many parameters as there are predictions"
 CLASSIFICATION = (
-    Metric("accuracy", accuracy, True, "no test rows"),
+    Metric("accuracy", accuracy, True, "no test rows", is_share=True),
     Metric("balanced_accuracy", balanced_accuracy, True, "no test rows"),
     Metric("f1_macro", f1_macro, True, "no test rows"),
     Metric("sensitivity", sensitivity, True, "no test row of the positive class"),

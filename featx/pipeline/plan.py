@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from featx._files import side_dir
 from featx._types import Silent
+from featx._words import count
 from featx.catalog import cache_dir
 from featx.evaluate.mixes import read_mixes
 from featx.fitting import tokens_of
@@ -95,7 +96,7 @@ def _extract(step: Mapping[str, Any], looked: Looked, i: int) -> tuple[str, Json
     images = len(looked.source.entries)
     names = ", ".join(map(str, step["backbone"]))
     views = f", {step['views']} views of each" if step.get("views", 1) > 1 else ""
-    what = f"{names} on {images} images{views} into {', '.join(labels) or 'stores'}"
+    what = f"{names} on {count(images, 'image')}{views} into {', '.join(labels) or 'stores'}"
     return what, {"images": images, "stores": labels}
 
 

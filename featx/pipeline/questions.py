@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from featx._words import count
 from featx.folds import parse_cv
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Question:
         parts = [f"{self.target} ({self.task})", self.splits]
         parts += [f"rows of one {self.group} together"] if self.group is not None else []
         if self.train_per_class is not None:
-            parts.append(f"{self.train_per_class} training rows a class")
+            parts.append(f"{count(self.train_per_class, 'training row')} a class")
         parts += [f"rows with {' or '.join(self.missing)} left out"] if self.missing else []
         return ", ".join(parts)
 

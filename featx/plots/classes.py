@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from featx._types import Array, Float64s, Ints
 from featx.plots.columns import best_first, named
-from featx.plots.rows import dots, name_rows, row_height
-from featx.plots.style import WIDTH, Drawing, finished, styled
+from featx.plots.rows import dot_sign, dots, name_rows, row_height
+from featx.plots.style import WIDTH, Drawing, finished, legend_below, styled
 from featx.plots.text import short
 
 COLUMN = 50
@@ -37,7 +37,7 @@ def class_scores(
     classes : (k,)
         Their names.
     values, low, high : (k,) float
-        The score and the ends of its interval; NaN where there is none.
+        The score and the ends of its 95 % interval; NaN where there is none.
     metric
         What it is: ``recall``, ``f1``.
     """
@@ -56,6 +56,7 @@ def class_scores(
         axes.set_xlabel(short(metric, 48))
     _head(grid, len(order))
     _limit(grid[0], columns)
+    legend_below(grid[0], [dot_sign(metric)])
     return finished(grid[0])
 
 
@@ -68,7 +69,7 @@ def _unknown(order: Ints, values: Float64s) -> Ints:
 
 
 def _height(rows: int) -> float:
-    return max(rows, 2) * row_height(rows) + 0.8
+    return max(rows, 2) * row_height(rows) + 1.1
 
 
 def _parts(order: Ints) -> list[Ints]:

@@ -41,6 +41,7 @@ def embedding_map(
     *,
     target: str,
     kind: Literal["classes", "values"] | None = None,
+    axis_names: tuple[str, str] = ("", ""),
 ) -> Figure:
     """Draw points of a plane in the colour of their class or of their number.
 
@@ -59,6 +60,9 @@ def embedding_map(
         Which of both; None: floating-point numbers are values, and so are whole ones with more than
         20 different values.
 
+    axis_names
+        What the two coordinates are, where they have a name.
+
     Raises
     ------
     UsageError
@@ -72,7 +76,8 @@ def embedding_map(
     there = np.isfinite(points).all(axis=1)
     points, given = points[there], given[there]
     axes = axes_of(WIDTH, 4.8)
-    axes.set(xticks=[], yticks=[])
+    across, up = (short(name, 48) if name else "" for name in axis_names)
+    axes.set(xticks=[], yticks=[], xlabel=across, ylabel=up)
     axes.spines[:].set_visible(True)
     axes.spines[:].set_alpha(0.4)
     if (kind or _kind(given)) == "values":

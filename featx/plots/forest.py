@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from featx._types import Array, Float64s
 from featx.plots.columns import axis_name, best_first, named
-from featx.plots.rows import dots, name_rows, row_height
-from featx.plots.style import VERMILION, WIDTH, axes_of, finished, styled
+from featx.plots.rows import dot_sign, dots, name_rows, row_height
+from featx.plots.style import VERMILION, WIDTH, axes_of, finished, legend_below, styled
 from featx.plots.text import score
 
 NAME = 28
@@ -40,7 +41,7 @@ def intervals(
     names : (n,)
         What is compared.
     mean, low, high : (n,) float
-        The value and the ends of its interval; NaN where there is none.
+        The value and the ends of its 95 % interval; NaN where there is none.
     metric
         What it is; of the errors among featx's metrics less is better.
     """
@@ -48,14 +49,17 @@ def intervals(
     order = best_first(columns[0], metric)
     shown = [column[order] for column in columns]
     n = len(order)
-    axes = axes_of(WIDTH, max(n, 2) * row_height(n) + 0.9)
+    axes = axes_of(WIDTH, max(n, 2) * row_height(n) + 1.2)
     name_rows(axes, [listed[i] for i in order], longest=NAME)
     dots(axes, *shown)
+    signs = [dot_sign(metric)]
     if n and np.isfinite(shown[0][0]):
-        axes.axvline(shown[0][0], color=VERMILION, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        dashes: Any = {"color": VERMILION, "linewidth": 1, "linestyle": (0, (4, 3))}
+        signs.append(axes.axvline(shown[0][0], zorder=1, label="the best", **dashes))
     if n <= NUMBERED:
         _write(axes, shown[0])
     axes.set_xlabel(axis_name(metric, 48))
+    legend_below(axes, signs)
     return finished(axes)
 
 

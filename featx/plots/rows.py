@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from featx._types import Float64s
 from featx.plots.style import BLUE
-from featx.plots.text import LONGEST, shorts
+from featx.plots.text import LONGEST, short, shorts
 
 ROW = 0.24
 """Height of a row in inches, where there are few."""
@@ -31,7 +32,7 @@ def name_rows(axes: Axes, names: Sequence[object], longest: int = LONGEST) -> No
 
 
 def dots(axes: Axes, mean: Float64s, low: Float64s, high: Float64s) -> None:
-    """Draw a dot a row, and its interval where there is one.
+    """Draw a dot a row, and its interval where there is one; `dot_sign` explains them.
 
     Parameters
     ----------
@@ -42,3 +43,9 @@ def dots(axes: Axes, mean: Float64s, low: Float64s, high: Float64s) -> None:
     thick = 1.4 if len(mean) <= 25 else 1.0
     axes.hlines(places, low, high, color=BLUE, linewidth=thick)
     axes.plot(mean, places, "o", color=BLUE, markersize=5.5 if len(mean) <= 25 else 4)
+
+
+def dot_sign(metric: str) -> Line2D:
+    """Give what stands for `dots` in a legend."""
+    said = f"{short(metric, 28)} and its 95 % interval"
+    return Line2D([], [], color=BLUE, marker="o", linewidth=1.4, label=said)

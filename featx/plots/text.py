@@ -51,19 +51,24 @@ def longest_of(lines: Sequence[str]) -> int:
 
 def number(value: float) -> str:
     """Give three significant digits, ``-`` for what is not defined."""
-    return f"{value:.3g}" if math.isfinite(value) else "-"
+    return _minus(f"{value:.3g}") if math.isfinite(value) else "-"
 
 
 def score(value: float) -> str:
     """Give a score with three decimals, a large one with as many digits, ``-`` for none."""
     if not math.isfinite(value):
         return "-"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+    return _minus(f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}")
 
 
 def correlation(value: float) -> str:
     """Give three decimals, ``undefined`` for that of a constant."""
-    return f"{value:.3f}" if math.isfinite(value) else "undefined"
+    return _minus(f"{value:.3f}") if math.isfinite(value) else "undefined"
+
+
+def _minus(text: str) -> str:
+    """Write a minus as the ticks of an axis do."""
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _width(sign: str) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from featx._words import count
 from featx.comparison import Comparison, put_together
 from featx.comparison.formats import csv_text
 from featx.comparison.pairing import compare_pair
@@ -126,7 +127,11 @@ def put_side_by_side(runs: Sequence[Run], layers: Sequence[str], nested: Evaluat
         nested=score,
         chosen={layer: chosen[layer] for layer in table["layer"] if chosen[layer]},
         verdict=verdict(table.set_index("layer"), best, layers[0], metric.name, sign),
-        notes=(_honest(score, chosen, metric.name), *compared.notes[:1]),
+        notes=(
+            _honest(score, chosen, metric.name),
+            _corrected(len(pairs)),
+            *compared.notes[:1],
+        ),
         head=str(record["head"]),
         data=str(record["data"]["name"]),
         target=str(record["target"]),
@@ -166,7 +171,7 @@ def verdict(rows: pd.DataFrame, best: str, default: str, metric: str, sign: int)
     if best == default:
         return (
             f"the default layer {default}{also} has the best {metric} ({value}): nothing "
-            "here speaks for another place to cut"
+            f"here speaks for another place to cut; {_others(rows.drop(index=default), sign)}"
         )
     gain, p = sign * row["gain"], row["p"]
     low, high = sorted((sign * row["gain_low"], sign * row["gain_high"]))
@@ -179,6 +184,24 @@ def verdict(rows: pd.DataFrame, best: str, default: str, metric: str, sign: int)
     return (
         f"{lead}, but no difference to the default layer {default} can be told ({say_p(p)} after "
         "Holm): more images, or folds drawn anew (--repeats 10), would tell smaller ones"
+    )
+
+
+def _others(others: pd.DataFrame, sign: int) -> str:
+    """Say of how many other layers it is certain that they are worse than the default one."""
+    p, n = others["p"], len(others)
+    worse = int(((p < LEVEL) & (sign * others["gain"] < 0)).sum())
+    if worse:
+        which = "all others" if worse == n else f"{worse} of the {n} others"
+        return f"it is better than {which} for certain (p < {LEVEL:g} after Holm)"
+    smallest = "" if p.isna().all() else f" ({say_p(p.min())} or more after Holm)"
+    return f"but no difference to another layer can be told{smallest}"
+
+
+def _corrected(n: int) -> str:
+    return (
+        f"p is corrected for all {count(n, 'difference')} (Holm), each interval is of one "
+        "difference alone: it may leave out 0 where p is not below 0.05"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from featx import plots
+from featx._words import count
 from featx.comparison.run import KEY
 from featx.reporting.embedding_map import map_of
 from featx.reporting.parts import Drawing
@@ -162,7 +163,8 @@ def of_training(subject: Subject) -> Iterator[Drawn]:
         "training",
         "Training",
         plots.training_curves(frame),
-        f"{frame['training'].nunique()} trainings of up to {int(frame['epoch'].max())} epochs.",
+        f"{count(frame['training'].nunique(), 'training')}, the longest of "
+        f"{count(int(frame['epoch'].max()), 'epoch')}.",
         "Each line is a training; the epoch that was taken is marked.",
     )
 
@@ -187,7 +189,12 @@ def of_map(subject: Subject) -> Iterator[Drawn]:
     yield Drawn(
         "map",
         "Map of the embeddings",
-        plots.embedding_map(found.xy, labels, target=str(subject.record["target"])),
+        plots.embedding_map(
+            found.xy,
+            labels,
+            target=str(subject.record["target"]),
+            axis_names=("principal component 1", "principal component 2"),
+        ),
         f"{part}{len(tested):,} images by the first two principal components of their embeddings.",
         f"Principal components 1 and 2 hold {percent(found.share)} of the variance; what lies "
         f"together here may be apart in the other dimensions. {part}{len(tested):,} images.",

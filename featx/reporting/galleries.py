@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featx.cautions import SUSPECTS_FILE, TWINS_FILE
+from featx._words import count
+from featx.cautions import SUSPECTS_FILE, TWINS_FILE, found_by
 from featx.reporting.parts import Gallery, Shot
 from featx.reporting.subject import as_numbers, top_scores
 from featx.reporting.text import number
@@ -49,7 +50,7 @@ def _mistakes(subject: Subject, pictures: Pictures) -> Gallery:
     )
     if subject.is_classes:
         lead = (
-            f"{wrong:,} of {len(rows):,} images were called something else than their label; "
+            f"{wrong:,} of {count(len(rows), 'image')} called something else than the label; "
             "first those where another class is furthest ahead of the label's."
         )
     else:
@@ -123,7 +124,7 @@ def _suspects(subject: Subject, pictures: Pictures) -> Gallery:
             shot = replace(shot, note=_odds(float(one["evidence"])))
         shots.append(shot)
     lead = (
-        f"Labels ({len(table):,}) a thousand times likelier to be wrong than right, by what "
+        f"{count(len(table), 'label')} a thousand times likelier to be wrong than right, by what "
         "heads said that had not seen them. Look before you change them."
         f"{_left_out(min(len(table), MOST), len(table), SUSPECTS_FILE)}"
     )
@@ -132,17 +133,19 @@ def _suspects(subject: Subject, pictures: Pictures) -> Gallery:
 
 def _odds(evidence: float) -> str:
     """Say evidence to base 10 as odds, as far as anybody would believe them."""
-    odds = f"{10**evidence:,.0f}" if evidence < 6 else "more than a million"
-    return f"{odds} to 1 against the label"
+    return f"more than {10 ** min(int(evidence), 6):,} to 1 against the label"
 
 
 def _twins(subject: Subject, pictures: Pictures) -> Gallery:
     table = subject.twins
     shots = tuple(_pair(subject, pictures, one) for one in _records(table.head(MOST // 2)))
-    differ = " Where their labels differ, look which one is right." if subject.is_classes else ""
+    differ = "their labels differ" if subject.is_classes else "their targets are far apart"
+    label = found_by(subject.record)
+    by = f" They were found by {label}: other features find other pairs." if label else ""
     lead = (
-        f"Pairs ({len(table):,}) of all but the same image on both sides of a split: a head that "
-        f"has seen one has all but seen the other.{differ}"
+        f"{count(len(table), 'pair')} of all but the same image on both sides of a split: a head "
+        "that "
+        f"has seen one has all but seen the other. Where {differ}, look which one is right.{by}"
         f"{_left_out(len(shots), len(table), TWINS_FILE)}"
     )
     return Gallery("twins", "Near-identical images across the split", lead, shots)
@@ -151,14 +154,14 @@ def _twins(subject: Subject, pictures: Pictures) -> Gallery:
 def _pair(subject: Subject, pictures: Pictures, one: dict[str, Any]) -> Shot:
     sides = []
     for side in ("_1", "_2"):
-        path, item = one[f"path{side}"], one.get(f"item{side}", "0")
+        path, item, target = (one.get(f"{k}{side}", "0") for k in ("path", "item", "target"))
         picture, fold = pictures.of(path, item), int(one[f"fold{side}"])
         sides.append(
             Shot(
                 path=_name(subject.short(path), item),
                 src=picture.src,
                 missing=picture.missing,
-                target=one[f"target{side}"],
+                target=target if subject.is_classes else number(float(target)),
                 said="",
                 weight=float(one["cosine"]),
                 fold=fold if fold >= 0 else None,

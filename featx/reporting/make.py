@@ -50,11 +50,17 @@ class Report:
         By name, as `featx.plots` draws them.
     summary
         What it says first.
+    plots
+        The folder that the figures were saved in; None where they were not.
+    run
+        Of several runs the one that figures are of, but for the one that compares them.
     """
 
     path: Path
     figures: dict[str, Figure] = field(repr=False)
     summary: tuple[str, ...] = ()
+    plots: Path | None = None
+    run: str = ""
 
     def to_json(self) -> JsonObject:
         """Give it as a JSON object."""
@@ -62,6 +68,7 @@ class Report:
             "report": str(self.path),
             "figures": list(self.figures),
             "summary": list(self.summary),
+            "plots": None if self.plots is None else str(self.plots),
         }
 
 
@@ -117,7 +124,6 @@ def report(
     _check_file(file)
     asked = _asked(runs, Path(out), others=layers is not None or _is_curve(curve))
     several = [read_subject(one, catalog.cache_dir(cache), Path(out)) for one in asked]
-    _check_different(several)
     comparison = put_together([one.run for one in several]) if len(several) > 1 else None
     subject = _best(several, comparison)
     made_curve, missing = _curve(curve, subject, progress or Silent())
@@ -137,9 +143,11 @@ def report(
         path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, render(page))
     figures = {one.name: one.figure for several_ in drawn.values() for one in several_}
-    if save_plots is not None:
-        _save(figures, Path(save_plots))
-    return Report(path, figures, page.summary)
+    saved = None if save_plots is None else Path(save_plots).resolve()
+    if saved is not None:
+        _save(figures, saved)
+    several_of = subject.run.name if subject is not None and comparison is not None else ""
+    return Report(path, figures, page.summary, saved, several_of)
 
 
 def _is_curve(curve: object) -> bool:
@@ -155,12 +163,6 @@ def _asked(runs: Any, out: Path, *, others: bool) -> list[Any]:
             raise NotFoundError(f"no run in {out.absolute()}; `featx fit` makes one")
         return [found[-1]["path"]]
     return list(runs) if isinstance(runs, list | tuple) else [runs]
-
-
-def _check_different(subjects: list[Subject]) -> None:
-    places = [one.folder.resolve() for one in subjects if one.folder is not None]
-    if twice := [place for place in places if places.count(place) > 1]:
-        raise UsageError(f"the run {twice[0].name!r} is named twice; name each run once")
 
 
 def _best(subjects: list[Subject], comparison: Comparison | None) -> Subject | None:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from featx._visible import one_line, visible
 from featx.reporting.parts import Code, Drawing, Gallery, Page, Part, Section, Sheet
 from featx.reporting.payload import payload
+from featx.reporting.text import minus
 
 TEMPLATES = Path(__file__).parent / "templates"
 FIRST = 24
@@ -94,7 +95,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         finalize=_shown,
     )
-    environment.filters |= {"one_line": one_line, "svg": Markup}
+    environment.filters |= {"one_line": one_line, "minus": minus, "svg": Markup}
     environment.tests["wide"] = lambda drawing: _width_pt(drawing) > WIDE_PT
     return environment
 

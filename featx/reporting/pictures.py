@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from featx import images
+from featx._words import count
 from featx.catalog import shards_dir
 from featx.errors import ImageError
 from featx.sources import Places, is_remote
@@ -72,7 +73,7 @@ class Pictures:
         if not self.wanted or not reasons:
             return []
         [(why, _)] = reasons.most_common(1)
-        return [f"{reasons.total()} of {len(self._made)} pictures cannot be shown: {why}"]
+        return [f"{reasons.total()} of {count(len(self._made), 'picture')} cannot be shown: {why}"]
 
     def _make(self, key: tuple[str, str]) -> Picture:
         if not self.wanted:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from featx._words import count
 from featx.cautions import cautions
-from featx.comparison.run import known_metric
-from featx.comparison.words import say_p
+from featx.comparison.words import picked, say_p
 from featx.reporting import drawings
 from featx.reporting.galleries import galleries
 from featx.reporting.glossary import (
@@ -20,7 +20,7 @@ from featx.reporting.glossary import (
 )
 from featx.reporting.parts import Code, Drawing, Page, Section, Sheet
 from featx.reporting.recalls import recalls
-from featx.reporting.text import assigned, interval, number, sentence, spread
+from featx.reporting.text import assigned, interval, minus, number, sentence, spread
 from featx.reporting.words import keys, main_metric, methods, summary
 from featx.scoreboard import NEW_FITS, group_title, legend, score_table
 
@@ -96,7 +96,7 @@ def page_of(material: Material, drawn: dict[str, list[Drawn]], made: str) -> Pag
         summary=said,
         keys=() if subject is None else keys(subject),
         cautions=tuple(_cautions(material)),
-        sections=tuple(sections),
+        sections=tuple(_whose(section, material) for section in sections),
         made=made,
     )
 
@@ -106,11 +106,10 @@ def _title(material: Material) -> tuple[str, str, tuple[str, ...]]:
     more = [sentence(found.verdict) for found in (curve, layers) if found is not None]
     if subject is not None:
         record = subject.record
-        compared = [] if material.comparison is None else [material.comparison.verdict]
+        compared = [] if material.comparison is None else [minus(material.comparison.verdict)]
         data = record["data"]["name"]
-        best = "" if material.comparison is None else "the best run: "
-        run = f", run {record['name']}" if record["name"] else ""
-        under = f"{best}{record['head']} on {record['features']['label']}{run}"
+        first = f"the first of {1 + len(material.others)} runs: " if material.others else ""
+        under = f"{first}{_who(subject)}"
         return f"{data}: {record['target']}", under, (*compared, *summary(subject), *more)
     if curve is not None:
         return f"{curve.data}: {curve.target}", f"{curve.head} on {curve.features}", tuple(more)
@@ -120,32 +119,40 @@ def _title(material: Material) -> tuple[str, str, tuple[str, ...]]:
     return "A report", "", ()
 
 
+def _who(subject: Subject) -> str:
+    record = subject.record
+    run = f", run {record['name']}" if record["name"] else ""
+    return f"{record['head']} on {record['features']['label']}{run}"
+
+
+def _whose(section: Section, material: Material) -> Section:
+    """Say of which of several runs a section is."""
+    if not material.others or material.subject is None or section.name not in _OF_ONE:
+        return section
+    said = f"Of one run alone, the first in the comparison: {_who(material.subject)}."
+    return replace(section, lead=(said, *section.lead))
+
+
+_OF_ONE = ("result", "images", "chosen", "embeddings", "how")
+"""Sections that are of a single run."""
+
+
 def _cautions(material: Material) -> list[str]:
     if material.subject is None:
         return list(material.missing)
     record = dict(material.subject.record)
     folder = material.subject.folder
     record |= {"path": None if folder is None else str(folder)}
-    own = [*_guessing(record), *cautions(record, number), *_unread(material.subject)]
+    own = [*cautions(record, number), *_unread(material.subject)]
     others = [
         f"{one.run.name}: {words}"
         for one in material.others
-        for words in (*_guessing(one.record), *cautions(one.record, number))
+        for words in cautions(one.record, number)
     ]
     unseen = [] if material.pictures is None else material.pictures.unseen()
-    return [*map(sentence, [*own, *material.missing, *unseen]), *others]
-
-
-def _guessing(record: JsonObject) -> list[str]:
-    """Say where the score may be that of guessing."""
-    name = main_metric(record)
-    metric = known_metric(name, record["task"])
-    score, base = record["metrics"][name], record["baseline"].get(name, {}).get("mean")
-    kind = "" if score.get("corrected_low") is None else "corrected_"
-    end = score.get(f"{kind}low" if metric.greater_is_better else f"{kind}high")
-    if end is None or base is None or (end - base) * (1 if metric.greater_is_better else -1) > 0:
-        return []
-    return [f"the 95 % interval of {name} reaches {number(base)}: the head may only guess"]
+    several = 1 + len(material.others)
+    chosen = [picked(several, main_metric(record))] if several > 1 else []
+    return [*map(sentence, [*chosen, *own, *material.missing, *unseen]), *others]
 
 
 def _unread(subject: Subject) -> list[str]:
@@ -172,7 +179,7 @@ def _comparison(material: Material, drawn: dict[str, list[Drawn]]) -> Section | 
         Sheet(title, tuple(cells.header), tuple(map(tuple, cells.rows)), frozenset(cells.right))
         for title, cells in (("Runs, the best first", runs), (between, pairs))
     ]
-    lead = found.said(cost=True)
+    lead = tuple(map(minus, found.said(cost=True)))
     return Section("better", "Which is better", lead, (*_parts(drawn, "comparison"), *sheets))
 
 
@@ -216,7 +223,7 @@ def _labels(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None
         return None
     header, *rows = curve.cells()
     sheet = Sheet("Fewer labels", tuple(header), tuple(map(tuple, rows)), frozenset(range(5)))
-    lead = tuple(map(sentence, (curve.how, *curve.notes)))
+    lead = tuple(map(sentence, (f"{curve.head} on {curve.features}: {curve.how}", *curve.notes)))
     return Section("labels", "Would more labels help?", lead, (*_parts(drawn, "labels"), sheet))
 
 
@@ -239,7 +246,17 @@ def _layers(material: Material, drawn: dict[str, list[Drawn]]) -> Section | None
         )
         for row in probe.to_json()["layers"]
     )
-    header = ("layer", "depth", "values", metric, "95 %", "gain", "gain, 95 %", "p", "chosen")
+    header = (
+        "layer",
+        "depth",
+        "values",
+        metric,
+        "95 %",
+        "gain",
+        "gain, 95 %",
+        "p (Holm)",
+        "chosen",
+    )
     note = f"gain: over the default, {probe.default}; chosen: in so many splits, by training rows."
     columns = frozenset(range(1, len(header)))
     sheet = Sheet("Layers", header, rows, columns, note)
@@ -311,7 +328,7 @@ def _facts(record: JsonObject) -> list[tuple[str, str]]:
     data, features = record["data"], record["features"]
     kinds: Sequence[JsonObject] = features.get("parts") or [features]
     facts = [("data", data["source"]), ("manifest", data["manifest"])]
-    facts += [("left out", f"{x['rows']} rows, {x['why']}") for x in data["left_out"]]
+    facts += [("left out", f"{count(x['rows'], 'row')}, {x['why']}") for x in data["left_out"]]
     for kind in kinds:
         facts += [
             ("features", kind["label"]),

@@ -6,11 +6,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+_MINUS = re.compile(r"(?<![^\s(])-(?=[\d.])")
 _WORD = re.compile(r"[a-z][a-z'-]*[,:;]?(\s|$)")
 
 
 def number(value: float | None, beside: float | None = None) -> str:
-    """Give a number with three decimals, a large one with none; ``-`` for what there is not.
+    """Give a number with three decimals, a large one with fewer; ``-`` for what there is not.
 
     Parameters
     ----------
@@ -20,9 +21,14 @@ def number(value: float | None, beside: float | None = None) -> str:
     if value is None or not math.isfinite(value):
         return "-"
     size = max(abs(value), 0.0 if beside is None or not math.isfinite(beside) else abs(beside))
-    if size >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3f}" if size >= 1e-3 or size == 0 else f"{value:.1e}"
+    decimals = 0 if size >= 1000 else 1 if size >= 100 else 3
+    small = 0 < size < 1e-3
+    return minus(f"{value:.1e}" if small else f"{value:,.{decimals}f}")
+
+
+def minus(text: str) -> str:
+    """Write the minus before a number as one, as figures do, and leave hyphens."""
+    return _MINUS.sub("\N{MINUS SIGN}", text)
 
 
 def spread(mean: float | None, std: float | None) -> str:
@@ -68,7 +74,7 @@ def sentence(text: str) -> str:
     if not whole:
         return ""
     first = whole[0].upper() if _WORD.match(whole) else whole[0]
-    return first + whole[1:].rstrip(".") + "."
+    return minus(first + whole[1:].rstrip(".") + ".")
 
 
 def named(name: object) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featx._words import count
 from featx.comparison.run import default_metric
 from featx.reporting.parts import Key
 from featx.reporting.recalls import recalls
@@ -39,7 +40,7 @@ def summary(subject: Subject) -> tuple[str, ...]:
     record = subject.record
     metric = main_metric(record)
     score, baseline = record["metrics"][metric], record["baseline"][metric]["mean"]
-    images = f"{score['n']:,} images that the head had not seen"
+    images = f"{count(score['n'], 'image')} that the head had not seen"
     guess = "" if baseline is None else f"; {_guess(record)} gives {number(baseline)}"
     if score["mean"] is None:
         first = f"{_plain(metric)} of {images} is undefined{guess}."
@@ -146,7 +147,9 @@ _FIRST = {
 
 def _what(record: JsonObject) -> str:
     classes = f"{len(record['classes'])} classes, " if record["classes"] else ""
-    return f"{classes}{record['d']:,} values each" if record.get("d") else classes.rstrip(", ")
+    return (
+        f"{classes}{count(record['d'], 'value')} each" if record.get("d") else classes.rstrip(", ")
+    )
 
 
 def _key(name: str, score: JsonObject) -> Key:
@@ -176,8 +179,8 @@ def methods(subject: Subject) -> str:
     head = _HEADS.get(record["head"], record["head"])
     scaled = "" if record["scale"] == "none" else f" on features scaled by {record['scale']}"
     return (
-        f"{record['n']:,} images were embedded with {embedded} On these features {head}{scaled} "
-        f"was fitted to predict the {task} of {record['target']!r}"
+        f"{count(record['n'], 'image')} were embedded with {embedded} On these features "
+        f"{head}{scaled} was fitted to predict the {task} of {record['target']!r}"
         f"{f' (final parameters: {chosen})' if chosen else ''}. Performance was estimated by "
         f"{record['how']}. {_capital(_plain(metric))} was {spread(score['mean'], score['std'])}"
         f"{_over(score)}; {_intervals(score)}. The random seed was {record['seed']}. "
@@ -207,7 +210,7 @@ def _embedded(kind: JsonObject, made: JsonObject) -> str:
     cut = f", cut at {recipe['layer']!r}" if recipe.get("layer") else ""
     return (
         f"the {frozen} network {name}{weights}{cut} and {_POOLINGS.get(pooling, pooling)} to "
-        f"{kind['d']:,} values ({kind['preprocess']})."
+        f"{count(kind['d'], 'value')} ({kind['preprocess']})."
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from featx._types import Array
+from featx._words import count
 from featx.errors import SourceError, SourceReadError
 from featx.sources.entry import Entry, MemoryEntry, Payload, Source, text_column, token_of
 from featx.sources.names import data_name, display
@@ -83,7 +84,9 @@ def open_array_file(path: Path) -> Source:
             frames[-1]["split"] = text_column([split] * n)
     frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
     where = display(os.path.abspath(path))  # noqa: PTH100
-    return Source(data_name(path.stem), f"{where}: {len(entries):,} images", entries, frame, 0)
+    return Source(
+        data_name(path.stem), f"{where}: {count(len(entries), 'image')}", entries, frame, 0
+    )
 
 
 def array_source(images: Array) -> Source:
@@ -102,7 +105,7 @@ def payload_source(payloads: Sequence[Any] | Array) -> Source:
     """Make a source of images in memory: arrays, Pillow images or bytes."""
     entries = [MemoryEntry(f"[{i}]", None, None, payload) for i, payload in enumerate(payloads)]
     frame = pd.DataFrame(index=pd.RangeIndex(len(entries)))
-    return Source("memory", f"{len(entries):,} images in memory", entries, frame, 0)
+    return Source("memory", f"{count(len(entries), 'image')} in memory", entries, frame, 0)
 
 
 def check_images(shape: tuple[int, ...], where: str) -> None:

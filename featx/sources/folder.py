@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from featx._words import count
 from featx.errors import SourceError, SourceReadError
 from featx.sources.entry import Entry, Source, text_column, token_of
 from featx.sources.names import (
@@ -98,11 +99,11 @@ def folder_source(listed: Listed) -> Source:
     if not entries:
         raise SourceError(
             f"no image in {listed.root}"
-            + (f" ({ignored} files have no image extension)" if ignored else "")
+            + (f" ({count(ignored, 'file')} without an image extension)" if ignored else "")
             + "; expected images (.jpg, .png, .tif ...) in it or in its folders"
         )
     frame, layout = folder_columns([entry.path for entry in entries])
-    description = f"{listed.root}: {len(entries):,} images{layout}"
+    description = f"{listed.root}: {count(len(entries), 'image')}{layout}"
     return Source(data_name(listed.name), description, entries, frame, ignored)
 
 
@@ -168,14 +169,16 @@ def folder_columns(paths: Sequence[str]) -> tuple[pd.DataFrame, str]:
         return pd.DataFrame(index=pd.RangeIndex(len(paths))), ""
     if not _are_splits(tops, parts):
         labels = [p[0] if len(p) > 1 else None for p in parts]
-        return pd.DataFrame({"label": text_column(labels)}), f" in {len(tops)} class folders"
+        return pd.DataFrame(
+            {"label": text_column(labels)}
+        ), f" in {count(len(tops), 'class folder')}"
     splits = [SPLITS[p[0].lower()] if len(p) > 1 else None for p in parts]
     labels = [p[1] if len(p) > 2 else None for p in parts]
     classes = len({label for label in labels if label is not None})
     columns = {"label": text_column(labels)} if classes else {}
     columns["split"] = text_column(splits)
     names = ", ".join(dict.fromkeys(split for split in splits if split is not None))
-    return pd.DataFrame(columns), f" in {classes} classes, split into {names}"
+    return pd.DataFrame(columns), f" in {count(classes, 'class', 'classes')}, split into {names}"
 
 
 def _are_splits(tops: set[str], parts: list[list[str]]) -> bool:

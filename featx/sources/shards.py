@@ -13,6 +13,7 @@ from typing import Protocol
 import pandas as pd
 
 from featx._types import Progress
+from featx._words import count
 from featx.errors import SourceError, SourceNotFoundError, SourceReadError
 from featx.sources.entry import Entry, Source, Token, hash63
 from featx.sources.indexes import Indexes
@@ -179,7 +180,9 @@ def shard_source(
     several = _several(frame)
     left_out = f", without the nested JSON fields {', '.join(left)}" if left else ""
     part = "" if len(found) == len(shards) else f"{len(found):,} of "
-    description = f"{where}: {rows:,} images in {part}{_counted(len(shards))}{several}{left_out}"
+    description = (
+        f"{where}: {count(rows, 'image')} in {part}{_counted(len(shards))}{several}{left_out}"
+    )
     ignored = sum(index.ignored for _, index in found)
     return Source(data_name(name), description, entries, frame, ignored)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from featx._types import PathLike
+from featx._words import count
 from featx.errors import (
     SourceError,
     SourceNotFoundError,
@@ -92,7 +93,7 @@ def frame_source(
         )
     frame[column] = pd.Series([entry.path for entry in entries], dtype=object)
     gone = f", {missing:,} of them missing" if missing else ""
-    description = f"{where}: {len(entries):,} images named in column {column!r}{gone}"
+    description = f"{where}: {count(len(entries), 'image')} named in column {column!r}{gone}"
     return Source(name, description, entries, frame, 0)
 
 

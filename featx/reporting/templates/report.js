@@ -264,7 +264,7 @@
   };
 
   const contents = (details) => {
-    const wide = matchMedia("(min-width: 70rem)");
+    const wide = matchMedia("(min-width: 76rem)");
     const fit = () => { details.open = wide.matches; };
     wide.addEventListener("change", fit);
     fit();
