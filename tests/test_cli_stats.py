@@ -32,7 +32,6 @@ def test_words_fit_80_columns(tmp_path: Path) -> None:
         "`featx fit` reports them",
     ):
         assert words in result.stdout
-    assert "reading: 19 of 19" in result.stderr
 
 
 def test_json_is_one_object(tmp_path: Path) -> None:

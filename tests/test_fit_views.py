@@ -258,7 +258,7 @@ def test_an_evaluation_counts_images(world: Path, model: Path) -> None:
     found = predict(load_model(model, cache=world / "cache"), world / "photos", evaluate=True)
     assert found.metrics is not None
     assert found.metrics["accuracy"].n == 30
-    told = "the head was fitted on 30 of the 30 images"
+    told = "the head was fitted on 30 of 30 images"
     assert any(note.startswith(told) for note in found.notes)
 
 
