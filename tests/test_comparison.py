@@ -485,7 +485,7 @@ def test_p_is_said_on_its_side_of_the_level(p: float, said: str) -> None:
 
 
 def test_numbers_are_said_so_that_they_are_not_nothing() -> None:
-    said = [say_number(v) for v in (0.0, 0.00012, -0.0004, 0.5, 123.456, NAN)]
+    said = [say_number(v) for v in (-4e-17, 0.00012, -0.0004, 0.5, 123.456, NAN)]
     assert said == ["0.000", "0.0001", "-0.0004", "0.500", "123.5", "-"]
 
 

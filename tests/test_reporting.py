@@ -173,6 +173,7 @@ def test_names_of_classes_beyond_three_are_counted() -> None:
 def test_numbers_that_stand_together_have_as_many_decimals() -> None:
     assert number(123.4) == "123.4"
     assert number(-3.5) == "\N{MINUS SIGN}3.500"
+    assert number(-3.7e-17) == "0.000"
     assert spread(1234.5, 0.25) == "1,234 ± 0"
     assert interval(0.00012, 0.5) == "0.000 to 0.500"
     assert interval(1e-5, 2e-4) == "1.0e-05 to 2.0e-04"

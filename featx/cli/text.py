@@ -73,7 +73,7 @@ def number(value: float | None) -> str:
     """Say a score: three decimals, fewer where it is large."""
     if value is None:
         return "-"
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+    return f"{value:z.3f}" if abs(value) < 100 else f"{value:.1f}"
 
 
 def interval(score: JsonObject) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from featx._words import ROUNDING
 from featx.metrics import Metric
 from featx.paired import Difference
 
@@ -148,9 +149,9 @@ def say_number(value: float) -> str:
     """Say a score or a difference: three decimals, more where it would be 0, fewer if large."""
     if value != value:
         return "-"
-    if value and abs(value) < 0.0005:
+    if ROUNDING < abs(value) < 0.0005:
         return f"{value:.1g}"
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+    return f"{value:z.3f}" if abs(value) < 100 else f"{value:.1f}"
 
 
 def say_p(p: float) -> str:

@@ -200,7 +200,7 @@ def _others(others: pd.DataFrame, sign: int) -> str:
 
 def _corrected(n: int) -> str:
     return (
-        f"p is corrected for all {count(n, 'difference')} (Holm), each interval is of one "
+        f"each p is corrected for all {count(n, 'difference')} (Holm), each interval is of one "
         "difference alone: it may leave out 0 where p is not below 0.05"
     )
 

@@ -20,7 +20,7 @@ from featx.reporting.glossary import (
 )
 from featx.reporting.parts import Code, Drawing, Page, Section, Sheet
 from featx.reporting.recalls import recalls
-from featx.reporting.text import assigned, interval, minus, number, sentence, spread
+from featx.reporting.text import assigned, interval, number, sentence, spread
 from featx.reporting.words import keys, main_metric, methods, summary
 from featx.scoreboard import NEW_FITS, group_title, legend, score_table
 
@@ -106,7 +106,7 @@ def _title(material: Material) -> tuple[str, str, tuple[str, ...]]:
     more = [sentence(found.verdict) for found in (curve, layers) if found is not None]
     if subject is not None:
         record = subject.record
-        compared = [] if material.comparison is None else [minus(material.comparison.verdict)]
+        compared = [] if material.comparison is None else [sentence(material.comparison.verdict)]
         data = record["data"]["name"]
         first = f"the first of {1 + len(material.others)} runs: " if material.others else ""
         under = f"{first}{_who(subject)}"
@@ -145,7 +145,7 @@ def _cautions(material: Material) -> list[str]:
     record |= {"path": None if folder is None else str(folder)}
     own = [*cautions(record, number), *_unread(material.subject)]
     others = [
-        f"{one.run.name}: {words}"
+        sentence(f"run {one.run.name}: {words}")
         for one in material.others
         for words in cautions(one.record, number)
     ]
@@ -179,7 +179,7 @@ def _comparison(material: Material, drawn: dict[str, list[Drawn]]) -> Section | 
         Sheet(title, tuple(cells.header), tuple(map(tuple, cells.rows)), frozenset(cells.right))
         for title, cells in (("Runs, the best first", runs), (between, pairs))
     ]
-    lead = tuple(map(minus, found.said(cost=True)))
+    lead = tuple(map(sentence, found.said(cost=True)))
     return Section("better", "Which is better", lead, (*_parts(drawn, "comparison"), *sheets))
 
 

@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from featx._words import ROUNDING
+
 _MINUS = re.compile(r"(?<![^\s(])-(?=[\d.])")
 _WORD = re.compile(r"[a-z][a-z'-]*[,:;]?(\s|$)")
 
@@ -22,8 +24,8 @@ def number(value: float | None, beside: float | None = None) -> str:
         return "-"
     size = max(abs(value), 0.0 if beside is None or not math.isfinite(beside) else abs(beside))
     decimals = 0 if size >= 1000 else 1 if size >= 100 else 3
-    small = 0 < size < 1e-3
-    return minus(f"{value:.1e}" if small else f"{value:,.{decimals}f}")
+    small = ROUNDING < size < 1e-3
+    return minus(f"{value:.1e}" if small else f"{value:z,.{decimals}f}")
 
 
 def minus(text: str) -> str:
