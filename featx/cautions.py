@@ -54,7 +54,10 @@ def _guessing(record: JsonObject, number: Callable[[float | None], str]) -> list
     end = score.get(f"{kind}low" if greater else f"{kind}high")
     if end is None or base is None or (end - base) * (1 if greater else -1) > 0:
         return []
-    return [f"the 95 % interval of {name} reaches {number(base)}: the head may only guess"]
+    which = "new images" if not kind else "heads trained anew"
+    return [
+        f"the 95 % interval of {name} for {which} reaches {number(base)}: the head may only guess"
+    ]
 
 
 def _about_twins(

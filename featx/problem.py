@@ -198,8 +198,9 @@ def _pose(
         y=y,
         groups=image_groups(manifest.digest, user),
         sides=sides,
-        left_out=_left_out(features, len(rows), name),
+        left_out=_left_out(features, len(rows), name, missing),
         notes=[
+            *_about_missing(values, missing, name),
             *_about_copies(manifest),
             *_about_groups(user, group),
             *_about_splits(features, [name, group or ""], split),
@@ -244,9 +245,19 @@ def _target(values: Array, name: str, task: Task | None) -> Array:
     return as_labels(values)
 
 
-def _left_out(features: Features, n: int, name: str) -> list[JsonObject]:
+def _about_missing(values: Array, missing: Sequence[str], name: str) -> list[str]:
+    """Say which values that are to count as missing there are not: a slip of the pen, perhaps."""
+    there = int(has_value(values, ()).sum())
+    strange = [token for token in missing if has_value(values, [token]).sum() == there]
+    if not strange:
+        return []
+    return [f"no row has {' or '.join(map(repr, strange))} in column {name!r}: --missing names it"]
+
+
+def _left_out(features: Features, n: int, name: str, missing: Sequence[str]) -> list[JsonObject]:
+    counted = f" ({' or '.join(map(repr, missing))} counts as none)" if missing else ""
     counts = {
-        f"no value in column {name!r}": len(features) - n,
+        f"no value in column {name!r}{counted}": len(features) - n,
         "the image could not be read": len(features.failed),
     }
     return [{"rows": rows, "why": why} for why, rows in counts.items() if rows]

@@ -194,6 +194,9 @@ def keep(
         write_artifact(folder, head, info)
         size = (folder / HEAD_FILE).stat().st_size
         record |= {"head_bytes": size, "notes": [*record["notes"], *_about_the_size(size)]}
+        if name and final != name:
+            taken = f"another run took the name {name} meanwhile: this one is called {final}"
+            record["notes"].append(taken)
         write_images(folder, features.manifest.digest[problem.rows], evaluation.final)
         write_table(folder / PREDICTIONS_FILE, predictions)
         for file, table in zip((TWINS_FILE, SUSPECTS_FILE), tables, strict=True):

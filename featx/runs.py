@@ -58,13 +58,14 @@ def new_run(out: Path, name: str | None, stem: str) -> Iterator[tuple[str, Path]
     out
         The folder of all runs; made where it is missing.
     name
-        As the user wants it; None chooses the first free ``<stem>-1``, ``<stem>-2``, ...
+        As the user wants it; None chooses the first free ``<stem>-1``, ``<stem>-2``, ... So does a
+        name that another run has taken since `check_name`: no work is lost for that.
     stem
         What an automatic name begins with; characters unfit for a folder name become ``-``.
     """
     lock = take_lock(out / _LOCK_FILE)
     try:
-        final = name or _free_name(out, stem)
+        final = name if name and not (out / name).exists() else _free_name(out, name or stem)
         check_name(out, final)
         temporary = out / f".{uuid4().hex}"
         try:

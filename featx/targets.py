@@ -157,9 +157,21 @@ def as_amounts(values: Array, name: str) -> NDArray[np.float64]:
     raise TargetError(
         f"target {name!r} has {count(len(bad), 'value that is', 'values that are')} no number: "
         f"{shown}"
-        f"{', ...' if len(bad) > 5 else ''}; if they mean that the value is unknown, leave those "
-        f"rows out with --missing {','.join(bad[:3])}; for classes, say --task classification"
+        f"{', ...' if len(bad) > 5 else ''}; {_instead(bad, values)}for classes, say "
+        "--task classification"
     )
+
+
+def _instead(bad: Sequence[str], values: Array) -> str:
+    """Say how to leave values out that are no number, where there are others."""
+    if len(bad) == len(set(map(str, values))):
+        return ""
+    listed = ",".join(bad[:_MOST]) + (",..." if len(bad) > _MOST else "")
+    return f"if they mean that the value is unknown, leave those rows out with --missing {listed}; "
+
+
+_MOST = 3
+"""Values to be left out that are named."""
 
 
 def image_groups(digest: Bytes16s, user: Array | None) -> Ints | None:

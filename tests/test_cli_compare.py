@@ -101,7 +101,7 @@ def test_what_it_took_is_said_where_asked_for(work: Workflow) -> None:
     said = featx("compare", "a", "b", "--cost").stdout
     assert said.startswith(
         "backbone  head        accuracy  accuracy, 95 %  fit (s)  extract (s)  s/point\n"
-        "vgg16     svm    0.889 ± 0.012  0.870 to 0.900      1.2            -     0.03\n"
+        "vgg16     svm    0.889 ± 0.012  0.870 to 0.900      1.2            -    0.031\n"
         "vgg16     ridge  0.850 ± 0.012  0.870 to 0.900      1.2            -        -\n"
     )
     assert max(map(len, said.splitlines())) <= 80

@@ -340,6 +340,13 @@ def test_kendalls_of_too_many_rows_is_not_drawn(fit: Any, monkeypatch: pytest.Mo
         object.__setattr__(metric, "max_resampled", 5000)
 
 
+def test_runs_of_different_classes_are_refused(fit: Any, features: Features) -> None:
+    fewer = fit("svm", missing="cat")
+    with pytest.raises(UsageError, match=r"(?s)different classes apart .*, NA; .*, NA, cat\)"):
+        compare(fewer, fit("svm"))
+    assert len(compare(fewer, fit("ridge", missing="cat")).table) == 2
+
+
 def test_runs_of_different_targets_are_refused(fit: Any) -> None:
     other = fit("ridge", target="age", task="regression")
     with pytest.raises(UsageError, match=r"predict different things .*age \(regression\)"):

@@ -240,8 +240,13 @@ def test_what_cannot_be_drawn_is_left_out_and_said(view: Features) -> None:
     assert [note for note in found.notes if "size 1 is left out: n_neighbors=9" in note]
     with pytest.raises(UsageError, match="size 1 is left out: parameters cannot be chosen"):
         featx.curve(view, "svm", sizes="1")
-    with pytest.raises(UsageError, match="no size can be drawn: every class has fewer"):
+    with pytest.raises(
+        UsageError, match=r"no size can be drawn: size 500 is .*every class has fewer"
+    ):
         featx.curve(view, "svm", sizes="500")
+    for sizes, said in (("10,500", "every class has fewer"), ("10,500,all", "same training rows")):
+        notes = featx.curve(view, "svm", sizes=sizes).notes
+        assert [note for note in notes if "size 500 is left out" in note and said in note]
 
 
 def test_small_classes_give_what_they_have(X: np.ndarray, tmp_path: Path) -> None:

@@ -156,13 +156,16 @@ def test_rows_without_a_target_are_left_out(tmp_path: Path) -> None:
     result = fit(features, "ridge", target="age", missing="NA,-1", cv="3", out=None, n_jobs=1)
     assert result.record["n"] == 53
     assert result.record["data"]["left_out"] == [
-        {"rows": 6, "why": "no value in column 'age'"},
+        {"rows": 6, "why": "no value in column 'age' ('NA' or '-1' counts as none)"},
         {"rows": 1, "why": "the image could not be read"},
     ]
     assert result.predictions["path"].iloc[0] == "006.png"
     assert np.array_equal(result.predictions["target"], np.delete(AGE[6:], 14))
     listed = fit(features, "ridge", target="age", missing=["NA", -1], cv="3", out=None, n_jobs=1)
     assert listed.metrics == result.metrics
+    assert not [note for note in listed.record["notes"] if "--missing" in note]
+    typo = fit(features, "ridge", target="age", missing="NA,-1,NB", cv="3", out=None, n_jobs=1)
+    assert "no row has 'NB' in column 'age': --missing names it" in typo.record["notes"]
 
 
 def test_no_target_at_all(tmp_path: Path) -> None:

@@ -92,6 +92,10 @@ def test_repeats_differ_and_seeds_repeat():
 
 def test_a_hold_out_keeps_its_test_rows_from_the_final_model():
     plan = make_plan(rows(), test_size=0.25)
+    assert plan.notes == ()
+    told = make_plan(rows(), test_size=0.25, cv="3")
+    assert np.array_equal(told.folds[0].test, plan.folds[0].test)
+    assert told.notes == ("cv 3 is not heeded: the test size says which rows are tested",)
     assert plan.single
     assert len(plan.folds) == 1
     assert np.array_equal(plan.final, plan.folds[0].train)

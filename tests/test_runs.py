@@ -27,10 +27,18 @@ def test_automatic_names_count_up(tmp_path: Path) -> None:
     assert make(tmp_path, stem="..") == "run-1"
 
 
-def test_a_taken_name_is_refused(tmp_path: Path) -> None:
+def test_a_taken_name_is_refused_before_the_work(tmp_path: Path) -> None:
     make(tmp_path, "mine")
     with pytest.raises(UsageError, match="'mine' exists already"):
-        make(tmp_path, "mine")
+        check_name(tmp_path, "mine")
+
+
+def test_a_name_taken_meanwhile_costs_no_work(tmp_path: Path) -> None:
+    first = make(tmp_path, "mine")
+    second = make(tmp_path, "mine")
+    assert (tmp_path / "mine").is_dir()
+    assert (tmp_path / "mine-1").is_dir()
+    assert first != second
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "a\\b", "x" * 200, "a.", "c:d", "-a"])

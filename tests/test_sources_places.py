@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,8 +38,8 @@ def pictures(cache: Path) -> Pictures:
         (str(path), "0"): digest.tobytes()
         for path, digest in zip(view.manifest.path, view.manifest.digest, strict=True)
     }
-    subject = SimpleNamespace(preprocess=view.recipe.preprocess, digests=digests, cache=cache)
-    return Pictures(subject)  # type: ignore[arg-type]
+    about = {"preprocess": view.recipe.preprocess, "digests": digests, "features": view}
+    return Pictures(SimpleNamespace(**about, cache=cache))  # type: ignore[arg-type]
 
 
 def test_every_place_gives_the_bytes_again(bucket: Bucket, tmp_path: Path) -> None:
@@ -79,6 +80,20 @@ def test_pictures_of_shards_are_shown_and_remote_ones_are_not(
     run(here, cache)
     assert pictures(cache).of("shard-000000.tar!000000.jpg").src
     assert bucket.asked.counts() == {}
+
+
+def test_files_too_new_to_be_noted_are_shown(tmp_path: Path) -> None:
+    photos, cache = folder(tmp_path / "photos", 2), tmp_path / "cache"
+    for file in photos.rglob("*.jpg"):
+        os.utime(file, (2**31, 2**31))  # not before the future is it sure that nothing follows
+    run(photos, cache)
+    with tokens.TokenIndex(cache) as index:
+        assert index.paths() == {}
+    assert pictures(cache).of("cat/0.jpg").src
+    (photos / "cat" / "0.jpg").write_bytes((photos / "dog" / "0.jpg").read_bytes())
+    assert pictures(cache).of("cat/0.jpg").missing == "its file has changed since"
+    (photos / "cat" / "0.jpg").unlink()
+    assert "run the same `featx extract` again" in pictures(cache).of("cat/0.jpg").missing
 
 
 @pytest.mark.parametrize("where", ["shards", "bucket"])

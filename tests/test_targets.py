@@ -85,8 +85,10 @@ def test_amounts_name_the_first_values_that_are_no_number() -> None:
     with pytest.raises(TargetError, match=r"--missing old,NA,inf; for classes, say --task class"):
         as_amounts(np.array(["1", "old", "NA", "NA", "inf"], dtype=object), "age")
     many = np.array([f"v{i}" for i in range(9)], dtype=object)
-    with pytest.raises(TargetError, match=r"'v4', \.\.\.; if"):
+    with pytest.raises(TargetError, match=r"'v4', \.\.\.; for classes, say"):
         as_amounts(many, "age")
+    with pytest.raises(TargetError, match=r"--missing v0,v1,v2,\.\.\.; for classes"):
+        as_amounts(np.array([*many, "7"], dtype=object), "age")
 
 
 def test_no_groups_where_every_row_is_alone() -> None:

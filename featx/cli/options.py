@@ -82,7 +82,7 @@ Device = Annotated[
 ]
 Precision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"],
-    _Option("--precision", help="Arithmetic; fp32 with --decoder pil is the reference."),
+    _Option("--precision", help="Arithmetic; fp32 is the reference."),
 ]
 BatchSize = Annotated[
     int | None, _Option("--batch-size", min=1, help="Images a batch [default: by the device].")

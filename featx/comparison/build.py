@@ -19,6 +19,9 @@ from featx.errors import UsageError
 from featx.metrics import Metric
 from featx.paired import holm
 
+_LISTED = 5
+"""Classes of a run that an error names."""
+
 
 def put_together(runs: Sequence[Run], metrics: Sequence[str] = ()) -> Comparison:
     """Compare runs of one target.
@@ -85,6 +88,17 @@ def _check(runs: Sequence[Run]) -> None:
     if len({run.what for run in runs}) > 1:
         each = ", ".join(f"{run.name}: {run.what[0]} ({run.what[1]})" for run in runs)
         raise UsageError(f"the runs predict different things ({each}); compare those of one target")
+    if len({frozenset(run.classes) for run in runs}) > 1:
+        each = "; ".join(f"{run.name}: {_listed(run.classes)}" for run in runs)
+        raise UsageError(
+            f"the runs tell different classes apart ({each}), and fewer are easier to tell apart; "
+            "compare runs of the same classes"
+        )
+
+
+def _listed(classes: Sequence[str]) -> str:
+    more = f" and {len(classes) - _LISTED} more" if len(classes) > _LISTED else ""
+    return f"{', '.join(classes[:_LISTED])}{more}"
 
 
 def _ranked(runs: Sequence[Run], metric: Metric) -> list[Run]:
@@ -257,5 +271,5 @@ def _notes(
 
 
 def _differs(why: str, who: list[str]) -> str:
-    more = f" and {len(who) - 1} other pairs" if len(who) > 1 else ""
+    more = f" and {count(len(who) - 1, 'other pair')}" if len(who) > 1 else ""
     return f"{who[0]}{more}: {why}"

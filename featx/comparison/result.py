@@ -98,7 +98,7 @@ class Comparison:
         for metric in self.metrics:
             columns |= _scores(table, metric, plus_minus)
         columns["fit (s)"] = [_seconds(v) for v in table["fit_s"]]
-        shown = {name: [_seconds(v) for v in table[column]] for name, column in _COSTS.items()}
+        shown = {name: [_cost(v) for v in table[column]] for name, column in _COSTS.items()}
         sizes = {name: [_whole(v) for v in table[column]] for name, column in _SIZES.items()}
         columns |= shown if cost else sizes
         asked = set(shown) if cost else set()  # what was asked for is shown, known or not
@@ -178,6 +178,11 @@ def _seconds(value: float) -> str:
     if 0 < value < 0.1:
         return f"{value:.1g}"
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _cost(value: float) -> str:
+    """Give two digits at least: costs are compared by their ratio."""
+    return f"{value:.2g}" if 0 < value < 1 else _seconds(value)
 
 
 def _whole(value: float) -> str:

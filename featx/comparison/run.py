@@ -59,6 +59,11 @@ class Run:
         return str(self.record["target"]), str(self.record["task"])
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Those that the head tells apart, in the order of its scores; none for numbers."""
+        return tuple(str(row["class"]) for row in self.record["classes"] or ())
+
+    @property
     def features(self) -> JsonObject:
         """What it was fitted on; of a run without cached features its backbone at most."""
         return self.record.get("features") or {}
@@ -119,7 +124,7 @@ class Run:
         y, said = (rows[name].to_numpy(dtype=object) for name in ("target", "prediction"))
         if self.what[1] == "regression":
             return Outcome(y.astype(np.float64), said.astype(np.float64))
-        classes = np.array([str(row["class"]) for row in self.record["classes"]], dtype=object)
+        classes = np.array(self.classes, dtype=object)
         columns = [name for name in rows if str(name).startswith(("score_", "probability_"))]
         scores = rows[columns].to_numpy(dtype=object).astype(np.float64)
         return outcome_of(y, said, scores, classes)

@@ -85,12 +85,21 @@ def make_cuts(
         except (TargetError, UsageError) as error:
             notes.append(f"size {size} is left out: {error}")
         else:
+            if not drawn and sizes is not None:
+                notes.append(f"size {size} is left out: {_same_rows(cuts)}")
             cuts = [*drawn, *cuts]
             above = n_rows(cuts[0].setup) if cuts else above
     if not cuts:
-        reasons = "; ".join(notes) or "every class has fewer training rows: name all, too"
-        raise UsageError(f"no size can be drawn: {reasons}")
+        raise UsageError(f"no size can be drawn: {'; '.join(notes)}")
     return cuts, notes + _about_small_classes(setup, [cut.size for cut in cuts])
+
+
+def _same_rows(larger: Sequence[Cut]) -> str:
+    """Say which rows a size takes that is not drawn."""
+    if not larger:
+        return "every class has fewer training rows: name all, too"
+    size = larger[0].size
+    return f"it takes the same training rows as {'all' if size is None else size}"
 
 
 def default_sizes(setup: Setup) -> tuple[Size, ...]:

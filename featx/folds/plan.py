@@ -90,10 +90,14 @@ class _Cut:
         return cut_per_class(rows, train, self.per_class, self.seed + number, self.without)
 
 
+CV = "5"
+"""Unless something else is asked for."""
+
+
 def make_plan(
     rows: Rows,
     *,
-    cv: str = "5",
+    cv: str = CV,
     repeats: int = 1,
     test_size: float | None = None,
     split: Array | None = None,
@@ -108,7 +112,8 @@ def make_plan(
     Parameters
     ----------
     cv
-        ``"5"`` or ``"random:10:0.2"``; not used where ``test_size`` or ``split`` is given.
+        ``"5"`` or ``"random:10:0.2"``; not used where ``test_size`` or ``split`` is given: a
+        note says so.
     split
         (n,) train, val or test of every row. Parameters are chosen on the val rows, where there
         are some and the training rows are not cut down; else in folds of the training rows.
@@ -131,7 +136,8 @@ def make_plan(
             f"column {split_name!r} says which rows are tested: leave out the test size and repeats"
         )
     if split is not None:
-        return _plan_column(rows, split, split_name, cut)
+        plan = _plan_column(rows, split, split_name, cut)
+        return _with_note(plan, cv, f"column {split_name!r}")
     kind, count, fraction = parse_cv(cv) if test_size is None else ("random", 1, test_size)
     if fraction is not None and not 0 < fraction < 1:
         raise UsageError(f"the test fraction is {fraction}; expected a number between 0 and 1")
@@ -149,7 +155,16 @@ def make_plan(
             outer += random_splits(rows, count, fraction or 0.0, seed + repeat)
     how = _cv_words(kind, count, fraction, repeats) + rows.words()
     inner = count if kind == "folds" else INNER_FOLDS
-    return _assemble(rows, outer, how, inner, cut)
+    plan = _assemble(rows, outer, how, inner, cut)
+    return plan if test_size is None else _with_note(plan, cv, "the test size")
+
+
+def _with_note(plan: Plan, cv: str, instead: str) -> Plan:
+    """Say that a ``cv`` that was asked for is not heeded."""
+    if cv == CV:
+        return plan
+    note = f"cv {cv} is not heeded: {instead} says which rows are tested"
+    return replace(plan, notes=(*plan.notes, note))
 
 
 def parse_cv(text: str) -> tuple[str, int, float | None]:

@@ -32,7 +32,8 @@ SIDE = 224
 QUALITY = 72
 """Of its JPEG: some 9 kB each."""
 _NO_FILE = (
-    "its file is not known: it was given in memory, or had just been written when it was extracted"
+    "where its file is, is not known: it was given in memory, or had just been written; if it is a "
+    "file, run the same `featx extract` again, which computes nothing, and then this"
 )
 _IN_AN_ARRAY = re.compile(rb"\[\d+\]$")
 """What an image of an array file is called: ``photos.npy[3]``."""
@@ -81,7 +82,7 @@ class Pictures:
         pre, digest = self.subject.preprocess, self.subject.digests.get(key)
         if pre is None or digest is None:
             return Picture(missing="the cache does not know this image any more")
-        place = self._places.get(digest)
+        place = self._places.get(digest) or self._guessed(key[0])
         if place is None:
             return Picture(missing=_NO_FILE)
         if is_remote(place):
@@ -100,6 +101,21 @@ class Pictures:
             return Picture(src=thumbnail(_seen(payload, pre, int(key[1]))))
         except ImageError as error:
             return Picture(missing=str(error))
+
+    def _guessed(self, path: str) -> bytes | None:
+        """Give where a file should be that was too new to be noted; its bytes tell whether it is.
+
+        What was written in the second before it was read could still change unseen.
+        """
+        features = self.subject.features
+        if isinstance(features, str):
+            return None
+        told, _, _ = features.manifest.source.rpartition(": ")  # "/home/me/photos: 6 images in ..."
+        if not told or is_remote(told):
+            return None
+        source = Path(told)
+        there = (folder / path for folder in (source, source.parent, Path()))
+        return next((os.fsencode(file.absolute()) for file in there if file.is_file()), None)
 
     def _read(self, place: bytes) -> bytes:
         """Read a file, or a member of a tar shard."""

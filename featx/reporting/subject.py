@@ -72,7 +72,7 @@ class Subject:
     @cached_property
     def classes(self) -> list[str]:
         """Names of the classes, in the order of the scores."""
-        return [str(row["class"]) for row in self.record["classes"]]
+        return list(self.run.classes)
 
     @property
     def twins(self) -> pd.DataFrame:
