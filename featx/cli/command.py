@@ -55,7 +55,7 @@ def _arguments(args: Sequence[str] | None = None, **_: Any) -> list[str]:
 
 
 def _usage(error: Any) -> str:
-    text = " ".join(error.format_message().split()).rstrip(".")
+    text = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
     path = error.ctx.command_path if error.ctx else "featx"
     return f"{text[:1].lower()}{text[1:]}; `{path} --help` lists what there is"
 

@@ -33,7 +33,7 @@ def for_folds(rows: Rows, k: int, without_inner: str | None) -> str:
     if least < 2:
         return f"it needs 2 at least: {others(rows, k).removeprefix('or ')}"
     inside = f" {without_inner}" if least == 2 and without_inner else ""
-    return f"use --cv {least}{inside}, {others(rows, k)}"
+    return f"{others(rows, k).removeprefix('or ')} or use --cv {least}{inside}"
 
 
 def others(rows: Rows, k: int) -> str:

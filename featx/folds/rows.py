@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from featx._types import Ints
+from featx._words import count
 
 
 @dataclass(frozen=True)
@@ -61,5 +62,7 @@ class Rows:
     def said(self, n: int) -> str:
         """Say a number of what is counted: ``1 row``, ``3 groups (patient)``."""
         if self.groups is None:
-            return f"{n} row" if n == 1 else f"{n} rows"
-        return f"{n} group ({self.group_name})" if n == 1 else f"{n} groups ({self.group_name})"
+            return count(n, "row")
+        if self.group_name == "image":  # some images are there more than once
+            return count(n, "image")
+        return f"{count(n, 'group')} ({self.group_name})"
