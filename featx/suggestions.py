@@ -29,12 +29,17 @@ LEAST = 5
 """Rows that a class needs: so many folds has a fit unless others are asked for."""
 
 
+_NO_VALUE = {"nan", "na", "n/a", "#n/a", "null", "none", "nil", "-", "?", "."}
+"""What stands for a missing number in many tables; a fit takes it for one where it is told to."""
+
+
 def roles(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, JsonObject]:
     """Give what each column could serve for.
 
     ``{"role": "classification"}``, ``"regression"`` or ``"split"``; of classes also ``least``, the
-    rows of the smallest one. Columns that serve for nothing are left out: names, numbers of rows, a
-    single class, and, unless the column is called ``label``, classes of fewer than five rows.
+    rows of the smallest one, of numbers ``missing``, the texts that stand for none. Columns that
+    serve for nothing are left out: names, numbers of rows, a single class, and, unless the column
+    is called ``label``, classes of fewer than five rows.
     """
     found = {name: _role(name, frame[name]) for name in columns}
     return {name: role for name, role in found.items() if role is not None}
@@ -49,8 +54,12 @@ def _role(name: str, column: pd.Series[Any]) -> JsonObject | None:
     if None not in sides and {"train", "test"} <= sides:
         return {"role": "split"}
     if mostly_amounts(values):
+        marks = sorted({v for v in map(str, values) if v.strip().casefold() in _NO_VALUE})
+        values = values[has_value(values, marks)]
         usable = as_numbers(values) is not None and not called_identity(name)
-        return {"role": "regression"} if usable and len(set(values)) > 1 else None
+        if not usable or len(set(values)) < 2:
+            return None
+        return {"role": "regression"} | ({"missing": marks} if marks else {})
     try:
         refuse_decimal_commas(values, name)
     except TargetError:

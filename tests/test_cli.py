@@ -272,6 +272,10 @@ OTHERS = "or --target with another column:"
         ({"label": C, "part": S}, f"{FIT} svm {OF} --split part\n"),
         ({"age": R, "my site": C}, f"{FIT} ridge {OF} --target age\n{OTHERS} my site\n"),
         ({"my site": C}, f"{FIT} svm {OF} --target 'my site'\n"),
+        (
+            {"age": R | {"missing": ["NaN", "-"]}},
+            f"{FIT} ridge {OF} --target age --missing NaN,-\n",
+        ),
         ({"age": R, "label": R}, f"{FIT} ridge {OF}\n{OTHERS} age\n"),
         ({}, "next: featx export photos --features vgg16:features:flatten@224\n"),
         ({"split": S}, "next: featx export photos --features vgg16:features:flatten@224\n"),

@@ -369,9 +369,12 @@ def test_a_folder_without_labels_has_no_classes(photos: Path, cache: Path, n: in
 def test_a_class_too_small_for_five_folds_is_told(photos: Path, cache: Path) -> None:
     for i in range(2, 20):
         (photos / "cat" / f"{i}.jpg").unlink()
-    (head,) = only(planned(photos, cache=cache, heads=["svm"], **OPTIONS)).stores[0].heads
+    made = planned(photos, cache=cache, heads=["svm", "ridge"], **OPTIONS)
+    head, _ = only(made).stores[0].heads
     assert (head.fits, head.size_bytes) == (False, None)
     assert "cat" in head.why
+    told = [line for line in lines(made.to_json() | {"next": ""}) if line.startswith("  no ")]
+    assert [line.startswith("  no svm, ridge: class 'cat'") for line in told] == [True]
 
 
 def test_a_full_disk_is_a_warning(

@@ -46,6 +46,13 @@ def test_columns_are_taken_for_what_a_fit_takes_them_for() -> None:
     assert tasks == {name: target_task(FRAME, name, None, ()) for name in found}
 
 
+def test_what_stands_for_no_number_is_to_be_named() -> None:
+    frame = pd.DataFrame({"age": [*(np.arange(30) + 0.5), "NaN", "n/a", None, "NaN"]})
+    found = roles(frame, ["age"])["age"]
+    assert found == {"role": "regression", "missing": ["NaN", "n/a"]}
+    assert target_task(frame, "age", None, found["missing"]) == "regression"
+
+
 @pytest.mark.parametrize("name", NOTHING.columns)
 def test_what_cannot_be_predicted_is_not_suggested(name: str) -> None:
     assert roles(NOTHING, [name]) == {}

@@ -217,6 +217,8 @@ def _next(values: list[JsonObject], cache: str | None) -> Iterator[str]:
     target = "label" if "label" in targets else targets[0]
     words = ["featx", "fit", "--head", _HEADS[roles[target]], "--data", value["data"], *where]
     words += [] if target == "label" else ["--target", target]
+    marks = [mark.replace(",", "\\,") for mark in found[target].get("missing", [])]
+    words += ["--missing", ",".join(marks)] if marks else []
     split = next((name for name, role in roles.items() if role == "split"), None)
     words += ["--split", split] if split else _FOLDS.get(found[target].get("least"), [])
     yield f"next: {literal(*words)}"

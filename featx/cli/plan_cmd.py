@@ -231,9 +231,12 @@ def _heads(target: str, store: JsonObject, *, named: bool) -> Iterator[str]:
     fits = [f"{h['head']} {size(h['bytes'])}" for h in store["heads"] if h["fits"]]
     if fits:
         yield from _indented(f"heads{of}: {', '.join(fits)} of memory ({target}, 5 folds)")
+    lacking: dict[str, list[str]] = {}
     for head in store["heads"]:
         if not head["fits"]:
-            yield from _indented(f"no {head['head']}{of}: {head['why']}")
+            lacking.setdefault(head["why"], []).append(head["head"])
+    for why, heads in lacking.items():
+        yield from _indented(f"no {', '.join(heads)}{of}: {why}")
 
 
 def _indented(text: str) -> list[str]:
