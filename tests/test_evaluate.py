@@ -149,6 +149,13 @@ def test_groups_stay_together_and_are_resampled(X, y):
     assert "grouped" not in alone.how
 
 
+def test_a_class_that_resamples_may_miss_is_told(X, y):
+    rare = np.where(np.arange(N) < 2, "rare", y)
+    found = evaluate(X, rare, Spec(search=False, cv="2"))
+    assert any(note.startswith("few are tested of 'rare' (2 rows): ") for note in found.warnings)
+    assert evaluate(X, y, Spec(search=False)).warnings == ()
+
+
 def test_recall_and_scores_are_over_all_tested_rows(X, y):
     found = evaluate(X, y, Spec(search=False))
     said = found.prediction.astype(str)

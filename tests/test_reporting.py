@@ -541,6 +541,7 @@ def test_the_command_says_where_the_report_is(place: Path, classes: FitResult) -
     assert result.exit_code == 0, result.stderr
     file = place / "runs" / "classes" / "report.html"
     assert result.stdout.splitlines()[-1] == f"report: {file}"
+    assert "pictures cannot be shown: " in result.stderr
     value = json.loads(run_cli(place, "report", "classes", "--no-curve", "--json").stdout)
     assert value["report"] == str(file)
     assert value["figures"][0] == "confusion-matrix"

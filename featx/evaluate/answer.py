@@ -91,7 +91,7 @@ def describe(setup: Setup, found: Found, estimator: Any, stop: Stop) -> Evaluati
         final=setup.plan.final,
         how=_how(setup),
         notes=_notes(setup, found, every),
-        warnings=setup.plan.warnings,
+        warnings=(*setup.plan.warnings, *_about_rare_classes(setup)),
         seconds={},
     )
 
@@ -303,6 +303,8 @@ def _about_own_validation(setup: Setup) -> list[str]:
     return [note]
 
 
+_FEW_OF_A_CLASS = 5
+"""Tested rows of a class below which more than 1 of 150 resamples draw none of it."""
 _FEW_ROWS = 20
 """Test rows of a fold below which RMSE, R2 and correlations of it mean little."""
 
@@ -316,6 +318,24 @@ def _about_small_folds(setup: Setup) -> list[str]:
     note = (
         f"the smallest fold has {rows}: scores are means over folds, and RMSE, R2 and correlations "
         "of so few rows are not those of all rows: take fewer folds"
+    )
+    return [note]
+
+
+def _about_rare_classes(setup: Setup) -> list[str]:
+    """Say that resamples may miss a class: of n rows, with a probability of some exp(-n)."""
+    if setup.target.classes is None:
+        return []
+    tested = setup.rows.take(np.unique(np.concatenate([fold.test for fold in setup.plan.folds])))
+    n = tested.units_per_class()
+    few = np.flatnonzero((n > 0) & (n < _FEW_OF_A_CLASS))
+    if not len(few):
+        return []
+    named = ", ".join(f"{tested.names[i]!r} ({tested.said(int(n[i]))})" for i in few[:3])
+    more = f" and {len(few) - 3:,} more classes" if len(few) > 3 else ""
+    note = (
+        f"few are tested of {named}{more}: scores that are means over classes rest on each class "
+        "alike, and their intervals for new images leave a class out where none of it is drawn"
     )
     return [note]
 

@@ -176,7 +176,7 @@ class Evaluation:
         What a reader should know: a task that was guessed, an optimum at the edge of the grid, a
         solver that did not converge.
     warnings
-        What may fool the scores: groups on both sides of a split.
+        What may fool the scores: groups on both sides of a split, classes of a few tested rows.
     seconds
         By phase: products, search, final, score.
     """

@@ -142,6 +142,8 @@ def report(
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, render(page))
+    for why in () if material.pictures is None else material.pictures.unseen():
+        (progress or Silent()).say(why)
     figures = {one.name: one.figure for several_ in drawn.values() for one in several_}
     saved = None if save_plots is None else Path(save_plots).resolve()
     if saved is not None:
