@@ -32,7 +32,7 @@ SIDE = 224
 QUALITY = 72
 """Of its JPEG: some 9 kB each."""
 _NO_FILE = (
-    "where its file is, is not known: it was given in memory, or had just been written; if it is a "
+    "its file is not known: it was given in memory, or had just been written; if it is a "
     "file, run the same `featx extract` again, which computes nothing, and then this"
 )
 _IN_AN_ARRAY = re.compile(rb"\[\d+\]$")
